@@ -1,0 +1,13 @@
+"""The door: everything between a caller's socket and the engine's.
+
+listener/    sockets in: limits, deadlines, strict HTTP checks; the only place that knows aiohttp's server
+intake/      exact routes, strict JSON, known parameters -> Call
+identity/    credential -> Principal (keys, JWT)
+queue/       a bounded turn on the engine
+relay/       the engine's events -> the caller's bytes; meters as it goes
+dialects/    how answers and errors look on the wire
+admin/       health and readiness
+config/      one YAML file -> frozen settings
+cli/         the command line
+pipeline.py  the request handler: reads like the line in README's "life of a request"
+"""

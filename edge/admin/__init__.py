@@ -1,0 +1,1 @@
+"""The admin listener: health and readiness now; the admin API, pages and metrics come with later issues."""

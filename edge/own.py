@@ -1,0 +1,66 @@
+"""The answers that are the gateway's own: health, `/v1/me`, model listings. Pure."""
+
+from __future__ import annotations
+
+import orjson
+
+from edge.dialects.openai import model_document, model_list
+from edge.intake.routes import Route
+from engines.catalogue import Catalogue, Entry
+from policies.call import Operation
+from policies.decision import Permit, may_use
+from policies.errors import Refusal
+from policies.json import JSON, Object
+from policies.principal import Principal
+from policies.reasons import Reason
+
+
+def health(*, draining: bool) -> bytes:
+    """`GET /healthz`: is this process there; needs no key and tells nothing else."""
+    return b'{"status":"draining"}' if draining else b'{"status":"ok"}'
+
+
+def answer(permit: Permit, route: Route, catalogue: Catalogue, *, now: float) -> bytes:
+    """The document of an own route for the permitted caller; `now` is seconds since the epoch."""
+    visible = [entry for entry in catalogue.models() if may_use(permit.principal, entry.name)]
+    if route.engine is not None:
+        visible = [entry for entry in visible if catalogue.resolve(entry.name, route.engine)]
+    if permit.operation is Operation.ME:
+        return orjson.dumps(me(permit.principal, visible, now=now))
+    documents = [model_document(entry.shown, entry.created, entry.engines[0]) for entry in visible]
+    if permit.operation is Operation.MODELS_LIST:
+        return orjson.dumps(model_list(documents))
+    for entry, document in zip(visible, documents, strict=True):
+        if entry.name == permit.model:
+            return orjson.dumps({**document, "id": route.model})
+    raise Refusal(Reason.MODEL_NOT_PERMITTED)
+
+
+def me(principal: Principal, visible: list[Entry], *, now: float) -> Object:
+    """`GET /v1/me`: who am I, what may I use, what is left."""
+    quota = principal.quota
+    limits: Object = {
+        "rpm": quota.rpm,
+        "tpm": quota.tpm,
+        "tpd": quota.tpd,
+        "concurrency": quota.concurrency,
+        "priority": quota.priority,
+    }
+    models: list[JSON] = [entry.shown for entry in visible]
+    left = None if principal.expires_at is None else max(0, round(principal.expires_at - now))
+    return {
+        "object": "me",
+        "id": principal.id,
+        "name": principal.name,
+        "key_id": principal.key_id,
+        "auth": principal.auth,
+        "groups": sorted(principal.groups),
+        "scopes": sorted(scope.value for scope in principal.scopes),
+        "models": models,
+        "model_globs": list(principal.models),
+        "networks": [str(network) for network in principal.networks],
+        "listeners": sorted(principal.listeners),
+        "limits": limits,
+        "expires_in": left,
+        "capture": "none",
+    }

@@ -1,0 +1,225 @@
+"""The line every request walks. Reads like the list in DESIGN section 2:
+
+    accept -> check the wire (both in edge/listener) -> identify -> parse the dialect -> decide
+           -> take a turn -> choose the engine -> send(permit) -> relay and meter -> record
+
+Every arrow either goes on or raises one GatewayError; `_fail` is the one place that says it to the caller, and `_record`
+runs for every exchange, refused and cancelled ones included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from edge import own
+from edge.identity.authenticate import Authenticator
+from edge.inflight import Inflight
+from edge.intake.intake import check_content_type, read_call
+from edge.intake.offload import Parser
+from edge.intake.routes import Route, Routes, dialect_of
+from edge.listener.inbound import Inbound
+from edge.queue.gate import Gates
+from edge.relay.relay import Leg
+from edge.reply import Reply
+from edge.tasks import Tasks
+from engines.adapters.registry import adapter_for
+from engines.catalogue import Catalogue
+from engines.contract import Target, Transport
+from observability.access import access_line
+from observability.ids import new_id
+from observability.lines import LineSink
+from policies.call import Call, Operation
+from policies.decision import Denial, Permit, decide
+from policies.errors import GatewayError, Refusal
+from policies.exchange import Exchange
+from policies.principal import Principal
+from policies.reasons import CAUSES, Reason
+
+_log = logging.getLogger(__name__)
+
+_OWN: Final = frozenset({Operation.ME, Operation.MODELS_LIST, Operation.MODELS_SHOW})
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all listeners' lines share. `catalogue` is swapped whole when engines come and go."""
+
+    authenticator: Authenticator
+    parser: Parser
+    transport: Transport
+    gates: Gates
+    lines: LineSink
+    tasks: Tasks
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    randomness: Callable[[int], bytes]
+    salt_key: bytes = field(repr=False)
+    catalogue: Catalogue = field(default_factory=Catalogue.empty)
+    inflight: Inflight = field(default_factory=Inflight)
+    unknown_model: Callable[[], None] = lambda: None
+    """Called when a model is not known: discovery may look again."""
+    draining: bool = False
+
+
+class Line:
+    """The handler of one listener."""
+
+    def __init__(self, shared: Shared, *, routes: Routes, body_limit: int, strict: bool) -> None:
+        self._shared = shared
+        self._routes = routes
+        self._body_limit = body_limit
+        self._strict = strict
+
+    async def __call__(self, inbound: Inbound) -> None:
+        """Walk one request to its answer. Cancelled when the caller leaves."""
+        shared = self._shared
+        exchange = Exchange(id=new_id(shared.randomness), client=inbound.client, method=inbound.method)
+        exchange.stages.accepted = shared.clock()
+        reply = Reply(inbound)
+        try:
+            with shared.inflight.scope(exchange):
+                await self._walk(exchange, inbound, reply)
+        except GatewayError as error:
+            await self._fail(exchange, inbound, reply, error)
+        except (asyncio.CancelledError, ConnectionError):
+            self._left(exchange)
+            raise
+        except Exception as error:
+            # An unknown error is opaque outside and loud inside; its text may hold anything, so only its place is kept.
+            _log.exception("request %s failed", exchange.id, exc_info=error)
+            await self._fail(exchange, inbound, reply, Refusal(Reason.INTERNAL, detail=type(error).__name__))
+        finally:
+            self._record(exchange, reply)
+
+    async def _walk(self, exchange: Exchange, inbound: Inbound, reply: Reply) -> None:
+        if await self._is_health(exchange, inbound, reply):
+            return
+        principal = await self._identify(exchange, inbound)
+        route = self._route(exchange, inbound)
+        if self._shared.draining:
+            raise Refusal(Reason.DRAINING, retry_after=5.0)
+        if route.operation in _OWN:
+            await self._answer_own(exchange, reply, principal, route)
+            return
+        call = await self._parse(exchange, inbound, route)
+        permit, targets = self._decide(exchange, principal, call)
+        target = self._choose(targets)
+        exchange.engine = target.engine.name
+        async with self._shared.gates.of(target.engine.name, target.engine.concurrency).turn():
+            exchange.stages.turn = self._shared.clock()
+            await self._leg(exchange, reply, permit, call, target).run()
+        exchange.outcome.status = 200
+
+    async def _is_health(self, exchange: Exchange, inbound: Inbound, reply: Reply) -> bool:
+        if inbound.method != "GET" or inbound.path != "/healthz":
+            return False
+        exchange.route = "/healthz"
+        exchange.outcome.status = 503 if self._shared.draining else 200
+        await reply.whole(exchange.outcome.status, _headers(exchange), own.health(draining=self._shared.draining))
+        return True
+
+    async def _identify(self, exchange: Exchange, inbound: Inbound) -> Principal:
+        principal = await self._shared.authenticator.authenticate(inbound.headers, inbound.client)
+        exchange.principal = principal
+        exchange.stages.identified = self._shared.clock()
+        inbound.authenticated()
+        return principal
+
+    def _route(self, exchange: Exchange, inbound: Inbound) -> Route:
+        route = self._routes.match(inbound.method, inbound.path)
+        if route is None:
+            raise Refusal(Reason.UNKNOWN_ROUTE)
+        exchange.route = route.pattern
+        return route
+
+    async def _answer_own(self, exchange: Exchange, reply: Reply, principal: Principal, route: Route) -> None:
+        """The routes that the gateway answers itself; one decision each, as for any other."""
+        model = self._shared.catalogue.canonical(route.model) if route.model else None
+        verdict = decide(principal, route.operation, model, ip=exchange.client.ip, listener=exchange.client.listener)
+        exchange.verdict = verdict
+        exchange.stages.decided = self._shared.clock()
+        if isinstance(verdict, Denial):
+            raise Refusal(verdict.reason)
+        body = own.answer(verdict, route, self._shared.catalogue, now=self._shared.wall())
+        exchange.outcome.status = 200
+        await reply.whole(200, _headers(exchange), body)
+
+    async def _parse(self, exchange: Exchange, inbound: Inbound, route: Route) -> Call:
+        check_content_type(inbound.headers)
+        body = await inbound.body(self._body_limit)
+        exchange.outcome.bytes_in = len(body)
+        document = await self._shared.parser.parse(body)
+        call = read_call(route, document, strict=self._strict)
+        exchange.call = call
+        exchange.stages.parsed = self._shared.clock()
+        return call
+
+    def _decide(self, exchange: Exchange, principal: Principal, call: Call) -> tuple[Permit, tuple[Target, ...]]:
+        catalogue = self._shared.catalogue
+        model = catalogue.canonical(call.model)
+        verdict = decide(principal, call.operation, model, ip=exchange.client.ip, listener=exchange.client.listener)
+        exchange.verdict = verdict
+        exchange.stages.decided = self._shared.clock()
+        if model is None:
+            self._shared.unknown_model()
+        if isinstance(verdict, Denial):
+            raise Refusal(verdict.reason)
+        exchange.model = verdict.model
+        targets = catalogue.resolve(verdict.model, call.engine)
+        if not targets:
+            raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
+        return verdict, targets
+
+    def _choose(self, targets: tuple[Target, ...]) -> Target:
+        """The engine with the least work per slot; the first configured wins a tie."""
+        gates = self._shared.gates
+        return min(targets, key=lambda target: gates.of(target.engine.name, target.engine.concurrency).load)
+
+    def _leg(self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, target: Target) -> Leg:
+        shared = self._shared
+        headers = {"x-request-id": exchange.id}
+        if call.ignored:
+            headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)
+        salt = hashlib.blake2b(permit.principal.key_id.encode(), key=shared.salt_key, digest_size=16).hexdigest()
+        return Leg(
+            exchange=exchange,
+            reply=reply,
+            permit=permit,
+            call=call,
+            target=target,
+            adapter=adapter_for(target.engine.kind),
+            transport=shared.transport,
+            tasks=shared.tasks,
+            clock=shared.clock,
+            headers=headers,
+            salt=salt,
+        )
+
+    async def _fail(self, exchange: Exchange, inbound: Inbound, reply: Reply, error: GatewayError) -> None:
+        outcome = exchange.outcome
+        outcome.reason, outcome.detail = error.reason, error.detail
+        dialect = exchange.call.dialect if exchange.call else dialect_of(inbound.path)
+        try:
+            outcome.status = await reply.fail(error, dialect, exchange.id)
+        except (asyncio.CancelledError, ConnectionError):
+            outcome.status = CAUSES[Reason.CLIENT_GONE].status
+            raise
+
+    @staticmethod
+    def _left(exchange: Exchange) -> None:
+        exchange.outcome.reason = Reason.CLIENT_GONE
+        exchange.outcome.status = CAUSES[Reason.CLIENT_GONE].status
+
+    def _record(self, exchange: Exchange, reply: Reply) -> None:
+        exchange.outcome.bytes_out = reply.sent
+        exchange.stages.done = self._shared.clock()
+        self._shared.lines.write(access_line(exchange, at=self._shared.wall()))
+
+
+def _headers(exchange: Exchange) -> dict[str, str]:
+    return {"content-type": "application/json", "x-request-id": exchange.id, "cache-control": "no-store"}

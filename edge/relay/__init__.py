@@ -1,0 +1,8 @@
+"""The engine's events -> the caller's bytes, metered as they go.
+
+sse.py         bytes -> events (text/event-stream framing), pure
+chunks.py      one engine event -> what the caller may see of it; usage, finish, errors; pure
+aggregate.py   a stream of chunks -> one complete answer, pure
+answer.py      a complete answer of the engine -> the caller's, pure
+relay.py       the flow itself: transport in, inbound out
+"""

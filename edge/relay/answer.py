@@ -1,0 +1,59 @@
+"""A complete answer of an engine -> the caller's. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from edge.relay.chunks import KEPT, error_code, normalise_reasoning
+from edge.relay.usage import read_usage, usage_object
+from policies.call import Operation
+from policies.errors import EngineBroke
+from policies.exchange import Usage
+from policies.json import JSON, Object, as_list, as_object, as_str
+
+MAX_ANSWER: Final = 64 * 1024 * 1024
+"""Bytes of one complete answer: 2,048 embeddings of 1,536 floats are about 60 MiB of JSON."""
+
+_KEPT: Final = {
+    Operation.CHAT: KEPT,
+    Operation.COMPLETIONS: KEPT,
+    Operation.EMBEDDINGS: frozenset({"object", "data", "model"}),
+}
+
+
+def read_answer(body: bytes, operation: Operation, *, model: str, usage: Usage) -> Object:
+    """The answer for the caller: known fields only, the caller's name for the model; `usage` is filled.
+
+    Raises EngineBroke when the body is no answer to `operation`.
+    """
+    try:
+        document: JSON = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise EngineBroke("the answer is not JSON") from None
+    if not isinstance(document, dict):
+        raise EngineBroke("the answer is not an object")
+    if document.get("error"):
+        raise EngineBroke("error in a 200 answer: " + error_code(document))
+    parts = as_list(document.get("data" if operation is Operation.EMBEDDINGS else "choices"))
+    if not parts:
+        raise EngineBroke("the answer is empty")
+    for part in parts:
+        message = as_object(part).get("message")
+        if isinstance(message, dict):
+            normalise_reasoning(message)
+    shown: Object = {key: value for key, value in document.items() if key in _KEPT[operation]}
+    shown["model"] = model
+    if read_usage(document, usage):
+        shown["usage"] = usage_object(usage)
+    elif operation is Operation.EMBEDDINGS:
+        shown["usage"] = {"prompt_tokens": 0, "total_tokens": 0}
+    return shown
+
+
+def finish_reason(answer: Object) -> str:
+    """Why the first choice ended; "" if it does not say."""
+    for choice in as_list(answer.get("choices")):
+        return as_str(as_object(choice).get("finish_reason"))
+    return ""

@@ -1,0 +1,122 @@
+"""One event of an engine's stream -> what the caller may see of it. Pure; one `ChunkReader` per answer.
+
+What is said about engines here was read in facts/engines.md section 0 and 2. The rules:
+* every payload is parsed; one that is no JSON object, or that carries an error, ends the stream as broken;
+* only known top-level fields go on; the model's name becomes the one the caller used (mlx-lm echoes a local path);
+* usage is read wherever it stands and never relayed in place: whoever asked for it gets one chunk of ours at the end;
+* an answer is whole only when every choice has a finish_reason. `[DONE]` alone proves nothing: llama-cpp-python ends an
+  interrupted stream with it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from edge.relay.sse import Event
+from edge.relay.usage import read_usage, usage_object
+from policies.errors import EngineBroke
+from policies.exchange import Usage
+from policies.json import JSON, Object, as_list, as_object, as_str
+
+KEPT: Final = frozenset(
+    {"id", "object", "created", "model", "choices", "system_fingerprint", "service_tier", "timings"}
+)
+
+
+class ChunkReader:
+    """Reads chat and text completion chunks; collects usage, finish reasons and the generated text's size."""
+
+    __slots__ = ("_expected", "_finished", "_head", "_model", "_text", "done", "finish", "pieces", "usage")
+
+    def __init__(self, *, model: str, choices: int, usage: Usage, keep_text: bool = False) -> None:
+        self._model = model
+        self._expected = choices
+        self._finished: set[int] = set()
+        self._head: Object = {}
+        self._text: list[str] | None = [] if keep_text else None
+        self.usage = usage
+        self.done = False
+        self.finish = ""
+        self.pieces = 0
+        """Chunks that carried generated text: a lower bound of the output tokens where nobody counts them."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every choice asked for came to its end."""
+        return len(self._finished) >= self._expected
+
+    @property
+    def text(self) -> str:
+        """The generated text so far (only with `keep_text`)."""
+        return "".join(self._text or ())
+
+    def read(self, event: Event) -> Object | None:
+        """The chunk for the caller, or None if the event is not for the caller. Raises EngineBroke."""
+        if event.data == b"[DONE]":
+            self.done = True
+            return None
+        chunk = self._parse(event)
+        read_usage(chunk, self.usage)
+        choices = as_list(chunk.get("choices"))
+        if not choices:
+            return None
+        for choice in choices:
+            self._choice(as_object(choice))
+        shown: Object = {key: value for key, value in chunk.items() if key in KEPT}
+        if "model" in shown:
+            shown["model"] = self._model
+        if not self._head:
+            self._head = {key: shown[key] for key in ("id", "created", "system_fingerprint") if key in shown}
+            self._head["object"] = shown.get("object")
+        return shown
+
+    def usage_chunk(self) -> Object:
+        """The chunk that carries the usage, as OpenAI's: `choices` is empty."""
+        return {**self._head, "model": self._model, "choices": [], "usage": usage_object(self.usage)}
+
+    def _parse(self, event: Event) -> Object:
+        try:
+            chunk: JSON = orjson.loads(event.data)
+        except orjson.JSONDecodeError:
+            raise EngineBroke("an event is not JSON") from None
+        if not isinstance(chunk, dict):
+            raise EngineBroke("an event is not an object")
+        if event.failed or chunk.get("error"):
+            raise EngineBroke("error event: " + error_code(chunk))
+        return chunk
+
+    def _choice(self, choice: Object) -> None:
+        index = choice.get("index", 0)
+        finish = choice.get("finish_reason")
+        if isinstance(finish, str) and finish and isinstance(index, int):
+            self._finished.add(index)
+            self.finish = finish
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            normalise_reasoning(delta)
+            text = as_str(delta.get("content")) or as_str(delta.get("reasoning_content"))
+            if text or delta.get("tool_calls"):
+                self.pieces += 1
+        else:
+            text = as_str(choice.get("text"))
+            self.pieces += bool(text)
+        if self._text is not None and text:
+            self._text.append(text)
+
+
+def normalise_reasoning(message: Object) -> None:
+    """Give a delta or message both spellings of its reasoning: llama-server writes `reasoning_content`, vLLM, mlx-lm
+    and Ollama write `reasoning`; clients read the one or the other (facts/engines.md section 0, rule 5)."""
+    if "reasoning" in message:
+        message.setdefault("reasoning_content", message["reasoning"])
+    elif "reasoning_content" in message:
+        message["reasoning"] = message["reasoning_content"]
+
+
+def error_code(document: Object) -> str:
+    """The type or code of an engine's error, bounded and plain: messages may quote the prompt and are never kept."""
+    error = as_object(document.get("error", document))
+    code = error.get("code") or error.get("type") or "unnamed"
+    return "".join(c for c in str(code)[:64] if c.isascii() and c.isprintable())

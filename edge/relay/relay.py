@@ -1,0 +1,170 @@
+"""The flow: one permitted call to one engine, and its answer to the caller.
+
+Three shapes: stream to stream, whole to whole, and stream to whole (for engines that notice a leaving caller only while
+streaming). Whatever ends this early (the caller leaves, a cut, a timer) leaves the `async with`, which closes the
+connection to the engine at once: that is how an engine learns to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from edge.relay.aggregate import Aggregate
+from edge.relay.answer import MAX_ANSWER, finish_reason, read_answer
+from edge.relay.chunks import ChunkReader
+from edge.relay.prompt import expected_choices, prompt_text
+from edge.relay.sse import SseDecoder
+from edge.reply import Reply
+from edge.tasks import Tasks
+from engines.contract import Adapter, Target, Transport, UpstreamResponse
+from policies.call import Call, Operation
+from policies.decision import Permit
+from policies.errors import EngineBroke, UpstreamError
+from policies.exchange import Exchange
+from policies.json import JSON, Object
+
+MAX_ERROR: Final = 64 * 1024
+SSE_TYPE: Final = "text/event-stream"
+LINGER: Final = 0.05
+"""Seconds the engine gets after `[DONE]` to end its answer, so that the connection can be used again."""
+
+STREAM_HEADERS: Final = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",  # nginx in front would hold events back (llama-swap #236)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One call on its way to one engine and back. `headers` go into the answer; `salt` isolates prefix caches."""
+
+    exchange: Exchange
+    reply: Reply
+    permit: Permit
+    call: Call
+    target: Target
+    adapter: Adapter
+    transport: Transport
+    tasks: Tasks
+    clock: Callable[[], float]
+    headers: dict[str, str]
+    salt: str
+
+    async def run(self) -> None:
+        """Send the call, relay the answer. GatewayErrors leave here; the caller of `run` says them to the caller."""
+        streamed = self.call.operation is not Operation.EMBEDDINGS and (self.call.stream or self.adapter.always_stream)
+        if self.call.stream and streamed:
+            with self.reply.streams({**STREAM_HEADERS, **self.headers}, self.tasks):
+                await self._stream()
+            return
+        document = await (self._aggregated() if streamed else self._whole())
+        self.exchange.outcome.finish = finish_reason(document)
+        headers = {"content-type": "application/json", **self.headers}
+        await self.reply.whole(200, headers, orjson.dumps(document))
+
+    async def _stream(self) -> None:
+        reader = self._reader()
+        async with self._send(stream=True) as response:
+            async for chunks in self._chunks(response, reader):
+                if chunks:
+                    await self.reply.write(b"".join(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks))
+            await self._finish(reader)
+            tail = b"data: [DONE]\n\n"
+            if self.call.include_usage:
+                tail = b"data: " + orjson.dumps(reader.usage_chunk()) + b"\n\n" + tail
+            await self.reply.write(tail)
+            await _linger(response)
+        await self.reply.end()
+
+    async def _aggregated(self) -> Object:
+        reader, aggregate, size = self._reader(), Aggregate(), 0
+        async with self._send(stream=True) as response:
+            async for chunks in self._chunks(response, reader):
+                for chunk in chunks:
+                    aggregate.add(chunk)
+                    size += 1
+                if size > MAX_ANSWER // 64:
+                    raise EngineBroke("the answer is too large")
+            await self._finish(reader)
+            await _linger(response)
+        return aggregate.answer(reader.usage, chat=self.call.operation is Operation.CHAT)
+
+    async def _whole(self) -> Object:
+        async with self._send(stream=False) as response:
+            body = await response.read(MAX_ANSWER)
+            self.exchange.stages.first_byte = self.exchange.stages.first_byte or self.clock()
+        usage = self.exchange.outcome.usage
+        return read_answer(body, self.call.operation, model=self.call.model, usage=usage)
+
+    @contextlib.asynccontextmanager
+    async def _send(self, *, stream: bool) -> AsyncIterator[UpstreamResponse]:
+        request = self.adapter.build(self.call, self.target, stream=stream, salt=self.salt)
+        self.exchange.stages.sent = self.clock()
+        async with self.transport.send(self.permit, self.target.engine, request) as response:
+            if response.status != 200:
+                body = await response.read(MAX_ERROR)
+                raise self.adapter.explain(response.status, response.content_type, body, response.retry_after)
+            if stream and response.content_type != SSE_TYPE:
+                raise EngineBroke(f"asked for a stream, got {response.content_type[:64] or 'no type'}")
+            yield response
+
+    async def _chunks(self, response: UpstreamResponse, reader: ChunkReader) -> AsyncIterator[list[Object]]:
+        """The caller's chunks, block by block as the engine's bytes come, until the engine says it is done."""
+        decoder = SseDecoder()
+        async for block in response.chunks():
+            if not self.exchange.stages.first_byte:
+                self.exchange.stages.first_byte = self.clock()
+            events = [reader.read(event) for event in decoder.feed(block)]
+            yield [event for event in events if event is not None]
+            if reader.done:
+                return
+
+    async def _finish(self, reader: ChunkReader) -> None:
+        self.exchange.outcome.finish = reader.finish
+        if not reader.complete:
+            raise EngineBroke("the stream ended without a finish reason")
+        if reader.usage.source == "none":
+            await self._count(reader)
+
+    async def _count(self, reader: ChunkReader) -> None:
+        """Ask the engine's tokenizer where it reports no usage; the number of chunks is the last resort."""
+        usage = reader.usage
+        counts = [await self._tokens(text) for text in (prompt_text(self.call), reader.text)]
+        if counts[0] is not None and counts[1] is not None:
+            usage.input, usage.output, usage.source = counts[0], counts[1], "counted"
+        else:
+            usage.output, usage.source = reader.pieces, "chunks"
+
+    async def _tokens(self, text: str) -> int | None:
+        request = self.adapter.count(self.target, text)
+        if request is None:
+            return None
+        try:
+            async with asyncio.timeout(5), self.transport.send(self.permit, self.target.engine, request) as response:
+                body = await response.read(MAX_ERROR * 64)
+            document: JSON = orjson.loads(body)
+        except (UpstreamError, TimeoutError, orjson.JSONDecodeError):
+            return None
+        return self.adapter.counted(document)
+
+    def _reader(self) -> ChunkReader:
+        return ChunkReader(
+            model=self.call.model,
+            choices=expected_choices(self.call),
+            usage=self.exchange.outcome.usage,
+            keep_text=self.adapter.count(self.target, "") is not None,
+        )
+
+
+async def _linger(response: UpstreamResponse) -> None:
+    with contextlib.suppress(UpstreamError, TimeoutError):
+        async with asyncio.timeout(LINGER):
+            async for _ in response.chunks():
+                pass

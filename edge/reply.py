@@ -1,0 +1,119 @@
+"""The caller's side of one request: exactly one answer, whole or streamed, or one error in the form that still fits."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Final
+
+from edge.dialects.errors import render, stream_error
+from edge.listener.inbound import Headers, Inbound
+from edge.tasks import Tasks
+from policies.call import Dialect
+from policies.errors import GatewayError
+
+HEARTBEAT: Final = 10.0
+"""Seconds of silence after which a comment goes out. Long prefills take minutes; NATs and clients give up after 15-60 s
+(facts/peers.md 4.1 point 12), and comments are safe for every SSE client."""
+
+
+class Reply:
+    """One per exchange. A stream begins with its first block, so that an early failure still gets its real status."""
+
+    __slots__ = ("_answered", "_inbound", "_lock", "_stream_headers", "begun", "sent")
+
+    def __init__(self, inbound: Inbound) -> None:
+        self._inbound = inbound
+        self._answered = False
+        self._stream_headers: Headers = {}
+        self._lock: asyncio.Lock | None = None
+        self.begun = False
+        self.sent = 0
+        """Bytes of body or events given to the caller (comments not counted)."""
+
+    async def whole(self, status: int, headers: Headers, body: bytes, *, close: bool = False) -> None:
+        """A complete answer."""
+        self._answered = True
+        self.sent = len(body)
+        await self._inbound.answer(status, headers, body, close=close)
+
+    def streams(self, headers: Headers, tasks: Tasks) -> KeptWarm:
+        """Prepare a streamed answer. Within the returned context comments go out while the engine is silent."""
+        self._stream_headers = headers
+        self._lock = asyncio.Lock()
+        return KeptWarm(self, tasks)
+
+    async def write(self, block: bytes) -> None:
+        """Send events; ConnectionError when the caller is gone or stalls."""
+        await self._write(block)
+        self.sent += len(block)
+
+    async def comment(self, text: bytes) -> None:
+        """Send a comment line, which every client ignores."""
+        await self._write(b": " + text + b"\n\n")
+
+    async def _write(self, block: bytes) -> None:
+        if self._lock is None:
+            raise RuntimeError("write before streams()")
+        async with self._lock:
+            if self._answered:
+                return
+            if not self.begun:
+                self.begun = True
+                await self._inbound.begin(200, self._stream_headers)
+            await self._inbound.write(block)
+
+    async def end(self) -> None:
+        """End a streamed answer properly."""
+        self._answered = True
+        await self._inbound.end()
+
+    async def fail(self, error: GatewayError, dialect: Dialect, request_id: str) -> int:
+        """Say the error: as a status where nothing was sent yet, else as the dialect's error event. Returns the status
+        the caller saw. Never a clean end of file alone."""
+        if self._answered:
+            self._inbound.abort()
+            return 0
+        if not self.begun:
+            status, headers, body = render(error, dialect, request_id)
+            await self.whole(status, headers, body)
+            return status
+        await self._write(stream_error(error, dialect, request_id))
+        await self.end()
+        return 200
+
+
+class KeptWarm:
+    """While entered, sends a comment after every HEARTBEAT seconds. A timer, not a task: most answers never need it."""
+
+    __slots__ = ("_reply", "_seen", "_tasks", "_timer")
+
+    def __init__(self, reply: Reply, tasks: Tasks) -> None:
+        self._reply = reply
+        self._tasks = tasks
+        self._seen = -1
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> None:
+        self._arm()
+
+    def _arm(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(HEARTBEAT, self._tick)
+
+    def _tick(self) -> None:
+        if self._reply.sent == self._seen or not self._reply.begun:
+            _ = self._tasks.start(self._comment(), name="heartbeat")
+        self._seen = self._reply.sent
+        self._arm()
+
+    async def _comment(self) -> None:
+        try:
+            await self._reply.comment(b"waiting")
+        except ConnectionError:
+            return  # the listener cancels the handler of a vanished caller; nothing is left to do here
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()

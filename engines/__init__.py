@@ -1,0 +1,11 @@
+"""Who computes. The vocabulary:
+
+    contract.py    Engine, Target, UpstreamRequest, Timeouts, Adapter, Transport   the types and the two seams
+    adapters/      one module per kind of engine: its routes, its quirks, how its errors read
+    transport.py   the one place that opens a connection to an engine (takes a Permit)
+    catalogue.py   which models exist, under which canonical names, on which engines
+    discovery.py   looks for the known engines on their default ports; probes; refreshes the catalogue
+    tiny/          the project's own tiny model;  demo.py  serves it by a real engine process
+
+Imports only `policies`.
+"""

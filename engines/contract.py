@@ -1,0 +1,163 @@
+"""The types of the engine side, and its two seams: `Adapter` (pure, one per kind) and `Transport` (the I/O)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from policies.call import Call, Operation
+from policies.decision import Permit
+from policies.errors import UpstreamError
+from policies.json import JSON
+
+
+class Kind(StrEnum):
+    """The kinds of engine an adapter exists for; the value is what stands in the configuration."""
+
+    OPENAI = "openai"
+    DOCKER_MODEL_RUNNER = "docker-model-runner"
+    LLAMA_SERVER = "llama-server"
+    LLAMA_CPP_PYTHON = "llama-cpp-python"
+    MLX_LM = "mlx-lm"
+    VLLM = "vllm"
+    OLLAMA = "ollama"
+    LM_STUDIO = "lm-studio"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: to connect, to the first byte of the answer, between two chunks, for the whole answer."""
+
+    connect: float = 5.0
+    first_byte: float = 300.0
+    gap: float = 120.0
+    total: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One configured or discovered engine.
+
+    `url` is scheme and authority with an optional base path and no trailing slash (`http://127.0.0.1:8080`), or
+    `unix:///path.sock`. `concurrency` is how many requests the gateway lets it have at once. `api_key` is the engine's
+    own key, sent instead of the caller's credential (which never leaves the gateway). `model` pins the one model that
+    an engine such as mlx-lm may be asked for.
+    """
+
+    name: str
+    kind: Kind
+    url: str
+    concurrency: int
+    api_key: str | None = field(default=None, repr=False)
+    model: str | None = None
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model as one engine offers it: `id` is the name that engine wants, `name` the canonical one."""
+
+    name: str
+    id: str
+    created: int = 0
+    context: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one request goes."""
+
+    engine: Engine
+    model: Model
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """What is sent to an engine, complete: nothing is added but Host, Content-Length and the engine's own key.
+
+    `path` is one of the adapter's constants. `headers` are lower-case names and values of ours.
+    """
+
+    method: str
+    path: str
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class UpstreamResponse(Protocol):
+    """An answer that has begun: the head is there, the body flows."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def content_type(self) -> str:
+        """Lower case, without parameters; "" if absent."""
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds, if the engine said so in digits."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body's blocks as they come. Raises EngineTimeout (gap, total) or EngineBroke (truncated)."""
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body; EngineBroke if it is larger than `limit` bytes."""
+
+
+class Transport(Protocol):
+    """Opens connections to engines. Inference needs the Permit; probes ask for fixed, harmless paths only.
+
+    Leaving the context closes the connection unless the body was read to its end; leaving it by cancellation closes it
+    at once, which is how an engine learns that the caller is gone.
+    """
+
+    def send(
+        self, permit: Permit, engine: Engine, request: UpstreamRequest
+    ) -> AbstractAsyncContextManager[UpstreamResponse]: ...
+
+    def probe(self, engine: Engine, request: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamResponse]: ...
+
+    async def close(self) -> None: ...
+
+
+class Adapter(Protocol):
+    """What one kind of engine needs; pure. See facts/engines.md section 0 for why each member exists."""
+
+    kind: Kind
+    default_url: str | None
+    """Where discovery looks; None = not discoverable."""
+    concurrency: int
+    """Default number of requests at once."""
+    always_stream: bool
+    """The engine notices a leaving caller only in a stream: stream from it always, and aggregate in the gateway."""
+    paths: Mapping[Operation, str]
+    """The path allow-list; an operation that is missing is not offered."""
+    probe: UpstreamRequest
+    """Ready probe (GET): any 200 whose body `is_mine` accepts."""
+    listing: UpstreamRequest
+    """The request that lists models (GET)."""
+
+    def is_mine(self, status: int, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether the answer to `probe` comes from this kind of engine (several share a default port)."""
+
+    def models(self, document: JSON, engine: Engine) -> list[Model]:
+        """The models in the answer to `listing`, in its order."""
+
+    def build(self, call: Call, target: Target, *, stream: bool, salt: str) -> UpstreamRequest:
+        """The request for `call`: known parameters only, `model` the engine's own id, usage forced, quirks handled.
+
+        `stream` is whether to stream from the engine (see `always_stream`). `salt` is an opaque per-caller value for
+        engines that can isolate their prefix cache. Raises Refusal(OPERATION_NOT_SUPPORTED) or (INVALID_PARAMETER).
+        """
+
+    def explain(self, status: int, content_type: str, body: bytes, retry_after: float | None) -> UpstreamError:
+        """What an answer with an error status means; nothing of `body` may reach the caller."""
+
+    def count(self, target: Target, text: str) -> UpstreamRequest | None:
+        """A request that counts the tokens of `text`, for engines that report no usage in streams; None elsewhere."""
+
+    def counted(self, document: JSON) -> int | None:
+        """The count in the answer to `count`."""

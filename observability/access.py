@@ -1,0 +1,55 @@
+"""The access line: one JSON object per request, whatever became of it. Pure.
+
+It holds ids, names from our own tables or that passed `names.is_name`, counts and times: never a credential, a prompt,
+a raw path or an engine's text.
+"""
+
+from __future__ import annotations
+
+from policies.exchange import Exchange, Stages
+from policies.json import Object
+
+
+def access_line(exchange: Exchange, *, at: float) -> Object:
+    """The record of a finished exchange; `at` is seconds since the epoch at its end."""
+    outcome, call, principal = exchange.outcome, exchange.call, exchange.principal
+    line: Object = {
+        "event": "access",
+        "at": round(at, 3),
+        "request_id": exchange.id,
+        "listener": exchange.client.listener,
+        "ip": exchange.client.ip,
+        "method": exchange.method,
+        "route": exchange.route,
+        "status": outcome.status,
+        "bytes_in": outcome.bytes_in,
+        "bytes_out": outcome.bytes_out,
+        "ms": stage_times(exchange.stages),
+    }
+    if principal is not None:
+        line.update(key_id=principal.key_id, caller=principal.id, auth=principal.auth)
+    if call is not None and call.model:
+        line.update(dialect=call.dialect.value, operation=call.operation.value, requested_model=call.model)
+        line.update(stream=call.stream, ignored=len(call.ignored))
+    if exchange.model:
+        line.update(model=exchange.model)
+    if exchange.engine:
+        usage = outcome.usage
+        line.update(engine=exchange.engine, tokens_in=usage.input, tokens_out=usage.output, tokens_cached=usage.cached)
+        line.update(usage_source=usage.source, finish=outcome.finish)
+    if outcome.reason is not None:
+        line.update(reason=outcome.reason.value, detail=outcome.detail)
+    return line
+
+
+def stage_times(stages: Stages) -> Object:
+    """Milliseconds each stage took; only the stages that were reached."""
+    marks = (
+        ("identify", stages.accepted, stages.identified),
+        ("parse", stages.identified, stages.parsed),
+        ("decide", stages.parsed, stages.decided),
+        ("queue", stages.decided, stages.turn),
+        ("first_byte", stages.sent, stages.first_byte),
+        ("total", stages.accepted, stages.done),
+    )
+    return {name: round((end - begin) * 1000, 3) for name, begin, end in marks if begin and end}

@@ -1,0 +1,49 @@
+"""What is asked: one call, whatever dialect it came in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from policies.json import Object
+
+
+class Dialect(StrEnum):
+    """The wire format of the caller; errors are rendered in it."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    OLLAMA = "ollama"
+
+
+class Operation(StrEnum):
+    """What the caller wants done; the names are those of the policy input (facts A4)."""
+
+    CHAT = "chat"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    MODELS_LIST = "models.list"
+    MODELS_SHOW = "models.show"
+    ME = "me"
+
+
+@dataclass(slots=True)
+class Call:
+    """A parsed, checked request.
+
+    `body` holds only known parameters with checked types: it is what adapters build the engine's body from. `model` is
+    the name as the caller wrote it. `engine` is set when the path named one (`/engines/{engine}/v1/...`).
+    `include_usage` says whether a streaming caller asked for the usage chunk. `ignored` names dropped unknown fields.
+    `max_tokens` is what the caller asked for, None if nothing.
+    """
+
+    operation: Operation
+    dialect: Dialect
+    model: str = ""
+    engine: str | None = None
+    stream: bool = False
+    include_usage: bool = False
+    max_tokens: int | None = None
+    n: int = 1
+    body: Object = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()

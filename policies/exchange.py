@@ -1,0 +1,73 @@
+"""The one value that travels the line: each stage fills one more part, and at the end it is the access record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from policies.call import Call
+from policies.decision import Verdict
+from policies.principal import Principal
+from policies.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The socket's real peer and the listener it came in by (never a forwarded header)."""
+
+    ip: str
+    port: int
+    listener: str
+
+
+@dataclass(slots=True)
+class Usage:
+    """Token counts of one answer; `source` tells whose count it is."""
+
+    input: int | None = None
+    output: int | None = None
+    cached: int | None = None
+    source: str = "none"  # engine | timings | counted | chunks | none
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How it ended: `status` as sent to the caller (499 = the caller left), and why if not well."""
+
+    status: int = 0
+    reason: Reason | None = None
+    detail: str = ""
+    finish: str = ""
+    usage: Usage = field(default_factory=Usage)
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+@dataclass(slots=True)
+class Stages:
+    """Monotonic instants in seconds at which a stage was over; 0.0 = never reached."""
+
+    accepted: float = 0.0
+    identified: float = 0.0
+    parsed: float = 0.0
+    decided: float = 0.0
+    turn: float = 0.0
+    sent: float = 0.0
+    first_byte: float = 0.0
+    done: float = 0.0
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request. `id` is 32 lower-case hex digits: the request id and the trace id."""
+
+    id: str
+    client: Client
+    method: str = ""
+    route: str = ""  # the matched route's pattern, never the raw path
+    principal: Principal | None = None
+    call: Call | None = None
+    verdict: Verdict | None = None
+    model: str = ""  # canonical name that was decided on
+    engine: str = ""  # name of the engine that served it
+    outcome: Outcome = field(default_factory=Outcome)
+    stages: Stages = field(default_factory=Stages)

@@ -1,0 +1,65 @@
+"""Canonical model names, so that an alias can never walk round a rule.
+
+Docker Model Runner adds `ai/` and `:latest`, lower-cases the repository and maps `hf.co/` to `huggingface.co/`
+(facts/engines.md 1.5); Ollama treats `llama3`, `LLAMA3`, `llama3:latest` and `registry.ollama.ai/library/llama3` as one
+model. A rule is only ever matched against the canonical name of a model that the catalogue knows.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+MAX_NAME = 256
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+\-]*\Z", re.ASCII)
+_PREFIXES = (
+    "docker.io/ai/",
+    "index.docker.io/ai/",
+    "registry.ollama.ai/library/",
+    "docker.io/",
+    "registry.ollama.ai/",
+    "library/",
+    "ai/",
+)
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can be a model's name at all: ASCII, no spaces or control characters, <= 256 long, no `..`."""
+    return len(text) <= MAX_NAME and bool(_NAME.match(text)) and ".." not in text and "//" not in text
+
+
+def canonical(name: str) -> str:
+    """The one spelling of `name` that rules and look-ups use: lower case, registry defaults removed; idempotent.
+
+    `ai/SmolLM2:latest` -> `smollm2`, `hf.co/Org/Repo` -> `huggingface.co/org/repo`, `llama3:latest` -> `llama3`.
+    Two models of one engine that fall onto one canonical name are ambiguous, and the catalogue refuses both.
+    """
+    return _strip(name)[0]
+
+
+def _strip(name: str) -> tuple[str, bool]:
+    """The canonical spelling, and whether a registry prefix was removed on the way."""
+    text, stripped = name.strip().lower(), False
+    while True:
+        prefix = next((p for p in _PREFIXES if text.startswith(p) and len(text) > len(p)), "")
+        shorter = text[len(prefix) :].removesuffix(":latest")
+        if not shorter or shorter == text:
+            break
+        text, stripped = shorter, stripped or bool(prefix)
+    if text.startswith("hf.co/"):
+        text = "huggingface.co/" + text[len("hf.co/") :]
+    return text, stripped
+
+
+@lru_cache(maxsize=4096)
+def _glob(pattern: str) -> re.Pattern[str]:
+    # `ai/*` must not turn into `*`: once a prefix is gone, a wildcard stays within the registry's default namespace.
+    text, stripped = _strip(pattern)
+    any_run, any_one = ("[^/]*", "[^/]") if stripped else (".*", ".")
+    parts = [any_run if c == "*" else any_one if c == "?" else re.escape(c) for c in text]
+    return re.compile("".join(parts) + r"\Z", re.DOTALL)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether glob `pattern` (`*` any run, `?` one character; `:` is ordinary) covers canonical `name`."""
+    return _glob(pattern).match(name) is not None

@@ -1,0 +1,56 @@
+"""Who is calling: one value, whether the credential was a key or a JWT (later a certificate or a VPN identity)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal, TypeAlias
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+class Scope(StrEnum):
+    """What a credential may do at all."""
+
+    INFERENCE = "inference"
+    MODELS_READ = "models:read"
+    MODELS_WRITE = "models:write"
+    USAGE_READ = "usage:read"
+    ADMIN = "admin"
+
+
+DEFAULT_SCOPES: frozenset[Scope] = frozenset({Scope.INFERENCE, Scope.MODELS_READ})
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Limits carried by a credential; None = no limit of its own. Enforced by `edge/limits` (issue 4)."""
+
+    rpm: int | None = None
+    tpm: int | None = None
+    tpd: int | None = None
+    concurrency: int | None = None
+    priority: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller.
+
+    `id` is the owner the caller acts for, `key_id` names the credential in logs (a key's id, or `jwt:<issuer>`), `name`
+    is its label. `models` are globs over canonical model names; `networks` and `listeners` empty = anywhere.
+    `expires_at` is seconds since the epoch, None = never.
+    """
+
+    id: str
+    key_id: str
+    name: str
+    auth: Literal["key", "jwt"]
+    groups: frozenset[str]
+    scopes: frozenset[Scope]
+    models: tuple[str, ...] = ("*",)
+    networks: tuple[Network, ...] = ()
+    listeners: frozenset[str] = frozenset()
+    expires_at: float | None = None
+    quota: Quota = Quota()

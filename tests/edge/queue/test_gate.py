@@ -1,0 +1,99 @@
+"""Turns are bounded, in order, and never leak."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from edge.queue.gate import Gate, Gates, QueueLimits
+from policies.errors import Refusal
+from policies.reasons import Reason
+
+
+async def hold(gate: Gate, entered: asyncio.Event, leave: asyncio.Event) -> None:
+    async with gate.turn():
+        entered.set()
+        await leave.wait()
+
+
+async def until(condition: object) -> None:
+    async with asyncio.timeout(5):
+        while not (callable(condition) and condition()):
+            await asyncio.sleep(0)
+
+
+async def test_no_more_than_concurrency_at_once_and_first_come_first_served() -> None:
+    gate, running, order = Gate(2, QueueLimits()), 0, list[int]()
+
+    async def one(number: int) -> None:
+        nonlocal running
+        async with gate.turn():
+            running += 1
+            assert running <= 2
+            order.append(number)
+            await asyncio.sleep(0)
+            running -= 1
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(20):
+            group.create_task(one(number))
+    assert order == list(range(20))
+    assert gate.load == 0
+
+
+async def test_a_full_line_refuses_at_once_and_a_long_wait_ends() -> None:
+    gate, entered, leave = Gate(1, QueueLimits(limit=1, wait=0.05)), asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hold(gate, entered, leave))
+        await entered.wait()
+        waiting = group.create_task(_reason(gate))
+        await until(lambda: gate.load == 2)
+        assert await _reason(gate) is Reason.QUEUE_FULL
+        assert await waiting is Reason.QUEUE_TIMEOUT
+        leave.set()
+    assert gate.load == 0
+
+
+async def _reason(gate: Gate) -> Reason:
+    with pytest.raises(Refusal) as caught:
+        async with gate.turn():
+            pass
+    assert caught.value.retry_after is not None
+    return caught.value.reason
+
+
+async def test_a_caller_that_leaves_the_line_or_the_slot_leaks_nothing() -> None:
+    gate, leave = Gate(1, QueueLimits()), asyncio.Event()
+    events = [asyncio.Event() for _ in range(3)]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(hold(gate, event, leave)) for event in events]
+        await until(lambda: gate.load == 3)
+        tasks[1].cancel()
+        await until(lambda: gate.load == 2)
+        tasks[0].cancel()
+        await events[2].wait()
+        leave.set()
+    assert not events[1].is_set()
+    assert gate.load == 0
+
+
+async def test_a_slot_handed_to_a_caller_that_leaves_in_the_same_moment_goes_on() -> None:
+    gate, leave = Gate(1, QueueLimits()), asyncio.Event()
+    events = [asyncio.Event() for _ in range(3)]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(hold(gate, event, leave)) for event in events]
+        await until(lambda: gate.load == 3)
+        tasks[0].cancel()
+        await asyncio.sleep(0)  # the slot now belongs to tasks[1], which has not run yet
+        tasks[1].cancel()
+        await events[2].wait()
+        leave.set()
+    assert gate.load == 0
+
+
+def test_an_engine_keeps_its_gate_until_its_concurrency_changes() -> None:
+    gates = Gates(QueueLimits())
+    assert gates.of("a", 2) is gates.of("a", 2)
+    assert gates.of("a", 2) is not gates.of("b", 2)
+    assert gates.of("a", 3).concurrency == 3

@@ -1,0 +1,173 @@
+"""What of an engine's stream the caller may see."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from edge.relay.aggregate import Aggregate
+from edge.relay.chunks import ChunkReader
+from edge.relay.sse import Event
+from policies.errors import EngineBroke
+from policies.exchange import Usage
+from policies.json import JSON, Object
+
+
+def reader(choices: int = 1, *, keep_text: bool = False) -> ChunkReader:
+    return ChunkReader(model="asked", choices=choices, usage=Usage(), keep_text=keep_text)
+
+
+def chunk(delta: Object | None = None, finish: str | None = None, index: int = 0, **more: JSON) -> Event:
+    choice: Object = {"index": index, "delta": delta or {}, "finish_reason": finish}
+    return Event(orjson.dumps({"id": "c1", "created": 7, "model": "/Users/me/model", "choices": [choice], **more}))
+
+
+def test_the_model_is_the_one_the_caller_named_and_unknown_fields_stay_behind() -> None:
+    shown = reader().read(chunk({"content": "hi"}, prompt_token_ids=[1], engine_path="/Users/me"))
+    assert shown is not None
+    assert shown["model"] == "asked"
+    assert set(shown) == {"id", "created", "model", "choices"}
+
+
+def test_usage_is_read_on_any_chunk_and_shown_on_none() -> None:
+    read = reader()
+    shown = read.read(chunk({"content": "a"}, usage={"prompt_tokens": 5, "completion_tokens": 1}))
+    assert shown is not None
+    assert "usage" not in shown
+    final = {"choices": [], "object": "chat.completion", "usage": {"prompt_tokens": 5, "completion_tokens": 9}}
+    assert read.read(Event(orjson.dumps(final))) is None
+    assert (read.usage.input, read.usage.output, read.usage.source) == (5, 9, "engine")
+    assert read.usage_chunk()["usage"] == {"prompt_tokens": 5, "completion_tokens": 9, "total_tokens": 14}
+
+
+def test_zero_usage_never_replaces_a_count_and_timings_are_a_fallback() -> None:
+    read = reader()
+    read.read(chunk(timings={"cache_n": 2, "prompt_n": 3, "predicted_n": 4}))
+    assert (read.usage.input, read.usage.output, read.usage.source) == (5, 4, "timings")
+    read.read(chunk(usage={"prompt_tokens": 0, "completion_tokens": 0}))
+    assert read.usage.input == 5
+    read.read(chunk(usage={"prompt_tokens": 6, "completion_tokens": 4}))
+    assert (read.usage.input, read.usage.source) == (6, "engine")
+
+
+@pytest.mark.parametrize("count", [-1, 1.5, "7", True, None, []])
+def test_absurd_counts_are_not_believed(count: JSON) -> None:
+    read = reader()
+    read.read(Event(orjson.dumps({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 0}})))
+    read.read(Event(orjson.dumps({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": count}})))
+    assert read.usage.output == 0
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event(b"not json"),
+        Event(b"[1]"),
+        Event(b'"text"'),
+        Event(b'{"error":{"message":"boom","type":"server_error"}}'),
+        Event(b'{"error":"boom"}'),
+        Event(b'{"code":500}', failed=True),
+        Event(b'{"choices":[],"choices":NaN}'),
+    ],
+)
+def test_what_breaks_a_stream(event: Event) -> None:
+    with pytest.raises(EngineBroke):
+        reader().read(event)
+
+
+def test_the_error_kept_for_the_log_holds_no_message() -> None:
+    with pytest.raises(EngineBroke) as caught:
+        reader().read(Event(b'{"error":{"message":"prompt was: SECRET","type":"bad\\nline","code":500}}'))
+    assert caught.value.detail == "error event: 500"
+
+
+def test_done_alone_is_not_a_whole_answer() -> None:
+    read = reader()
+    read.read(chunk({"content": "half"}))
+    read.read(Event(b"[DONE]"))
+    assert read.done
+    assert not read.complete
+
+
+def test_every_choice_must_finish() -> None:
+    read = reader(choices=2)
+    read.read(chunk(finish="stop", index=0))
+    assert not read.complete
+    read.read(chunk(finish="length", index=1))
+    assert read.complete
+
+
+def test_both_spellings_of_reasoning_reach_the_caller() -> None:
+    for field in ("reasoning", "reasoning_content"):
+        shown = reader().read(chunk({field: "hm"}))
+        assert shown is not None
+        assert orjson.dumps(shown).count(b'"hm"') == 2
+
+
+def test_generated_text_is_kept_only_when_it_must_be_counted() -> None:
+    plain, keeping = reader(), reader(keep_text=True)
+    for read in (plain, keeping):
+        read.read(chunk({"content": "ab"}))
+        read.read(chunk({"content": "c"}))
+    assert (plain.text, keeping.text, plain.pieces) == ("", "abc", 2)
+
+
+def answer(*events: Event, chat: bool = True) -> Object:
+    read, aggregate = reader(), Aggregate()
+    for event in events:
+        shown = read.read(event)
+        if shown is not None:
+            aggregate.add(shown)
+    return aggregate.answer(read.usage, chat=chat)
+
+
+def test_a_stream_becomes_one_answer() -> None:
+    whole = answer(
+        chunk({"role": "assistant", "content": ""}),
+        chunk({"content": "he"}, logprobs=None),
+        chunk({"content": "llo", "reasoning": "r"}),
+        chunk(finish="stop", usage={"prompt_tokens": 3, "completion_tokens": 2}),
+    )
+    assert whole["object"] == "chat.completion"
+    assert whole["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    message: Object = {"role": "assistant", "content": "hello", "reasoning": "r", "reasoning_content": "r"}
+    assert whole["choices"] == [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}]
+
+
+def test_tool_call_fragments_are_put_together_by_index() -> None:
+    def call(index: int, **function: JSON) -> Object:
+        return {"index": index, "function": function}
+
+    whole = answer(
+        chunk({"tool_calls": [{"id": "c0", **call(0, name="f", arguments="")}]}),
+        chunk({"tool_calls": [call(0, arguments='{"a"'), {"id": "c1", **call(10**9, name="g", arguments="{}")}]}),
+        chunk({"tool_calls": [call(0, arguments=":1}")]}),
+        chunk(finish="tool_calls"),
+    )
+    assert whole["choices"] == [
+        {
+            "index": 0,
+            "message": {
+                "tool_calls": [
+                    {"id": "c0", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}},
+                    {"id": "c1", "type": "function", "function": {"name": "g", "arguments": "{}"}},
+                ],
+                "role": "assistant",
+                "content": None,
+            },
+            "logprobs": None,
+            "finish_reason": "tool_calls",
+        }
+    ]
+
+
+def test_text_completions_and_their_logprobs_are_put_together() -> None:
+    def piece(text: str, finish: str | None = None) -> Event:
+        entry: Object = {"index": 0, "text": text, "logprobs": {"tokens": [text]}, "finish_reason": finish}
+        return Event(orjson.dumps({"id": "c", "model": "m", "choices": [entry]}))
+
+    whole = answer(piece("a"), piece("b", "length"), chat=False)
+    assert whole["object"] == "text_completion"
+    assert whole["choices"] == [
+        {"index": 0, "text": "ab", "logprobs": {"tokens": ["a", "b"]}, "finish_reason": "length"}
+    ]
