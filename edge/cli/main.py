@@ -1,0 +1,73 @@
+"""The command line's entry: parsers, dispatch, exit codes (0 done, 1 failed, 2 wrong usage or bad configuration)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+WRONG_USAGE: Final = 2
+
+_EPILOG: Final = """first steps:
+  llm-gateway up --demo                 run the gateway with a tiny model; prints the first key and a curl line
+  llm-gateway keys create my-app        a key of its own for each caller
+  llm-gateway config schema             every setting, as JSON Schema
+"""
+
+
+def _version() -> str:
+    try:
+        return version("llm-gateway")
+    except PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command's parser."""
+    from edge.cli import config, keys, up
+
+    parser = argparse.ArgumentParser(
+        prog="llm-gateway",
+        description="The one door in front of your local LLM engines: a key per caller, every request accounted for.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in (up, keys, config):
+        module.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; returns its exit code."""
+    from edge.config.problems import ConfigError
+    from edge.identity.state import StateError
+
+    args = build_parser().parse_args(argv)
+    try:
+        code: int = _keys(args) if args.command == "keys" else args.run(args)
+    except (ConfigError, StateError) as error:
+        print(f"llm-gateway: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    except BrokenPipeError:
+        return 1
+    return code
+
+
+def _keys(args: argparse.Namespace) -> int:
+    """`keys` works on the database that `up` with the same configuration uses."""
+    from edge.cli import keys
+    from edge.config.load import load
+    from edge.identity.state import state_home
+
+    settings = load(getattr(args, "config", None), os.environ)
+    return keys.run(args, state_home(os.environ), settings.stores.database)
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,171 @@
+"""`llm-gateway up`: run the gateway in the foreground, say where it listens and how to call it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from edge.identity.state import state_home
+from policies.json import JSON, Object
+
+if TYPE_CHECKING:
+    from edge.config.settings import Settings
+    from edge.fleet import Demo
+    from edge.gateway import Gateway
+
+WRONG_USAGE: Final = 2
+_FAILED: Final = 1
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command; `args.run(args)` runs it and returns the exit code."""
+    parser = subparsers.add_parser(
+        "up",
+        help="run the gateway",
+        description="Run the gateway. Without a configuration it listens on 127.0.0.1:8080 and finds the engines "
+        "on this machine. On the first start it prints the first key, once.",
+    )
+    parser.add_argument("--config", metavar="FILE", help="instead of $LLM_GATEWAY_CONFIG or ./gateway.yaml")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="address of the first listener; port 0 = any free one")
+    parser.add_argument("--admin", metavar="HOST:PORT", help="address of health and readiness")
+    demo = parser.add_mutually_exclusive_group()
+    demo.add_argument("--demo", action="store_true", help="also run the project's tiny model in a real engine")
+    demo.add_argument("--demo-if-empty", action="store_true", help="the same, if no engine is found")
+    parser.add_argument("--json", action="store_true", help="print events as JSON lines on stdout, for scripts")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code."""
+    from edge.config.load import Overrides, load
+    from edge.fleet import Demo
+    from edge.listener.server import ListenError
+    from observability.process_log import log_to_stderr
+
+    settings = load(args.config, os.environ, Overrides(listen=args.listen, admin=args.admin))
+    log_to_stderr()
+    demo = Demo.ON if args.demo else Demo.IF_EMPTY if args.demo_if_empty else Demo.OFF
+    teller = Events() if args.json else Words()
+    try:
+        return _run_loop(_serve(settings, state_home(os.environ), demo, teller))
+    except ListenError as error:
+        print(f"llm-gateway: {error}", file=sys.stderr)
+        return WRONG_USAGE
+
+
+def _run_loop(main: Coroutine[Any, Any, int]) -> int:
+    """uvloop where it is installed (a third faster on this path); asyncio's own loop is as right."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
+
+
+async def _serve(settings: Settings, home: Path, demo: Demo, teller: Events | Words) -> int:
+    from edge.gateway import running
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings, home, demo) as gateway:
+        teller.listening(gateway)
+        ready = asyncio.ensure_future(gateway.fleet.demo_ready.wait())
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            if gateway.fleet.demo is not None or gateway.fleet.demo_failure:
+                await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if ready.done():
+                    teller.demo(gateway)
+            await stopped
+        finally:
+            ready.cancel()
+            stopped.cancel()
+        teller.draining()
+        _second_signal_kills(loop)
+    return 0
+
+
+def _second_signal_kills(loop: asyncio.AbstractEventLoop) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(ValueError, RuntimeError):
+            loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)
+
+
+class Events:
+    """JSON lines on stdout."""
+
+    def listening(self, gateway: Gateway) -> None:
+        """Once everything listens."""
+        doors: list[JSON] = [
+            {"name": door.name, "host": door.host, "port": door.port, "url": door.url} for door in gateway.doors[:-1]
+        ]
+        admin = gateway.doors[-1]
+        event: Object = {"event": "listening", "listeners": doors, "admin": {"host": admin.host, "port": admin.port}}
+        if gateway.first_key is not None:
+            event["first_key"] = gateway.first_key
+        _print(json.dumps(event))
+
+    def demo(self, gateway: Gateway) -> None:
+        """Once the tiny model answers, or failed to start."""
+        failure = gateway.fleet.demo_failure
+        event: Object = {"event": "demo", "ready": not failure, "model": "tiny"}
+        _print(json.dumps({**event, "why": failure} if failure else event))
+
+    def draining(self) -> None:
+        """Once told to stop."""
+        _print(json.dumps({"event": "draining"}))
+
+
+class Words:
+    """For people."""
+
+    def listening(self, gateway: Gateway) -> None:
+        """Once everything listens."""
+        for door in gateway.doors[:-1]:
+            _print(f"llm-gateway listens on {door.url} (listener `{door.name}`)")
+        _print(f"health and readiness:  {gateway.doors[-1].url}/readyz")
+        if gateway.first_key is not None:
+            _print(f"\nthe first key, shown only now:\n\n  {gateway.first_key}\n")
+            _print("make more with:  llm-gateway keys create NAME")
+        if gateway.fleet.demo is not None:
+            _print("\nthe tiny model is starting ...")
+        elif not gateway.fleet.demo_failure:
+            _print(f"\ntry it:\n\n{_curl(gateway, 'MODEL')}\n\nmodels: GET {gateway.doors[0].url}/v1/models")
+
+    def demo(self, gateway: Gateway) -> None:
+        """Once the tiny model answers, or failed to start."""
+        if gateway.fleet.demo_failure:
+            _print(f"\nthe tiny model does not run: {gateway.fleet.demo_failure}")
+        else:
+            _print(f"\nthe tiny model answers; paste this into another terminal:\n\n{_curl(gateway, 'tiny')}\n")
+
+    def draining(self) -> None:
+        """Once told to stop."""
+        _print("\nstopping: running answers may finish; press Ctrl-C again to cut them")
+
+
+def _curl(gateway: Gateway, model: str) -> str:
+    key = gateway.first_key or "$LLM_GATEWAY_KEY"
+    body = json.dumps(
+        {"model": model, "stream": True, "messages": [{"role": "user", "content": "What is llm-gateway?"}]}
+    )
+    return (
+        f"  curl -N {gateway.doors[0].url}/v1/chat/completions \\\n"
+        f'    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\\n'
+        f"    -d '{body}'"
+    )
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)

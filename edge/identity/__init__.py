@@ -1,0 +1,21 @@
+"""Who is calling: a credential in, a `Principal` or one constant refusal out.
+
+    token.py         the key format: mint, parse (checksum), redact
+    grant.py         what a key may do, and the checks on what an operator types
+    record.py        a stored key as the rest of the house sees it
+    state.py         the state folder, `$LLM_GATEWAY_HOME`
+    pepper.py        the secret that stays outside the database
+    store/           the keys in SQLite or PostgreSQL
+    directory.py     the keys in memory; the only look-up on the request path
+    watcher.py       follows the store, so that a revocation is seen within a second
+    credential.py    the one extractor for every header spelling
+    lockout.py       per-source memory of failures
+    issuer.py        settings of one JWT issuer
+    keyset.py        JWKS and PEM documents -> public keys bound to algorithms
+    jwks.py          fetches and keeps an issuer's key set
+    compact.py       the bytes of a JWT: strict decoding, header rules
+    jwt.py           JWT -> Principal
+    authenticate.py  Authenticator: the order of it all
+
+Every error path here denies; there is no empty or anonymous principal (facts/peers.md 4.3, point 7).
+"""

@@ -1,0 +1,184 @@
+"""KeyStore: create, list, show, update, rotate, revoke, delete. Synchronous: callers run it in a thread.
+
+Each write bumps one monotonic revision in its own transaction, so that "has anything changed?" is a one-row question
+that every process can ask five times a second. No read here ever serves a request (facts/security.md F13: LiteLLM's
+key look-up in SQL on the request path became CVE-2026-42208).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from sqlalchemy import Connection, Row
+
+from edge.identity.grant import Grant
+from edge.identity.pepper import Peppers
+from edge.identity.record import KeyRecord, Secret, Snapshot, Status
+from edge.identity.store import statements as sql
+from edge.identity.store.database import Database
+from edge.identity.store.rows import grant_values, key_record, secret
+from edge.identity.token import Token, mint
+
+_log = logging.getLogger(__name__)
+_Row: TypeAlias = Row[tuple[object, ...]]
+
+
+class KeyNotFoundError(LookupError):
+    """No key has that id or name, or several have that name; the text says which, with the ids to choose from."""
+
+
+class KeyEndedError(Exception):
+    """The key is revoked (which is final) or has expired, and cannot be changed that way."""
+
+
+class KeyStore:
+    """The keys of one database. Every method raises StateError when the database does."""
+
+    def __init__(
+        self,
+        database: Database,
+        peppers: Peppers,
+        *,
+        now: Callable[[], float] = time.time,
+        randomness: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._database = database
+        self._peppers = peppers
+        self._now = now
+        self._randomness = randomness
+
+    def revision(self) -> int:
+        """A number that grows with every write of any process."""
+        with self._database.reading() as connection:
+            return _revision(connection)
+
+    def load_all(self) -> Snapshot:
+        """Every key that can be read. The revision is read first: a write in between only means one reload too many."""
+        with self._database.reading() as connection:
+            revision = _revision(connection)
+            keys = connection.execute(sql.ALL_KEYS).all()
+            secrets = connection.execute(sql.ALL_SECRETS).all()
+        return Snapshot(revision, tuple(_assemble(keys, secrets)))
+
+    def list(self) -> tuple[KeyRecord, ...]:
+        """All keys, oldest first."""
+        return self.load_all().records
+
+    def show(self, reference: str) -> KeyRecord:
+        """The key with that id, or else the one with that name (a revoked one only if no other has it)."""
+        with self._database.reading() as connection:
+            return self._find(connection, reference)
+
+    def create(self, grant: Grant) -> tuple[KeyRecord, Token]:
+        """Store a new key; the token exists nowhere else afterwards."""
+        now = self._now()
+        token = mint(self._randomness)
+        with self._database.writing() as connection:
+            values = grant_values(grant) | {"id": token.id, "created_at": now}
+            connection.execute(sql.ADD_KEY, values)
+            self._add_secret(connection, token, now)
+            connection.execute(sql.BUMP)
+            return self._find(connection, token.id), token
+
+    def update(self, reference: str, change: Callable[[Grant], Grant]) -> KeyRecord:
+        """Replace the grant by `change` of it, read and written in one transaction. KeyEndedError if revoked."""
+        with self._database.writing() as connection:
+            key = self._locked(connection, reference)
+            connection.execute(sql.CHANGE.values(**grant_values(change(key.grant))), {"key": key.id})
+            connection.execute(sql.BUMP)
+            return self._find(connection, key.id)
+
+    def rotate(self, reference: str, overlap: float) -> tuple[KeyRecord, Token]:
+        """A new secret for the same id; the old ones work `overlap` seconds longer, or as long as they had left.
+
+        KeyEndedError if the key is revoked or expired.
+        """
+        now = self._now()
+        with self._database.writing() as connection:
+            key = self._locked(connection, reference)
+            if key.status(now) is Status.EXPIRED:
+                raise KeyEndedError("the key has expired: extend it first, with keys update --expires")
+            token = mint(self._randomness, key_id=key.id)
+            connection.execute(sql.END_SECRET, {"key": key.id, "end": now + overlap})
+            connection.execute(sql.DROP_DEAD, {"key": key.id, "instant": now})
+            self._add_secret(connection, token, now)
+            connection.execute(sql.BUMP)
+            return self._find(connection, key.id), token
+
+    def revoke(self, reference: str) -> KeyRecord:
+        """End the key for good; it stays visible. Revoking twice keeps the first time."""
+        now = self._now()
+        with self._database.writing() as connection:
+            key = self._find(connection, reference)
+            if key.revoked_at is None:
+                connection.execute(sql.CHANGE.values(revoked_at=now), {"key": key.id})
+                connection.execute(sql.DROP_SECRETS, {"key": key.id})
+                connection.execute(sql.BUMP)
+            return self._find(connection, key.id)
+
+    def delete(self, reference: str) -> KeyRecord:
+        """End the key and forget it; returns what it was. A name that several keys have had is refused."""
+        with self._database.writing() as connection:
+            key = self._find(connection, reference, only=True)
+            connection.execute(sql.DROP_SECRETS, {"key": key.id})
+            connection.execute(sql.DROP_KEY, {"key": key.id})
+            connection.execute(sql.BUMP)
+            return key
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _add_secret(self, connection: Connection, token: Token, now: float) -> None:
+        row = {
+            "key_id": token.id,
+            "digest": self._peppers.digest(token),
+            "pepper_id": self._peppers.current,
+            "not_before": now,
+            "created_at": now,
+        }
+        connection.execute(sql.ADD_SECRET, row)
+
+    def _locked(self, connection: Connection, reference: str) -> KeyRecord:
+        key_id = self._find(connection, reference).id
+        row = connection.execute(sql.LOCK, {"key": key_id}).one_or_none()
+        if row is None:  # PostgreSQL only: deleted between the two statements
+            raise KeyNotFoundError("no key has that id or name")
+        if row.revoked_at is not None:
+            raise KeyEndedError("the key is revoked, which is final: create a new one")
+        return key_record(row, ())
+
+    def _find(self, connection: Connection, reference: str, *, only: bool = False) -> KeyRecord:
+        if not reference.isprintable():  # drivers fail in their own ways on NUL and lone surrogates
+            raise KeyNotFoundError("no key has that id or name")
+        rows = connection.execute(sql.FIND, {"reference": reference}).all()
+        exact = [row for row in rows if row.id == reference]
+        usable = [row for row in rows if row.revoked_at is None]
+        found = exact or (usable if usable and not only else rows)
+        if not found:
+            raise KeyNotFoundError("no key has that id or name")
+        if len(found) > 1:
+            raise KeyNotFoundError("several keys have that name, give an id: " + ", ".join(row.id for row in found))
+        secrets = connection.execute(sql.SECRETS_OF, {"key": found[0].id}).all()
+        return key_record(found[0], map(secret, secrets))
+
+
+def _revision(connection: Connection) -> int:
+    return connection.execute(sql.REVISION).scalar_one()
+
+
+def _assemble(keys: Iterable[_Row], secrets: Iterable[_Row]) -> Iterable[KeyRecord]:
+    by_key: dict[str, list[Secret]] = defaultdict(list)
+    for row in secrets:
+        by_key[row.key_id].append(secret(row))
+    for row in keys:
+        try:
+            yield key_record(row, by_key[row.id])
+        except (TypeError, ValueError):
+            # One row that cannot be understood closes that one key; it must not keep a revocation of another from
+            # being seen, which it would if the whole load failed.
+            _log.warning("key %s cannot be read and is refused: written by a newer gateway, or damaged", row.id)
