@@ -1,4 +1,4 @@
-"""The running exchanges, and how one is cut from outside: a revoked key, the end of a drain.
+"""The running exchanges, and how one is cut from outside when its credential is revoked or expires.
 
 A cut cancels the exchange's task and turns that cancellation into a Refusal at the scope's end, as `asyncio.timeout`
 does with its own, so that the line's one error place says it to the caller.
@@ -30,25 +30,21 @@ class Inflight:
 
     def cut_keys(self, key_ids: Collection[str]) -> int:
         """Cut what runs under these keys; returns how many."""
-        return self._cut(
-            [s for s in self._scopes if s.exchange.principal is not None and s.exchange.principal.key_id in key_ids],
-            Reason.CREDENTIAL_REVOKED,
-        )
+        return self._cut([scope for scope in self._scopes if _key_of(scope.exchange) in key_ids])
 
     def cut_expired(self, now: float) -> int:
         """Cut what runs under a credential that has expired (`now`: seconds since the epoch); returns how many."""
-        expired = [s for s in self._scopes if _expired(s.exchange, now)]
-        return self._cut(expired, Reason.CREDENTIAL_REVOKED)
-
-    def cut_all(self) -> int:
-        """Cut everything: the drain is over."""
-        return self._cut(list(self._scopes), Reason.DRAINING)
+        return self._cut([scope for scope in self._scopes if _expired(scope.exchange, now)])
 
     @staticmethod
-    def _cut(scopes: list[Scope], reason: Reason) -> int:
+    def _cut(scopes: list[Scope]) -> int:
         for scope in scopes:
-            scope.cut(reason)
+            scope.cut(Reason.CREDENTIAL_REVOKED)
         return len(scopes)
+
+
+def _key_of(exchange: Exchange) -> str | None:
+    return exchange.principal.key_id if exchange.principal is not None else None
 
 
 def _expired(exchange: Exchange, now: float) -> bool:

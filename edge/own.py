@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import orjson
 
 from edge.dialects.openai import model_document, model_list
@@ -27,7 +29,7 @@ def answer(permit: Permit, route: Route, catalogue: Catalogue, *, now: float) ->
         visible = [entry for entry in visible if catalogue.resolve(entry.name, route.engine)]
     if permit.operation is Operation.ME:
         return orjson.dumps(me(permit.principal, visible, now=now))
-    documents = [model_document(entry.shown, entry.created, entry.engines[0]) for entry in visible]
+    documents = [model_document(entry.id, entry.created, entry.engines[0]) for entry in visible]
     if permit.operation is Operation.MODELS_LIST:
         return orjson.dumps(model_list(documents))
     for entry, document in zip(visible, documents, strict=True):
@@ -46,7 +48,6 @@ def me(principal: Principal, visible: list[Entry], *, now: float) -> Object:
         "concurrency": quota.concurrency,
         "priority": quota.priority,
     }
-    models: list[JSON] = [entry.shown for entry in visible]
     left = None if principal.expires_at is None else max(0, round(principal.expires_at - now))
     return {
         "object": "me",
@@ -54,13 +55,17 @@ def me(principal: Principal, visible: list[Entry], *, now: float) -> Object:
         "name": principal.name,
         "key_id": principal.key_id,
         "auth": principal.auth,
-        "groups": sorted(principal.groups),
-        "scopes": sorted(scope.value for scope in principal.scopes),
-        "models": models,
-        "model_globs": list(principal.models),
-        "networks": [str(network) for network in principal.networks],
-        "listeners": sorted(principal.listeners),
+        "groups": _list(sorted(principal.groups)),
+        "scopes": _list(sorted(scope.value for scope in principal.scopes)),
+        "models": _list(entry.id for entry in visible),
+        "model_globs": _list(principal.models),
+        "networks": _list(str(network) for network in principal.networks),
+        "listeners": _list(sorted(principal.listeners)),
         "limits": limits,
         "expires_in": left,
         "capture": "none",
     }
+
+
+def _list(texts: Iterable[str]) -> list[JSON]:
+    return list(texts)

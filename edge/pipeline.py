@@ -3,8 +3,8 @@
     accept -> check the wire (both in edge/listener) -> identify -> parse the dialect -> decide
            -> take a turn -> choose the engine -> send(permit) -> relay and meter -> record
 
-Every arrow either goes on or raises one GatewayError; `_fail` is the one place that says it to the caller, and `_record`
-runs for every exchange, refused and cancelled ones included.
+Every arrow either goes on or raises one GatewayError; `_fail` is the one place that says it to the caller, and
+`_record` runs for every exchange, refused and cancelled ones included.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from edge import own
+from edge.fleet import Fleet
 from edge.identity.authenticate import Authenticator
 from edge.inflight import Inflight
-from edge.intake.intake import check_content_type, read_call
+from edge.intake.intake import check_content_type
 from edge.intake.offload import Parser
-from edge.intake.routes import Route, Routes, dialect_of
+from edge.intake.routes import HEALTH, Route, Routes, dialect_of, is_health
 from edge.listener.inbound import Inbound
 from edge.queue.gate import Gates
 from edge.relay.relay import Leg
 from edge.reply import Reply
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
-from engines.catalogue import Catalogue
 from engines.contract import Target, Transport
 from observability.access import access_line
 from observability.ids import new_id
 from observability.lines import LineSink
 from policies.call import Call, Operation
-from policies.decision import Denial, Permit, decide
+from policies.decision import Denial, Permit, decide, may_use, within
 from policies.errors import GatewayError, Refusal
 from policies.exchange import Exchange
-from policies.principal import Principal
+from policies.principal import Network, Principal
 from policies.reasons import CAUSES, Reason
 
 _log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ _OWN: Final = frozenset({Operation.ME, Operation.MODELS_LIST, Operation.MODELS_S
 
 @dataclass(slots=True)
 class Shared:
-    """What all listeners' lines share. `catalogue` is swapped whole when engines come and go."""
+    """What all listeners' lines share."""
 
     authenticator: Authenticator
     parser: Parser
@@ -59,21 +59,28 @@ class Shared:
     wall: Callable[[], float]
     randomness: Callable[[int], bytes]
     salt_key: bytes = field(repr=False)
-    catalogue: Catalogue = field(default_factory=Catalogue.empty)
+    fleet: Fleet
     inflight: Inflight = field(default_factory=Inflight)
-    unknown_model: Callable[[], None] = lambda: None
-    """Called when a model is not known: discovery may look again."""
     draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How one listener differs from another: `networks` its callers may come from (empty = any), `strict` parameters,
+    `body_limit` in bytes."""
+
+    body_limit: int
+    strict: bool = False
+    networks: tuple[Network, ...] = ()
 
 
 class Line:
     """The handler of one listener."""
 
-    def __init__(self, shared: Shared, *, routes: Routes, body_limit: int, strict: bool) -> None:
+    def __init__(self, shared: Shared, manner: Manner, routes: Routes) -> None:
         self._shared = shared
+        self._manner = manner
         self._routes = routes
-        self._body_limit = body_limit
-        self._strict = strict
 
     async def __call__(self, inbound: Inbound) -> None:
         """Walk one request to its answer. Cancelled when the caller leaves."""
@@ -87,17 +94,21 @@ class Line:
         except GatewayError as error:
             await self._fail(exchange, inbound, reply, error)
         except (asyncio.CancelledError, ConnectionError):
-            self._left(exchange)
-            raise
-        except Exception as error:
-            # An unknown error is opaque outside and loud inside; its text may hold anything, so only its place is kept.
+            if not inbound.cut:
+                self._left(exchange)
+                raise
+            await self._fail(exchange, inbound, reply, Refusal(Reason.DRAINING, retry_after=5.0))
+        except Exception as error:  # noqa: BLE001 - the last line of defence: opaque outside, loud inside
             _log.exception("request %s failed", exchange.id, exc_info=error)
             await self._fail(exchange, inbound, reply, Refusal(Reason.INTERNAL, detail=type(error).__name__))
         finally:
             self._record(exchange, reply)
 
     async def _walk(self, exchange: Exchange, inbound: Inbound, reply: Reply) -> None:
-        if await self._is_health(exchange, inbound, reply):
+        if self._manner.networks and not within(exchange.client.ip, self._manner.networks):
+            raise Refusal(Reason.PLACE_NOT_PERMITTED)
+        if is_health(inbound.method, inbound.path):
+            await self._answer_health(exchange, reply)
             return
         principal = await self._identify(exchange, inbound)
         route = self._route(exchange, inbound)
@@ -107,27 +118,24 @@ class Line:
             await self._answer_own(exchange, reply, principal, route)
             return
         call = await self._parse(exchange, inbound, route)
-        permit, targets = self._decide(exchange, principal, call)
-        target = self._choose(targets)
+        permit, targets = await self._decide(exchange, principal, call)
+        target = self._choose(call.operation, targets)
         exchange.engine = target.engine.name
         async with self._shared.gates.of(target.engine.name, target.engine.concurrency).turn():
             exchange.stages.turn = self._shared.clock()
             await self._leg(exchange, reply, permit, call, target).run()
         exchange.outcome.status = 200
 
-    async def _is_health(self, exchange: Exchange, inbound: Inbound, reply: Reply) -> bool:
-        if inbound.method != "GET" or inbound.path != "/healthz":
-            return False
-        exchange.route = "/healthz"
+    async def _answer_health(self, exchange: Exchange, reply: Reply) -> None:
+        exchange.route = HEALTH
         exchange.outcome.status = 503 if self._shared.draining else 200
         await reply.whole(exchange.outcome.status, _headers(exchange), own.health(draining=self._shared.draining))
-        return True
 
     async def _identify(self, exchange: Exchange, inbound: Inbound) -> Principal:
         principal = await self._shared.authenticator.authenticate(inbound.headers, inbound.client)
         exchange.principal = principal
         exchange.stages.identified = self._shared.clock()
-        inbound.authenticated()
+        inbound.mark_authenticated()
         return principal
 
     def _route(self, exchange: Exchange, inbound: Inbound) -> Route:
@@ -139,46 +147,56 @@ class Line:
 
     async def _answer_own(self, exchange: Exchange, reply: Reply, principal: Principal, route: Route) -> None:
         """The routes that the gateway answers itself; one decision each, as for any other."""
-        model = self._shared.catalogue.canonical(route.model) if route.model else None
-        verdict = decide(principal, route.operation, model, ip=exchange.client.ip, listener=exchange.client.listener)
-        exchange.verdict = verdict
-        exchange.stages.decided = self._shared.clock()
-        if isinstance(verdict, Denial):
-            raise Refusal(verdict.reason)
-        body = own.answer(verdict, route, self._shared.catalogue, now=self._shared.wall())
+        catalogue = self._shared.fleet.catalogue
+        found = catalogue.resolve(route.model) if route.model else ()
+        permit = self._permit(exchange, principal, route.operation, found)
+        body = own.answer(permit, route, catalogue, now=self._shared.wall())
         exchange.outcome.status = 200
         await reply.whole(200, _headers(exchange), body)
 
     async def _parse(self, exchange: Exchange, inbound: Inbound, route: Route) -> Call:
         check_content_type(inbound.headers)
-        body = await inbound.body(self._body_limit)
+        body = await inbound.body(self._manner.body_limit)
         exchange.outcome.bytes_in = len(body)
-        document = await self._shared.parser.parse(body)
-        call = read_call(route, document, strict=self._strict)
+        call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
         exchange.call = call
         exchange.stages.parsed = self._shared.clock()
         return call
 
-    def _decide(self, exchange: Exchange, principal: Principal, call: Call) -> tuple[Permit, tuple[Target, ...]]:
-        catalogue = self._shared.catalogue
-        model = catalogue.canonical(call.model)
-        verdict = decide(principal, call.operation, model, ip=exchange.client.ip, listener=exchange.client.listener)
+    async def _decide(self, exchange: Exchange, principal: Principal, call: Call) -> tuple[Permit, tuple[Target, ...]]:
+        fleet = self._shared.fleet
+        found = fleet.catalogue.resolve(call.model)
+        if not found and may_use(principal, call.model):
+            found = await fleet.look_again(call.model)
+            if not found and fleet.missing(call.model):
+                raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
+        permit = self._permit(exchange, principal, call.operation, found)
+        targets = found if call.engine is None else fleet.catalogue.resolve(permit.model, call.engine)
+        if not targets:
+            raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
+        return permit, targets
+
+    def _permit(
+        self, exchange: Exchange, principal: Principal, operation: Operation, found: tuple[Target, ...]
+    ) -> Permit:
+        """The decision, on the canonical name of the model that was found; Refusal if it is a no."""
+        model = found[0].model.name if found else None
+        client = exchange.client
+        verdict = decide(principal, operation, model, ip=client.ip, listener=client.listener)
         exchange.verdict = verdict
         exchange.stages.decided = self._shared.clock()
-        if model is None:
-            self._shared.unknown_model()
         if isinstance(verdict, Denial):
             raise Refusal(verdict.reason)
         exchange.model = verdict.model
-        targets = catalogue.resolve(verdict.model, call.engine)
-        if not targets:
-            raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
-        return verdict, targets
+        return verdict
 
-    def _choose(self, targets: tuple[Target, ...]) -> Target:
-        """The engine with the least work per slot; the first configured wins a tie."""
+    def _choose(self, operation: Operation, targets: tuple[Target, ...]) -> Target:
+        """Of the engines that offer `operation`, the one with the least work per slot; the first one wins ties."""
+        able = [target for target in targets if operation in adapter_for(target.engine.kind).paths]
+        if not able:
+            raise Refusal(Reason.OPERATION_NOT_SUPPORTED)
         gates = self._shared.gates
-        return min(targets, key=lambda target: gates.of(target.engine.name, target.engine.concurrency).load)
+        return min(able, key=lambda target: gates.of(target.engine.name, target.engine.concurrency).load)
 
     def _leg(self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, target: Target) -> Leg:
         shared = self._shared

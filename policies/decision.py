@@ -6,13 +6,14 @@ policy engines behind the same types; the contract stays: anything but a clear y
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final, TypeAlias, final
 
 from policies.call import Operation
 from policies.names import canonical, matches
-from policies.principal import Principal, Scope
+from policies.principal import Network, Principal, Scope
 from policies.reasons import Reason
 
 _SEAL: Final = object()
@@ -20,7 +21,7 @@ _SEAL: Final = object()
 
 @final
 class Permit:
-    """Proof that `decide` said yes to `principal` doing `operation` with `model` (canonical; "" where none is meant)."""
+    """Proof that `decide` said yes: `principal` may do `operation` with `model` (canonical; "" where none is meant)."""
 
     __slots__ = ("model", "operation", "principal")
 
@@ -79,12 +80,15 @@ def may_use(principal: Principal, model: str) -> bool:
 def _place_ok(principal: Principal, ip: str, listener: str) -> bool:
     if principal.listeners and listener not in principal.listeners:
         return False
-    if not principal.networks:
-        return True
+    return not principal.networks or within(ip, principal.networks)
+
+
+def within(ip: str, networks: Iterable[Network]) -> bool:
+    """Whether address `ip` lies in one of `networks`; an IPv4-mapped IPv6 address counts as the IPv4 one it is."""
     try:
         address = ip_address(ip)
     except ValueError:
         return False
-    if address.version == 6 and address.ipv4_mapped is not None:
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    return any(address.version == net.version and address in net for net in principal.networks)
+    return any(address.version == network.version and address in network for network in networks)

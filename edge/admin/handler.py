@@ -36,7 +36,7 @@ class AdminHandler:
 
     async def __call__(self, inbound: Inbound) -> None:
         """Answer one request."""
-        inbound.authenticated()  # nothing here needs a key, and a probe must not starve behind the stranger share
+        inbound.mark_authenticated()  # nothing here needs a key, and a probe must not starve behind the stranger share
         request_id = new_id(self.randomness)
         if inbound.method != "GET" or inbound.path not in {"/healthz", "/readyz"}:
             await inbound.answer(*render(Refusal(Reason.UNKNOWN_ROUTE), Dialect.OPENAI, request_id))

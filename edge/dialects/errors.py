@@ -6,6 +6,7 @@ Every body is built from constants of ours: the reason's text, a known parameter
 from __future__ import annotations
 
 import math
+from http import HTTPStatus
 from typing import Final, assert_never
 
 import orjson
@@ -41,7 +42,7 @@ def render(error: GatewayError, dialect: Dialect, request_id: str) -> tuple[int,
         headers["x-should-retry"] = "false"
     elif error.retry_after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
-    if cause.status == 401:
+    if cause.status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
     return cause.status, headers, orjson.dumps(body(error, dialect, request_id))
 
@@ -53,7 +54,10 @@ def body(error: GatewayError, dialect: Dialect, request_id: str) -> Object:
         case Dialect.OPENAI:
             return {"error": _openai(error, cause)}
         case Dialect.ANTHROPIC:
-            kind = _ANTHROPIC_TYPES.get(cause.status, "api_error" if cause.status >= 500 else "invalid_request_error")
+            kind = _ANTHROPIC_TYPES.get(
+                cause.status,
+                "api_error" if cause.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error",
+            )
             return {"type": "error", "error": {"type": kind, "message": _coded(error)}, "request_id": request_id}
         case Dialect.OLLAMA:
             return {"error": _coded(error)}

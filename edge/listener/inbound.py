@@ -29,8 +29,12 @@ class Inbound(Protocol):
     @property
     def client(self) -> Client: ...
 
-    def authenticated(self) -> None:
+    def mark_authenticated(self) -> None:
         """Tell the listener that the caller is known: the connection leaves the unauthenticated share."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether the handler was cancelled by a drain that is over (the caller is still there and can be told)."""
 
     async def body(self, limit: int) -> bytes:
         """Read the whole body: answers `Expect: 100-continue` first; Refusal on size, deadline or rate."""

@@ -6,7 +6,7 @@ from typing import Final
 
 import orjson
 
-from edge.relay.chunks import KEPT, error_code, normalise_reasoning
+from edge.relay.chunks import KEPT, error_code, hide_fingerprint, normalise_reasoning
 from edge.relay.usage import read_usage, usage_object
 from policies.call import Operation
 from policies.errors import EngineBroke
@@ -45,6 +45,7 @@ def read_answer(body: bytes, operation: Operation, *, model: str, usage: Usage) 
             normalise_reasoning(message)
     shown: Object = {key: value for key, value in document.items() if key in _KEPT[operation]}
     shown["model"] = model
+    hide_fingerprint(shown)
     if read_usage(document, usage):
         shown["usage"] = usage_object(usage)
     elif operation is Operation.EMBEDDINGS:

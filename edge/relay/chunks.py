@@ -10,6 +10,8 @@ What is said about engines here was read in facts/engines.md section 0 and 2. Th
 
 from __future__ import annotations
 
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Final
 
 import orjson
@@ -67,6 +69,7 @@ class ChunkReader:
         shown: Object = {key: value for key, value in chunk.items() if key in KEPT}
         if "model" in shown:
             shown["model"] = self._model
+        hide_fingerprint(shown)
         if not self._head:
             self._head = {key: shown[key] for key in ("id", "created", "system_fingerprint") if key in shown}
             self._head["object"] = shown.get("object")
@@ -104,6 +107,21 @@ class ChunkReader:
             self.pieces += bool(text)
         if self._text is not None and text:
             self._text.append(text)
+
+
+def hide_fingerprint(shown: Object) -> None:
+    """Make `system_fingerprint` opaque: equal ones still mean an equal engine, but mlx-lm writes its host's kernel and
+    versions into it."""
+    fingerprint = shown.get("system_fingerprint")
+    if isinstance(fingerprint, str):
+        shown["system_fingerprint"] = _opaque(fingerprint)
+    else:
+        shown.pop("system_fingerprint", None)
+
+
+@lru_cache(maxsize=256)
+def _opaque(fingerprint: str) -> str:
+    return "fp_" + blake2b(fingerprint.encode(errors="replace"), digest_size=5).hexdigest()
 
 
 def normalise_reasoning(message: Object) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 import orjson
@@ -108,7 +109,7 @@ class Leg:
         request = self.adapter.build(self.call, self.target, stream=stream, salt=self.salt)
         self.exchange.stages.sent = self.clock()
         async with self.transport.send(self.permit, self.target.engine, request) as response:
-            if response.status != 200:
+            if response.status != HTTPStatus.OK:
                 body = await response.read(MAX_ERROR)
                 raise self.adapter.explain(response.status, response.content_type, body, response.retry_after)
             if stream and response.content_type != SSE_TYPE:

@@ -15,7 +15,7 @@ from typing import Final
 from policies.errors import EngineBroke
 
 MAX_EVENT: Final = 8 * 1024 * 1024
-"""Bytes one event may hold: a whole tool call or 20 logprobs per token fit a thousand times; nginx's is 64 KiB a line."""
+"""Bytes one event may hold: a whole tool call, or 20 logprobs a token, fit a thousand times."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,16 @@ def test_the_model_is_the_one_the_caller_named_and_unknown_fields_stay_behind() 
     assert set(shown) == {"id", "created", "model", "choices"}
 
 
+def test_the_fingerprint_is_opaque_and_stable() -> None:
+    first, second = (
+        reader().read(chunk({"content": "hi"}, system_fingerprint="0.32-Linux-6.18-secret-host")) for _ in range(2)
+    )
+    assert first is not None
+    assert second is not None
+    assert first["system_fingerprint"] == second["system_fingerprint"]
+    assert "Linux" not in str(first)
+
+
 def test_usage_is_read_on_any_chunk_and_shown_on_none() -> None:
     read = reader()
     shown = read.read(chunk({"content": "a"}, usage={"prompt_tokens": 5, "completion_tokens": 1}))

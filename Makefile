@@ -1,0 +1,75 @@
+# make help lists the targets. Written for GNU make 3.81, which is what macOS has.
+# Stamps in the virtual environment remember what was installed, so a second `make run` starts at once.
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+PIP   := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+ARGS  ?=
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help venv run test check lock bench clean venv-dev
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+venv: $(STAMP)-run ## install the gateway into .venv (pinned by hash)
+
+run: $(STAMP)-demo ## install, and run the gateway; a tiny model answers if no engine is found (ARGS="--listen ...")
+	@exec $(BIN)/llm-gateway up --demo-if-empty $(ARGS)
+
+test: venv-dev ## install all that tests need, and run them (TESTS="tests/edge", ARGS="-k name")
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadgroup --ignore=tests/benchmarks $(TESTS) $(ARGS)
+
+check: $(STAMP)-dev ## style, types, architecture, lock files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -n0 tests/test_architecture.py tests/test_locks.py
+
+bench: $(STAMP)-dev ## measure what the gateway adds (never part of test)
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+lock: $(STAMP)-dev ## resolve pyproject.toml into requirements/*.lock (UPGRADE=--upgrade for newer versions)
+	requirements/lock.sh $(VENV) $(UPGRADE)
+
+clean: ## remove everything that make has made
+	rm -rf $(VENV) .cache .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- what the stamps stand for (--no-compile: of thousands of modules a few are ever imported) ---
+
+$(BIN)/python:
+	@sh requirements/venv.sh $(VENV)
+
+$(STAMP)-run: requirements/run.lock pyproject.toml | $(BIN)/python
+	@echo "installing the gateway"
+	@$(PIP) install --require-hashes --requirement requirements/run.lock
+	@$(PIP) install --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(STAMP)-demo: requirements/demo.lock $(STAMP)-run
+	@echo "installing the engine of the demo model (MLX)"
+	@$(PIP) install --no-compile --require-hashes --requirement requirements/demo.lock
+	@touch $@
+
+$(STAMP)-dev: requirements/dev.lock $(STAMP)-run
+	@echo "installing what checks and tests need"
+	@$(PIP) install --no-compile --require-hashes --requirement requirements/dev.lock
+	@touch $@
+
+$(STAMP)-llama: requirements/llama-cpp.lock requirements/llama-cpp.sh requirements/llama-cpp.cmake $(STAMP)-dev
+	@sh requirements/llama-cpp.sh $(VENV)
+	@touch $@
+
+.clients/.stamp: tests/clients/js/install.sh tests/clients/js/package.json tests/clients/js/package-lock.json
+	@echo "installing the JavaScript client"
+	@sh tests/clients/js/install.sh .clients >/dev/null
+	@touch $@
+
+# a second make, so that the programs are there before anything is built with them
+venv-dev: ## install everything for tests, without running them
+	@sh requirements/system.sh
+	@$(MAKE) --no-print-directory $(STAMP)-llama .clients/.stamp

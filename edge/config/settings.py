@@ -1,0 +1,140 @@
+"""The settings: this file is the one list of keys, defaults, ranges and help texts.
+
+Limits of a listener, issuers and the queue are the dataclasses of the parts that obey them, so that there is no second
+copy to forget. Later keys (TLS, policy, quotas, telemetry exporters) come with the part that reads them: a key that
+nothing reads would be a promise nobody keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from edge.config import leaves
+from edge.config.shapes import required, setting
+from edge.config.targets import ACCESS_LOG, DATABASE, ENGINE_URL
+from edge.config.values import Bind, Secret
+from edge.identity.issuer import Issuer
+from edge.identity.lockout import LockoutSettings
+from edge.listener.limits import ListenerLimits
+from edge.queue.gate import QueueLimits
+from engines.contract import Engine, Kind, Timeouts
+from policies.principal import Network
+
+_NAME: Final = leaves.text(r"[a-z0-9][a-z0-9-]{0,31}", "must be 1 to 32 of a-z, 0-9 and -, and not begin with -")
+_HOST: Final = leaves.text(
+    r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "must be a host name in lower case, without scheme and port"
+)
+
+
+class Exposure(StrEnum):
+    """Who may reach a listener's address (docs/decisions/0006)."""
+
+    LOOPBACK = "loopback"
+    NETWORK = "network"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One address of the data plane."""
+
+    name: str = field(metadata=required("its name, for logs, metrics and keys that are bound to it", leaf=_NAME))
+    bind: Bind = field(metadata=required("the address, HOST:PORT; port 0 takes any free one"))
+    exposure: Exposure = setting(
+        Exposure.LOOPBACK, "who may reach it: `loopback` this machine, `network` whoever can reach the address"
+    )
+    networks: tuple[Network, ...] = setting((), "the networks callers may come from; empty = any")
+    hosts: tuple[str, ...] = setting((), "further names that clients may call it by (Host header)", leaf=_HOST)
+    strict: bool = setting(default=False, help_text="refuse unknown parameters instead of dropping them")
+    limits: ListenerLimits = setting(ListenerLimits(), "what one connection and one request may cost")
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """The admin listener: health, readiness and, later, the admin API."""
+
+    bind: Bind = setting(Bind("127.0.0.1", 8081), "the address, HOST:PORT")
+    exposure: Exposure = setting(Exposure.LOOPBACK, "as for listeners")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """One engine that is not left to discovery."""
+
+    name: str = field(metadata=required("its name, as in /engines/{name}/v1 and in logs", leaf=_NAME))
+    kind: Kind = field(metadata=required("which program it is"))
+    url: str = field(metadata=required("where it listens: http://, https:// or unix:///path", leaf=ENGINE_URL))
+    model: str | None = setting(None, "the one model it may be asked for")
+    concurrency: int | None = setting(
+        None, "requests it gets at once; null = what suits its kind", leaf=leaves.integer(1, 4096)
+    )
+    api_key: Secret | None = setting(None, "the engine's own key; callers' credentials never reach an engine")
+    timeouts: Timeouts = setting(Timeouts(), "how long to wait for it")
+
+    def engine(self, concurrency: int) -> Engine:
+        """The engine of the contract; `concurrency` is the default of its kind."""
+        return Engine(
+            name=self.name,
+            kind=self.kind,
+            url=self.url,
+            concurrency=self.concurrency or concurrency,
+            api_key=self.api_key.reveal() if self.api_key else None,
+            model=self.model,
+            timeouts=self.timeouts,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Where the models are."""
+
+    discover: bool = setting(default=True, help_text="look for the known engines on their default ports")
+    list: tuple[EngineSettings, ...] = setting((), "engines at other places")
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Names of models."""
+
+    aliases: Mapping[str, str] = setting(MappingProxyType({}), "other names for models: `alias: model`")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who may call, beside the keys made with `llm-gateway keys create`."""
+
+    issuers: tuple[Issuer, ...] = setting((), "issuers whose JWTs are accepted")
+    lockout: LockoutSettings = setting(LockoutSettings(), "what happens to an address that fails to authenticate")
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where state is kept."""
+
+    database: str | None = setting(
+        None, "its URL; null = SQLite in the state folder ($LLM_GATEWAY_HOME)", leaf=DATABASE
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What is written down."""
+
+    access_log: str = setting("stderr", "one JSON line per request: `stderr`, `off` or a file", leaf=ACCESS_LOG)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The configuration of one gateway."""
+
+    listeners: tuple[Listener, ...] = setting((Listener("local", Bind("127.0.0.1", 8080)),), "the data plane")
+    admin: Admin = setting(Admin(), "the admin plane")
+    engines: Engines = setting(Engines(), "the engines")
+    models: Models = setting(Models(), "the models")
+    identity: Identity = setting(Identity(), "the callers")
+    queue: QueueLimits = setting(QueueLimits(), "the line in front of a busy engine")
+    stores: Stores = setting(Stores(), "the state")
+    telemetry: Telemetry = setting(Telemetry(), "the records")

@@ -1,0 +1,247 @@
+"""Puts the house together: settings in, a running gateway out. The only module that knows all parts.
+
+start()   state folder, database, keys, listeners: everything that can fail says so before anything is served
+stop()    readiness off first, then the listeners drain, then the parts close in the reverse order
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from edge.admin.handler import AdminHandler, Readiness
+from edge.config.settings import Listener as ListenerSettings
+from edge.config.settings import Settings
+from edge.config.values import Bind
+from edge.dialects.errors import render
+from edge.fleet import Demo, Fleet
+from edge.identity.authenticate import Authenticator, TokenVerifier
+from edge.identity.directory import KeyDirectory
+from edge.identity.lockout import Lockout
+from edge.identity.store.opening import Keys, open_keys
+from edge.identity.watcher import KeyWatcher
+from edge.inflight import Inflight
+from edge.intake.offload import Parser
+from edge.intake.routes import Routes, dialect_of
+from edge.listener.census import Census
+from edge.listener.hosts import HostPolicy
+from edge.listener.inbound import Handler, Headers
+from edge.listener.limits import ListenerLimits
+from edge.listener.server import Listener, require_c_parser
+from edge.pipeline import Line, Manner, Shared
+from edge.queue.gate import Gates
+from edge.tasks import Tasks
+from engines.adapters.registry import adapter_for
+from engines.transport import AiohttpTransport
+from observability.ids import new_id
+from observability.lines import LineSink, LineWriter, NoLines
+from policies.errors import Refusal
+from policies.exchange import Client
+
+ADMIN: Final = "admin"
+_EXPIRY_POLL: Final = 0.5
+_UNTOUCHED: Final = 1
+"""The store's revision before anything was ever written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One open listener: its name and where it really listens."""
+
+    name: str
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """How to call it from this machine."""
+        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared with only
+        return f"http://{Bind(reachable, self.port)}"
+
+
+class Gateway:
+    """One gateway process. To be made inside the running event loop."""
+
+    def __init__(self, settings: Settings, home: Path) -> None:
+        self._settings = settings
+        self._home = home
+        self._tasks = Tasks()
+        self._listeners: list[Listener] = []
+        self._admin: Listener | None = None
+        self._shared: Shared | None = None
+        self._close: list[Callable[[], Awaitable[None] | None]] = []
+        self.doors: list[Door] = []
+        self.first_key: str | None = None
+        """The key made on the very first start; it is shown once and stored nowhere."""
+
+    @property
+    def fleet(self) -> Fleet:
+        """The engines; only after `start`."""
+        if self._shared is None:
+            raise RuntimeError("not started")
+        return self._shared.fleet
+
+    async def start(self, demo: Demo) -> None:
+        """Open everything. Raises StateError, ListenError; what was opened by then is closed by `stop`."""
+        require_c_parser()
+        keys = open_keys(self._home, self._settings.stores.database)
+        self._close.append(keys.store.close)
+        self.first_key = _first_key(keys)
+        inflight = Inflight()
+        authenticator = self._identity(keys, inflight)
+        transport, gates = AiohttpTransport(), Gates(self._settings.queue)
+        self._close.append(transport.close)
+        parser, lines = Parser(), _lines(self._settings.telemetry.access_log, self._home)
+        self._close += [parser.close, lines.close]
+        fleet = self._fleet(transport, gates)
+        self._close.append(fleet.stop)
+        self._shared = Shared(
+            authenticator=authenticator,
+            parser=parser,
+            transport=transport,
+            gates=gates,
+            lines=lines,
+            tasks=self._tasks,
+            clock=time.monotonic,
+            wall=time.time,
+            randomness=os.urandom,
+            salt_key=os.urandom(32),
+            fleet=fleet,
+            inflight=inflight,
+        )
+        await self._open_listeners(self._shared)
+        await fleet.start(demo)
+
+    async def stop(self) -> None:
+        """Drain and close; safe after a failed or partial `start`."""
+        if self._shared is not None:
+            self._shared.draining = True
+        async with asyncio.TaskGroup() as group:
+            for listener in self._listeners:
+                group.create_task(listener.drain())
+        await self._tasks.close()
+        for close in reversed(self._close):
+            done = close()
+            if done is not None:
+                await done
+        if self._admin is not None:
+            await self._admin.close()
+
+    def _identity(self, keys: Keys, inflight: Inflight) -> Authenticator:
+        directory = KeyDirectory(keys.peppers)
+        watcher = KeyWatcher(keys.store, directory, lambda ended: _ignore(inflight.cut_keys(ended)), now=time.time)
+        watcher.load()
+        _ = self._tasks.start(watcher.run(), name="key watch")
+        _ = self._tasks.start(_cut_expired(inflight), name="expiry watch")
+        return Authenticator(directory, self._verifier(), lockout=Lockout(self._settings.identity.lockout))
+
+    def _verifier(self) -> TokenVerifier | None:
+        issuers = self._settings.identity.issuers
+        if not issuers:
+            return None
+        from edge.identity.jwks import HttpFetcher, keys_of  # PyJWT and cryptography: 90 ms, only where issuers are
+        from edge.identity.jwt import JwtVerifier
+
+        fetch = HttpFetcher()
+        verifier = JwtVerifier([(issuer, keys_of(issuer, fetch)) for issuer in issuers], now=time.time)
+        _ = self._tasks.start(verifier.run(), name="issuer keys")
+        return verifier
+
+    def _fleet(self, transport: AiohttpTransport, gates: Gates) -> Fleet:
+        settings = self._settings
+        return Fleet(
+            transport,
+            [each.engine(adapter_for(each.kind).concurrency) for each in settings.engines.list],
+            aliases=settings.models.aliases,
+            find=settings.engines.discover,
+            own_ports=lambda: [door.port for door in self.doors],
+            gates=gates,
+            tasks=self._tasks,
+            clock=time.monotonic,
+            home=self._home,
+        )
+
+    async def _open_listeners(self, shared: Shared) -> None:
+        routes = Routes()
+        for settings in self._settings.listeners:
+            manner = Manner(settings.limits.body_bytes, settings.strict, settings.networks)
+            listener = _listener(Line(shared, manner, routes), settings)
+            self._listeners.append(listener)
+            await listener.start(settings.bind.host, settings.bind.port)
+            self.doors.append(Door(settings.name, settings.bind.host, listener.port))
+        bind = self._settings.admin.bind
+        handler = AdminHandler(readiness=self._readiness, randomness=os.urandom)
+        self._admin = Listener(handler, _rejected, name=ADMIN, hosts=HostPolicy.of(bind.host))
+        await self._admin.start(bind.host, bind.port)
+        self.doors.append(Door(ADMIN, bind.host, self._admin.port))
+
+    def _readiness(self) -> Readiness:
+        if self._shared is None or self._shared.draining:
+            return Readiness(ready=False, why="draining")
+        if not self._shared.fleet.catalogue.models():
+            return Readiness(ready=False, why="no engine with a model is up")
+        return Readiness(ready=True, why="")
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, home: Path, demo: Demo) -> AsyncIterator[Gateway]:
+    """A started gateway, drained and closed at the end, also when starting fails half way."""
+    gateway = Gateway(settings, home)
+    try:
+        await gateway.start(demo)
+        yield gateway
+    finally:
+        await gateway.stop()
+
+
+def _listener(handler: Handler, settings: ListenerSettings) -> Listener:
+    limits: ListenerLimits = settings.limits
+    return Listener(
+        handler,
+        _rejected,
+        name=settings.name,
+        limits=limits,
+        hosts=HostPolicy.of(settings.bind.host, settings.hosts),
+        census=Census(limits),
+    )
+
+
+def _rejected(refusal: Refusal, _: Client, path: str) -> tuple[int, Headers, bytes]:
+    """What the wire checks refuse, in the dialect the path suggests; there is no exchange yet, so no access line."""
+    return render(refusal, dialect_of(path), new_id(os.urandom))
+
+
+def _first_key(keys: Keys) -> str | None:
+    """On a database that never held one: the first key, for the owner of this machine; the only one made unasked."""
+    if keys.store.revision() > _UNTOUCHED:
+        return None
+    from edge.identity.grant import Grant
+
+    _, token = keys.store.create(Grant("first"))
+    return str(token.text)
+
+
+def _lines(target: str, home: Path) -> LineSink:
+    match target:
+        case "off":
+            return NoLines()
+        case "stderr":
+            return LineWriter(None)
+        case _:
+            return LineWriter(home / target)
+
+
+async def _cut_expired(inflight: Inflight) -> None:
+    while True:
+        await asyncio.sleep(_EXPIRY_POLL)
+        inflight.cut_expired(time.time())
+
+
+def _ignore(_: int) -> None:
+    return None

@@ -1,0 +1,13 @@
+"""A checked head and a body -> `Call`. Pure, but for the thread that parses large bodies.
+
+routes.py           Routes: exact (method, raw path) -> Route; dialect_of() for errors elsewhere
+strict_json.py      parse(): bytes -> object that every parser reads alike; serialize(): back to our own bytes
+spelling.py         which spellings of a name some decoder would take for it
+fields.py           Record, check(): the known part of a document, and the names of the rest
+leaves.py           kinds of value: Flag, Int, Number, Text, Choice, Free
+kinds.py            kinds that hold others: Array, Map, Union, Tagged
+openai_messages.py  messages, media, tools
+openai_params.py    SPECS: the parameters of each operation
+intake.py           read_call(): route + document -> Call; check_content_type()
+offload.py          Parser: the same beside the event loop when the body is large
+"""

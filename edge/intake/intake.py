@@ -1,0 +1,83 @@
+"""A route and a document -> the `Call` that the rest of the line works with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from edge.intake.fields import Record, check
+from edge.intake.openai_params import SPECS, count
+from edge.intake.routes import Route
+from policies.call import Call, Operation
+from policies.errors import Refusal
+from policies.json import JSON, Object, as_object, as_str
+from policies.reasons import Reason
+
+# Engines parse JSON whatever the type says, and `text/plain` needs no CORS preflight (facts/security.md 3.3), so the
+# route decides that the body is JSON and any other claim is refused. RFC 9110 8.3.1: any case, quotes allowed.
+_JSON: Final = re.compile(
+    r'application/json[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8"))?[ \t]*', re.IGNORECASE | re.ASCII
+)
+_LIMITS: Final = ("max_tokens", "max_completion_tokens")
+
+
+def content_type_ok(headers: Mapping[str, str]) -> bool:
+    """Whether a body is JSON in UTF-8 as it stands. `headers` has lower-case names; any Content-Encoding is a no."""
+    return "content-encoding" not in headers and _JSON.fullmatch(headers.get("content-type", "")) is not None
+
+
+def check_content_type(headers: Mapping[str, str]) -> None:
+    """Refusal(UNSUPPORTED_MEDIA_TYPE) unless `content_type_ok`."""
+    if not content_type_ok(headers):
+        raise Refusal(Reason.UNSUPPORTED_MEDIA_TYPE)
+
+
+def read_call(
+    route: Route, document: Object, *, strict: bool = False, specs: Mapping[Operation, Record] = SPECS
+) -> Call:
+    """The checked call. Routes without a body take an empty `document`. Raises what `fields.check` raises.
+
+    `body` lacks `model`, `stream` and `stream_options`: the engine's adapter makes those anew. Where both token limits
+    are given, the smaller counts and both say so. `n` is per prompt, of which `body["prompt"]` may hold several.
+    """
+    spec = specs.get(route.operation)
+    if spec is None:
+        return Call(route.operation, route.dialect, model=route.model, engine=route.engine)
+    body, ignored = check(document, spec, strict=strict)
+    model = as_str(body.pop("model"))
+    stream = body.pop("stream", False) is True
+    options = as_object(body.pop("stream_options", None))
+    return Call(
+        operation=route.operation,
+        dialect=route.dialect,
+        model=model,
+        engine=route.engine,
+        stream=stream,
+        include_usage=stream and options.get("include_usage") is True,
+        max_tokens=_agree(body),
+        n=count(body.get("n")),
+        body=body,
+        ignored=(*ignored, *_tidy(body)),
+    )
+
+
+def _agree(body: Object) -> int | None:
+    """The effective token limit; afterwards every limit in `body` says the same."""
+    given: list[int] = [value for name in _LIMITS if isinstance(value := body.get(name), int)]
+    if not given:
+        return None
+    least = min(given)
+    for name in _LIMITS:
+        if name in body:
+            body[name] = least
+    return least
+
+
+def _tidy(body: Object) -> tuple[str, ...]:
+    """Without tools (some clients send `[]`, and ours may all have been dropped) choosing among them is an error."""
+    tools: JSON = body.get("tools")
+    if tools:
+        return ()
+    body.pop("tools", None)
+    return tuple(name for name in ("tool_choice", "parallel_tool_calls") if body.pop(name, None) is not None)

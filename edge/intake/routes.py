@@ -1,0 +1,139 @@
+"""The exact routes, as data. Whatever is not in the tables is 404, so no engine route is ever reached by accident.
+
+Matching is on the raw path (facts/security.md F1: `/v1/../api/pull` passed a prefix rule), by dictionary where the path
+is fixed. Two parts vary: the engine's name in `/engines/{engine}/v1/...`, and the model's name at the end of
+`.../models/{id}`, which may hold `/` (`ai/smollm2:latest`).
+
+Percent-encoding: openai-python 3.52 and openai-js 7.55 send `models.retrieve("ai/smollm2:360M")` as
+`/v1/models/ai%2Fsmollm2:360M` (read in their `path_template` and `encodeURIPath`), other clients write `%3A` too. So in
+that one part, and only there, the escapes of the four characters that a model's name can hold and URL libraries may
+escape are decoded, once; what then still holds `%` or is no model's name is not a route. Nothing of it reaches an
+engine's path: the name is only looked up.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from policies.call import Dialect, Operation
+from policies.names import is_name
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A matched route. `pattern` is for logs and metrics, never the raw path.
+
+    `engine` is the name in the path, not yet known to exist; `model` is that in the path as the caller wrote it, ""
+    where the body names it or none is meant.
+    """
+
+    operation: Operation
+    dialect: Dialect
+    pattern: str
+    engine: str | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the table: below a mount point, `path` is a route; `{id}` may only end one."""
+
+    method: str
+    path: str
+    operation: Operation
+    dialect: Dialect = Dialect.OPENAI
+
+
+Mounts: TypeAlias = tuple[tuple[str, tuple[Entry, ...]], ...]
+
+HEALTH: Final = "/healthz"
+OPENAI: Final = (
+    Entry("POST", "/chat/completions", Operation.CHAT),
+    Entry("POST", "/completions", Operation.COMPLETIONS),
+    Entry("POST", "/embeddings", Operation.EMBEDDINGS),
+    Entry("GET", "/models", Operation.MODELS_LIST),
+    Entry("GET", "/models/{id}", Operation.MODELS_SHOW),
+)
+OWN: Final = (Entry("GET", "/v1/me", Operation.ME),)
+MOUNTS: Final[Mounts] = (("", OWN), ("/v1", OPENAI), ("/engines/v1", OPENAI))
+ENGINE_MOUNTS: Final[Mounts] = (("/v1", OPENAI),)
+"""Below `/engines/{engine}`."""
+
+_UNDER: Final = "/engines/{engine}"
+# `/engines/v1/...` is a mount point of its own, so no engine can be called `v1`.
+_ENGINE: Final = re.compile(r"/engines/(?!v1/)([a-z0-9][a-z0-9._-]{0,63})(/.*)", re.ASCII | re.DOTALL)
+_ID: Final = "{id}"
+_ESCAPE: Final = re.compile(r"%(2[Ff]|3[Aa]|40|2[Bb])", re.ASCII)
+
+
+class Routes:
+    """The closed list of what exists, but for liveness (`is_health`), which is answered before anybody is known."""
+
+    __slots__ = ("_below", "_plain")
+
+    def __init__(self, mounts: Mounts = MOUNTS, engine_mounts: Mounts = ENGINE_MOUNTS) -> None:
+        self._plain = _Table("", mounts)
+        self._below = _Table(_UNDER, engine_mounts)
+
+    def match(self, method: str, path: str) -> Route | None:
+        """The route of `method` and raw `path` (no query), None if there is none: 404, whatever the method."""
+        route = self._plain.find(method, path)
+        if route is not None:
+            return route
+        match = _ENGINE.fullmatch(path)
+        if match is None:
+            return None
+        below = self._below.find(method, match[2])
+        return None if below is None else replace(below, engine=match[1])
+
+
+class _Table:
+    """Routes with a fixed path by look-up, and those that end in a model's name by their prefix."""
+
+    __slots__ = ("_fixed", "_named")
+
+    def __init__(self, under: str, mounts: Mounts) -> None:
+        self._fixed: dict[tuple[str, str], Route] = {}
+        self._named: list[tuple[str, str, Route]] = []
+        for mount, entries in mounts:
+            for entry in entries:
+                path = mount + entry.path
+                route = Route(entry.operation, entry.dialect, under + path)
+                if path.endswith(_ID):
+                    self._named.append((entry.method, path.removesuffix(_ID), route))
+                else:
+                    self._fixed[entry.method, path] = route
+
+    def find(self, method: str, path: str) -> Route | None:
+        route = self._fixed.get((method, path))
+        if route is not None:
+            return route
+        for needed, prefix, named in self._named:
+            if method == needed and path.startswith(prefix):
+                model = _model_in(path[len(prefix) :])
+                return None if model is None else replace(named, model=model)
+        return None
+
+
+def is_health(method: str, path: str) -> bool:
+    """Liveness: the one route that needs no credential."""
+    return method == "GET" and path == HEALTH
+
+
+def dialect_of(path: str) -> Dialect:
+    """In which dialect to say no on a path that is no route: a guess by its beginning, OpenAI's if nothing fits."""
+    if path == "/api" or path.startswith("/api/"):
+        return Dialect.OLLAMA
+    if path.startswith(("/anthropic/", "/v1/messages")):
+        return Dialect.ANTHROPIC
+    return Dialect.OPENAI
+
+
+def _model_in(text: str) -> str | None:
+    name = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+    # `is_name` has no `%` in its alphabet, so a second layer of escapes (`%252F`) ends here.
+    if not is_name(name) or any(part in {"", "."} for part in name.split("/")):
+        return None
+    return name

@@ -1,0 +1,51 @@
+"""Docker Model Runner (facts/engines.md 1). Always by `/engines/v1/...`: it chooses the backend itself."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from engines.adapters import listings, parameters
+from engines.adapters.openai_shape import REPEAT, V1, OpenAIShape, Sign, get
+from engines.contract import Engine, Kind, Model
+from policies.call import Call, Operation
+from policies.json import JSON, Object, as_object
+
+BACKENDS: Final = frozenset({"llama.cpp", "vllm", "mlx", "sglang", "diffusers"})
+"""What may stand in `/engines/{backend}/v1/...`."""
+EXTENSIONS = frozenset({"top_k", "min_p", "typical_p", "repeat_penalty", "repeat_last_n", "cache_prompt"})
+
+
+class DockerModelRunner(OpenAIShape):
+    """llama.cpp or vLLM behind one door, and we do not know which: parameters are sent in both spellings (both ignore
+    fields they do not know). Its own errors are plain text, which `failures` reads like any other."""
+
+    kind = Kind.DOCKER_MODEL_RUNNER
+    default_url = "http://127.0.0.1:12434"
+    concurrency = 4
+    paths = MappingProxyType({operation: "/engines" + path for operation, path in V1.items()})
+    probe = get("/")
+    listing = get("/engines/v1/models")
+    chat = (parameters.CHAT | EXTENSIONS) - {"reasoning_effort"}
+    completions = parameters.COMPLETIONS | EXTENSIONS
+    renames = REPEAT
+    salted = True
+
+    def recognises(self, sign: Sign) -> bool:
+        return sign.body.strip() == b"Docker Model Runner is running"
+
+    def models(self, document: JSON, engine: Engine) -> list[Model]:
+        found = [
+            listings.model(entry, context=as_object(entry.get("dmr")).get("context_window"))
+            for entry in listings.entries(document, "data")
+        ]
+        return [m for m in found if m is not None and engine.model in (None, m.id)]
+
+    def adapt(self, call: Call, body: Object) -> None:
+        """docker/model-runner#1028: effort `none` must reach the template."""
+        if call.operation is Operation.EMBEDDINGS:
+            return
+        if "repeat_penalty" in body:
+            body["repetition_penalty"] = body["repeat_penalty"]
+        if call.operation is Operation.CHAT and (arguments := parameters.template_arguments(call)):
+            body["chat_template_kwargs"] = arguments

@@ -1,0 +1,42 @@
+"""llama-server of llama.cpp (facts/engines.md 2.1)."""
+
+from __future__ import annotations
+
+from engines.adapters import listings, parameters
+from engines.adapters.openai_shape import REPEAT, OpenAIShape, Sign, get
+from engines.contract import Engine, Kind, Model
+from policies.call import Call, Operation
+from policies.json import JSON, Object, as_object
+
+EXTENSIONS = frozenset({"top_k", "min_p", "typical_p", "repeat_penalty", "repeat_last_n", "cache_prompt"})
+
+
+class LlamaServer(OpenAIShape):
+    """Slots and continuous batching: four by default. `id_slot` is never passed on: slots are shared by all callers."""
+
+    kind = Kind.LLAMA_SERVER
+    default_url = "http://127.0.0.1:8080"
+    concurrency = 4
+    probe = get("/health")
+    chat = (parameters.CHAT | EXTENSIONS) - {"reasoning_effort"}
+    completions = parameters.COMPLETIONS | EXTENSIONS
+    embeddings = parameters.EMBEDDINGS - {"dimensions"}
+    renames = REPEAT
+
+    def recognises(self, sign: Sign) -> bool:
+        """`{"status":"ok"}`; mlx-lm answers the same on the same port, but with Python's `BaseHTTP` as server."""
+        document = as_object(sign.document)
+        return document == {"status": "ok"} and "basehttp" not in sign.server
+
+    def models(self, document: JSON, engine: Engine) -> list[Model]:
+        """The id is the `--alias` or the file's path; `meta.n_ctx` is the served context where the build tells it."""
+        found = [
+            listings.model(entry, context=as_object(entry.get("meta")).get("n_ctx"))
+            for entry in listings.entries(document, "data")
+        ]
+        return [m for m in found if m is not None and engine.model in (None, m.id)]
+
+    def adapt(self, call: Call, body: Object) -> None:
+        """Thinking is a matter of the chat template here."""
+        if call.operation is Operation.CHAT and (arguments := parameters.template_arguments(call)):
+            body["chat_template_kwargs"] = arguments

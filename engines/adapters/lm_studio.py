@@ -1,0 +1,25 @@
+"""LM Studio by its OpenAI routes (facts/engines.md 2.6; recorded from its documentation of 2026-04)."""
+
+from __future__ import annotations
+
+from engines.adapters import parameters
+from engines.adapters.openai_shape import REPEAT, OpenAIShape
+from engines.contract import Kind
+
+EXTENSIONS = frozenset({"top_k", "repeat_penalty", "logit_bias"})
+
+
+class LmStudio(OpenAIShape):
+    """Loads models just in time; `ttl` is never passed on, or a caller could pin one in memory.
+
+    Its documentation lists the parameters it honours, and neither `n` nor `max_completion_tokens` is among them.
+    """
+
+    kind = Kind.LM_STUDIO
+    default_url = "http://127.0.0.1:1234"
+    concurrency = 4
+    chat = parameters.SAMPLING | EXTENSIONS | {"messages", "tools", "tool_choice", "response_format"}
+    completions = parameters.SAMPLING | EXTENSIONS | {"prompt"}
+    embeddings = frozenset({"input", "encoding_format"})
+    renames = REPEAT
+    one_answer = True

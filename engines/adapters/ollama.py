@@ -1,0 +1,69 @@
+"""Ollama by its OpenAI routes (facts/engines.md 2.5)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from engines.adapters import listings, parameters
+from engines.adapters.openai_shape import HEADERS, OpenAIShape, Sign, get
+from engines.contract import Engine, Kind, Model
+from policies.call import Call, Operation
+from policies.json import JSON, Object, as_object, as_str
+
+LOCALHOST: Final = ("host", "localhost")
+"""Ollama on loopback answers 403 to a Host it does not know (its guard against DNS rebinding)."""
+
+
+class Ollama(OpenAIShape):
+    """Its OpenAI layer ignores `max_completion_tokens`, `tool_choice`, `n` and `logit_bias`, and has no `top_k`."""
+
+    kind = Kind.OLLAMA
+    default_url = "http://127.0.0.1:11434"
+    concurrency = 4
+    probe = get("/api/version", LOCALHOST)
+    listing = get("/api/tags", LOCALHOST)
+    headers = (*HEADERS, LOCALHOST)
+    chat = parameters.SAMPLING | parameters.LOGPROBS | {"messages", "tools", "response_format", "reasoning_effort"}
+    completions = parameters.SAMPLING | {"prompt", "suffix"}
+    one_answer = True
+    one_prompt = True
+    flat = True
+    heeds_tool_choice = False
+
+    def recognises(self, sign: Sign) -> bool:
+        return isinstance(as_object(sign.document).get("version"), str)
+
+    def models(self, document: JSON, engine: Engine) -> list[Model]:
+        """`/api/tags`, not `/v1/models`: only it says which models run on somebody else's machine."""
+        found = [_model(entry) for entry in listings.entries(document, "models") if not leaves_the_machine(entry)]
+        return [m for m in found if m is not None and engine.model in (None, m.id)]
+
+    def adapt(self, call: Call, body: Object) -> None:
+        """Ollama switches thinking by `reasoning_effort` itself, `none` included."""
+        if call.operation is not Operation.CHAT:
+            return
+        arguments = parameters.template_arguments(call)
+        if arguments.get("enable_thinking") is False:
+            body["reasoning_effort"] = "none"
+        elif "reasoning_effort" in arguments:
+            body["reasoning_effort"] = arguments["reasoning_effort"]
+
+
+def leaves_the_machine(entry: Object) -> bool:
+    """A cloud model: `name:cloud`, `name:120b-cloud`, or a copy of one under any name (`remote_host` gives it away)."""
+    tag = as_str(entry.get("name")).lower().rpartition(":")[2]
+    remote = entry.get("remote_host") or entry.get("remote_model")
+    return bool(remote) or tag == "cloud" or tag.endswith("-cloud")
+
+
+def _model(entry: Object) -> Model | None:
+    context = as_object(entry.get("details")).get("context_length")
+    return listings.named(as_str(entry.get("name")), created=_seconds(entry.get("modified_at")), context=context)
+
+
+def _seconds(moment: JSON) -> int:
+    try:
+        return max(int(datetime.fromisoformat(as_str(moment)).timestamp()), 0)
+    except (ValueError, OverflowError, OSError):
+        return 0

@@ -1,0 +1,170 @@
+"""What all engines share: OpenAI's routes and bodies. A subclass per kind states how it differs, as data where it can.
+
+A body is always written anew: the engine's own model id, the parameters on this engine's allow-list, `stream` and
+`stream_options` of ours. Nothing a caller sent reaches an engine because we did not know it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
+
+import orjson
+
+from engines.adapters import failures, listings, parameters
+from engines.adapters.messages import prepared
+from engines.contract import Engine, Kind, Model, Target, UpstreamRequest
+from policies.call import Call, Operation
+from policies.errors import Refusal, UpstreamError
+from policies.json import JSON, Object, as_count, as_object
+from policies.reasons import Reason
+
+HEADERS: Final = (("content-type", "application/json"), ("accept", "application/json, text/event-stream"))
+V1: Final[Mapping[Operation, str]] = MappingProxyType(
+    {
+        Operation.CHAT: "/v1/chat/completions",
+        Operation.COMPLETIONS: "/v1/completions",
+        Operation.EMBEDDINGS: "/v1/embeddings",
+    }
+)
+AS_THEY_ARE: Final[Mapping[str, str]] = MappingProxyType({})
+REPEAT: Final[Mapping[str, str]] = MappingProxyType({"repetition_penalty": "repeat_penalty"})
+REPETITION: Final[Mapping[str, str]] = MappingProxyType({"repeat_penalty": "repetition_penalty"})
+
+
+def get(path: str, *headers: tuple[str, str]) -> UpstreamRequest:
+    """A GET of a constant path."""
+    return UpstreamRequest("GET", path, headers=(("accept", "*/*"), *headers))
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """An answer to a probe: the `Server` header in lower case, the body's document (None if not JSON), the body."""
+
+    server: str
+    document: JSON
+    body: bytes
+
+
+class OpenAIShape:
+    """An OpenAI-compatible engine of unknown make, and the base of the known ones. Implements `contract.Adapter`.
+
+    Beyond the contract: `listing_disturbs` says that asking for the models can end a running answer (list only when
+    the engine is idle); `alone` names parameters with which the engine serves one request and nothing beside it;
+    `count_path` is where `count` goes.
+    """
+
+    kind: Kind = Kind.OPENAI
+    default_url: str | None = None
+    concurrency: int = 8
+    always_stream: bool = False
+    listing_disturbs: bool = False
+    alone: frozenset[str] = frozenset()
+    paths: Mapping[Operation, str] = V1
+    count_path: str | None = None
+    probe: UpstreamRequest = get("/v1/models")
+    listing: UpstreamRequest = get("/v1/models")
+    headers: tuple[tuple[str, str], ...] = HEADERS
+
+    chat: frozenset[str] = parameters.CHAT
+    completions: frozenset[str] = parameters.COMPLETIONS
+    embeddings: frozenset[str] = parameters.EMBEDDINGS
+    renames: Mapping[str, str] = AS_THEY_ARE
+    limit_name: str | None = "max_tokens"
+    media: bool = True
+    flat: bool = False
+    one_answer: bool = False
+    one_prompt: bool = False
+    heeds_tool_choice: bool = True
+    reports_usage: bool = True
+    salted: bool = False
+
+    def is_mine(self, status: int, headers: Mapping[str, str], body: bytes) -> bool:
+        """See `contract.Adapter.is_mine`."""
+        sign = Sign(headers.get("server", "").lower(), listings.parse(body), body)
+        return status == HTTPStatus.OK and self.recognises(sign)
+
+    def recognises(self, sign: Sign) -> bool:
+        """Whether the answer to `probe` comes from this kind: here, any list of models."""
+        return listings.is_list(sign.document)
+
+    def models(self, document: JSON, engine: Engine) -> list[Model]:
+        """The models of an OpenAI list; only the pinned one if the engine has a pin."""
+        found = [listings.model(entry) for entry in listings.entries(document, "data")]
+        return [m for m in found if m is not None and engine.model in (None, m.id)]
+
+    def build(self, call: Call, target: Target, *, stream: bool, salt: str) -> UpstreamRequest:
+        """See `contract.Adapter.build`."""
+        path = self.paths.get(call.operation)
+        if path is None:
+            raise Refusal(Reason.OPERATION_NOT_SUPPORTED)
+        body = self._kept(call)
+        if call.operation is Operation.CHAT:
+            body["messages"] = list(prepared(call.body.get("messages"), media=self.media, flat=self.flat))
+            if not self.heeds_tool_choice:
+                parameters.narrow_tools(call, body)
+        elif call.operation is Operation.COMPLETIONS and self.one_prompt:
+            body["prompt"] = parameters.one_prompt(call.body.get("prompt"))
+        if call.operation is not Operation.EMBEDDINGS:
+            self._length(call, body)
+            self._streaming(body, stream=stream)
+        if self.salted and salt and call.operation is not Operation.EMBEDDINGS:
+            body["cache_salt"] = salt
+        self.adapt(call, body)
+        body["model"] = target.model.id
+        try:
+            return UpstreamRequest("POST", path, orjson.dumps(body), self.headers)
+        except orjson.JSONEncodeError:  # lone surrogates, integers beyond 64 bits
+            raise Refusal(Reason.INVALID_JSON) from None
+
+    def adapt(self, call: Call, body: Object) -> None:
+        """The quirks of one engine: change `body` in place, or refuse. `model` is set after this."""
+
+    def explain(self, status: int, content_type: str, body: bytes, retry_after: float | None) -> UpstreamError:
+        """See `contract.Adapter.explain` and `failures`."""
+        return failures.explain(status, failures.read(content_type, body), retry_after)
+
+    def count(self, target: Target, text: str) -> UpstreamRequest | None:
+        """See `contract.Adapter.count`; the body is that of llama-cpp-python, the only one that needs it."""
+        if self.count_path is None:
+            return None
+        body = orjson.dumps({"model": target.model.id, "input": text})
+        return UpstreamRequest("POST", self.count_path, body, self.headers)
+
+    def counted(self, document: JSON) -> int | None:
+        """See `contract.Adapter.counted`."""
+        return as_count(as_object(document).get("count"))
+
+    def _kept(self, call: Call) -> Object:
+        """The parameters on the allow-list, under this engine's names. `null` means the default and is left out:
+        mlx-lm answers 400 to `"temperature": null`."""
+        known = self._known(call.operation)
+        body: Object = {"model": ""}  # first, so that engines (DMR) that route on a prefix of the body find it
+        for name, value in call.body.items():
+            wire = self.renames.get(name, name)
+            if value is not None and wire in known:
+                body[wire] = value
+        if self.one_answer and call.operation is not Operation.EMBEDDINGS:
+            parameters.refuse_many(call)
+            body.pop("n", None)
+        return body
+
+    def _known(self, operation: Operation) -> frozenset[str]:
+        if operation is Operation.CHAT:
+            return self.chat
+        return self.completions if operation is Operation.COMPLETIONS else self.embeddings
+
+    def _length(self, call: Call, body: Object) -> None:
+        most = parameters.limit(call)
+        if most is not None:
+            asked = "max_completion_tokens" if "max_completion_tokens" in call.body else "max_tokens"
+            body[self.limit_name or asked] = most
+
+    def _streaming(self, body: Object, *, stream: bool) -> None:
+        body["stream"] = stream
+        if stream and self.reports_usage:
+            # The whole object, never the caller's: mlx-lm raises KeyError when `include_usage` is missing.
+            body["stream_options"] = {"include_usage": True}

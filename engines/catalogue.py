@@ -1,0 +1,140 @@
+"""Which models exist, under which canonical names, on which engines.
+
+A snapshot: built whole, never changed, replaced by assigning another. A request that began with one ends with it. Names
+are looked up by their canonical spelling only, so that no other spelling of a model walks round a rule (security.md
+3.3), and rules are matched against the name in the `Target`, never against what the caller wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from engines.adapters.docker_model_runner import BACKENDS
+from engines.contract import Engine, Kind, Model, Target
+from policies.names import canonical, is_name
+
+Offer: TypeAlias = tuple[Engine, Sequence[Model]]
+"""An engine that is up, and the models it lists."""
+
+_ID_PREFIX: Final = "sha256:"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a listing: `name` is what rules are matched against, `id` what callers are shown and may ask for."""
+
+    name: str
+    id: str
+    engines: tuple[str, ...]
+    created: int = 0
+    context: int | None = None
+
+
+class Catalogue:
+    """An immutable snapshot. `problems` says, for the operator, which offers and aliases were left out and why."""
+
+    __slots__ = ("_aliases", "_targets", "problems")
+
+    def __init__(self, offers: Iterable[Offer] = (), aliases: Mapping[str, str] | None = None) -> None:
+        """`offers` in the operator's order of preference; `aliases` maps alias -> model name, one hop only."""
+        problems: list[str] = []
+        self._targets = _grouped(offers, problems)
+        self._aliases = _resolved(aliases or {}, self._targets, problems)
+        self.problems: Final = tuple(problems)
+
+    def resolve(self, name: str, engine_hint: str | None = None) -> tuple[Target, ...]:
+        """Every engine that serves what `name` means, in configured order; empty for an unknown name.
+
+        An alias wins over a model of that name: the operator wrote it, an engine merely says it. `engine_hint` is an
+        engine's name, or one of Docker Model Runner's backends, which means any Docker Model Runner.
+        """
+        if not is_name(name):
+            return ()
+        key = canonical(name)
+        target = self._aliases.get(key)
+        found = self._targets.get(target[1] if target else key, ())
+        if engine_hint is None:
+            return found
+        named = tuple(t for t in found if t.engine.name == engine_hint)
+        if not named and engine_hint in BACKENDS:
+            return tuple(t for t in found if t.engine.kind is Kind.DOCKER_MODEL_RUNNER)
+        return named
+
+    def models(self) -> tuple[Entry, ...]:
+        """The models themselves, by name; those an alias hides are left out."""
+        return tuple(
+            _entry(name, _shown(name, targets), targets)
+            for name, targets in sorted(self._targets.items())
+            if name not in self._aliases
+        )
+
+    def aliases(self) -> tuple[Entry, ...]:
+        """The aliases whose model is there: `id` is the alias as configured, `name` the model's canonical name."""
+        return tuple(
+            _entry(model, alias, self._targets[model])
+            for _, (alias, model) in sorted(self._aliases.items())
+            if model in self._targets
+        )
+
+
+def _grouped(offers: Iterable[Offer], problems: list[str]) -> dict[str, tuple[Target, ...]]:
+    targets: dict[str, list[Target]] = {}
+    for engine, models in offers:
+        for name, model in _unambiguous(engine, models, problems).items():
+            targets.setdefault(name, []).append(Target(engine, model))
+    return {name: tuple(found) for name, found in targets.items()}
+
+
+def _unambiguous(engine: Engine, models: Iterable[Model], problems: list[str]) -> dict[str, Model]:
+    """The engine's models by name, without those of which two different ones fall onto one name."""
+    kept: dict[str, Model] = {}
+    dropped: set[str] = set()
+    for model in models:
+        if not is_name(model.name) or canonical(model.name) != model.name:
+            problems.append(f"engine {engine.name}: a model without a usable name is left out")
+        elif kept.setdefault(model.name, model).id != model.id:
+            dropped.add(model.name)
+    problems += [
+        f"engine {engine.name}: two models share the name {name}; both are left out" for name in sorted(dropped)
+    ]
+    return {name: model for name, model in kept.items() if name not in dropped}
+
+
+def _resolved(
+    aliases: Mapping[str, str], targets: Mapping[str, object], problems: list[str]
+) -> dict[str, tuple[str, str]]:
+    """canonical alias -> (alias as written, canonical model)."""
+    found: dict[str, tuple[str, str]] = {}
+    for alias, model in aliases.items():
+        key, target = canonical(alias), canonical(model)
+        if not is_name(alias) or not is_name(model) or key == target:
+            problems.append("an alias is not a name, or names itself; it is left out")
+        elif found.setdefault(key, (alias, target))[1] != target:
+            problems.append(f"alias {alias}: given twice; the first one holds")
+        elif key in targets:
+            problems.append(f"alias {alias}: hides a model of that name")
+    chained = [key for key, (_, target) in found.items() if target in found]
+    problems += [f"alias {found[key][0]}: its target is an alias; it is left out" for key in chained]
+    for key in chained:
+        del found[key]
+    return found
+
+
+def _shown(name: str, targets: tuple[Target, ...]) -> str:
+    """The engine's own id where it is one name for all and leads back here; the canonical name otherwise."""
+    identity = targets[0].model.id
+    same = all(target.model.id == identity for target in targets)
+    return identity if same and is_name(identity) and canonical(identity) == name else name
+
+
+def _entry(name: str, identity: str, targets: tuple[Target, ...]) -> Entry:
+    contexts = [target.model.context for target in targets if target.model.context]
+    return Entry(
+        name,
+        identity,
+        tuple(target.engine.name for target in targets),
+        max(target.model.created for target in targets),
+        min(contexts, default=None),  # the promise that holds wherever the request goes
+    )

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Makes sure of the programs that tests need and no Python package brings: a C++ compiler (llama-cpp-python), curl and
+# Node.js (real clients). Installs them on Debian as root, else says in one line how to.
+set -eu
+missing=""
+need() { # COMMAND DEBIAN-PACKAGE
+  command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+if [ "$(uname -s)" = Darwin ]; then
+  xcode-select -p >/dev/null 2>&1 || missing="$missing c++" # /usr/bin/c++ is there without a compiler behind it
+fi
+need c++ g++
+need curl curl
+need node nodejs
+need npm npm
+[ -z "$missing" ] && exit 0
+
+if [ "$(uname -s)" = Darwin ]; then
+  echo "make test needs more programs. Please run:  xcode-select --install; brew install node curl" >&2
+  exit 1
+fi
+if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  # shellcheck disable=SC2086 # a list
+  exec apt-get install -y -qq --no-install-recommends $missing
+fi
+echo "make test needs more programs. Please run:  sudo apt-get install$missing" >&2
+exit 1

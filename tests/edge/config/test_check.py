@@ -1,0 +1,90 @@
+"""What types cannot say: names, addresses, exposure, aliases, issuers."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.config.load import Overrides
+from tests.edge.config.conftest import Load, Mistakes
+
+ISSUER = "name: %s, issuer: 'https://%s/', audience: [x], jwks_url: 'https://i/j'"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("listeners: []", "1:12: listeners: must hold at least one listener"),
+        (
+            "listeners: [{name: a, bind: '127.0.0.1:1'}, {name: a, bind: '127.0.0.1:2'}]",
+            "listeners[1].name: `a` is the name of another listener too",
+        ),
+        (
+            "listeners: [{name: a, bind: '127.0.0.1:1'}, {name: b, bind: 'localhost:1'}]",
+            "listeners[1].bind: 127.0.0.1:1 is the address of listener `a` too",
+        ),
+        ("admin: {bind: '127.0.0.1:8080'}", "admin.bind: 127.0.0.1:8080 is the address of listener `local` too"),
+        ("engines: {list: [{name: v1, kind: vllm, url: 'http://h'}]}", "engines.list[0].name: `v1` cannot be"),
+        (
+            "engines: {list: [{name: a, kind: vllm, url: 'http://h'}, {name: a, kind: vllm, url: 'http://h'}]}",
+            "engines.list[1].name: `a` is the name of another engine too",
+        ),
+        ("engines: {list: [{name: a, kind: vllm, url: 'http://h', model: 'a b'}]}", "model: is not a model name"),
+        ("identity: {lockout: {failures: 0}}", "1:32: identity.lockout.failures: must be above 0"),
+        (
+            "engines: {list: [{name: a, kind: vllm, url: 'http://h', timeouts: {gap: 0}}]}",
+            "engines.list[0].timeouts.gap: must be above 0",
+        ),
+        ("models: {aliases: {'a b': c}}", "models.aliases.a b: the alias is not a model name"),
+        ("models: {aliases: {a: 'b//c'}}", "models.aliases.a: is not a model name"),
+        ("models: {aliases: {a: x, 'A:latest': y}}", "models.aliases.A:latest: is the same name as the alias `a`"),
+        ("models: {aliases: {a: b, b: c}}", "models.aliases.a: must name a model, not an alias"),
+        ("models: {aliases: {a: 'A:latest'}}", "models.aliases.a: must name a model, not an alias"),
+        (
+            "identity: {issuers: [{" + ISSUER % ("a", "x") + "}, {" + ISSUER % ("a", "y") + "}]}",
+            "issuers[1].name: `a` is the name of another issuer too",
+        ),
+        (
+            "identity: {issuers: [{" + ISSUER % ("a", "x") + "}, {" + ISSUER % ("b", "x") + "}]}",
+            "issuers[1].issuer: is configured already",
+        ),
+        (
+            "identity: {issuers: [{" + ISSUER % ("a", "x") + ", listeners: [lan]}]}",
+            "issuers[0].listeners: `lan` is not the name of a listener",
+        ),
+        ("identity: {issuers: [{name: a, issuer: i, audience: [x]}]}", "give either key_file or jwks_url"),
+    ],
+)
+def test_refuses_contradictions(mistakes: Mistakes, text: str, said: str) -> None:
+    (line,) = mistakes(text)
+    assert said in line
+
+
+def test_ports_that_the_system_chooses_do_not_collide(settings: Load) -> None:
+    got = settings("listeners: [{name: a, bind: '127.0.0.1:0'}]\nadmin: {bind: '127.0.0.1:0'}")
+    assert got.listeners[0].bind == got.admin.bind
+
+
+class TestExposure:
+    @pytest.mark.parametrize("bind", ["0.0.0.0:80", "[::]:80", "192.168.1.5:80", "[fe80::1]:80", "100.64.0.1:80"])
+    def test_an_address_others_can_reach_must_be_wanted(self, settings: Load, mistakes: Mistakes, bind: str) -> None:
+        text = f"listeners: [{{name: a, bind: '{bind}'%s}}]"
+        (line,) = mistakes(text % "")
+        assert "listeners[0].bind" in line
+        assert "say `exposure: network`" in line
+        assert line.endswith("write `127.0.0.1:80` instead")
+        assert str(settings(text % ", exposure: network").listeners[0].bind) == bind
+
+    @pytest.mark.parametrize("bind", ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "localhost:80"])
+    def test_loopback_needs_no_word(self, settings: Load, bind: str) -> None:
+        assert settings(f"listeners: [{{name: a, bind: '{bind}'}}]").listeners[0].bind.loopback
+
+    def test_the_admin_plane_is_no_exception(self, mistakes: Mistakes) -> None:
+        (line,) = mistakes("admin: {bind: '0.0.0.0:8081'}")
+        assert line.startswith("1:15: admin.bind: 0.0.0.0:8081 can be reached from every network")
+
+    def test_the_command_line_opens_nothing_by_itself(self, settings: Load, mistakes: Mistakes) -> None:
+        wide = Overrides(listen="0.0.0.0:9000")
+        (line,) = mistakes("queue: {limit: 1}", {}, wide)
+        assert line.startswith("--listen: 0.0.0.0:9000 can be reached")
+        meant = "listeners: [{name: a, bind: '127.0.0.1:1', exposure: network}]"
+        assert str(settings(meant, {}, wide).listeners[0].bind) == "0.0.0.0:9000"

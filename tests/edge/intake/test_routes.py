@@ -1,0 +1,183 @@
+"""Only exact routes exist."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.intake.routes import Entry, Route, Routes, dialect_of, is_health
+from policies.call import Dialect, Operation
+from policies.names import is_name
+from tests.edge.intake.fuzzing import CALM
+
+ROUTES = Routes()
+BELOW = [
+    ("POST", "/chat/completions", Operation.CHAT),
+    ("POST", "/completions", Operation.COMPLETIONS),
+    ("POST", "/embeddings", Operation.EMBEDDINGS),
+    ("GET", "/models", Operation.MODELS_LIST),
+]
+MOUNTS = [
+    ("/v1", None),
+    ("/engines/v1", None),
+    ("/engines/llama.cpp/v1", "llama.cpp"),
+    ("/engines/vllm/v1", "vllm"),
+    ("/engines/my-mac_2/v1", "my-mac_2"),
+    ("/engines/v1x/v1", "v1x"),
+    ("/engines/models/v1", "models"),
+]
+
+
+@pytest.mark.parametrize(("mount", "engine"), MOUNTS)
+@pytest.mark.parametrize(("method", "path", "operation"), BELOW)
+def test_every_dialect_route_exists_at_every_mount_point(
+    mount: str, engine: str | None, method: str, path: str, operation: Operation
+) -> None:
+    shown = "/engines/{engine}/v1" if engine else mount
+    assert ROUTES.match(method, mount + path) == Route(operation, Dialect.OPENAI, shown + path, engine)
+
+
+@pytest.mark.parametrize(("mount", "engine"), MOUNTS)
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ("tiny", "tiny"),
+        ("ai/smollm2:360M", "ai/smollm2:360M"),
+        ("ai%2Fsmollm2:360M", "ai/smollm2:360M"),  # openai-python and openai-js
+        ("ai%2fsmollm2%3a360M", "ai/smollm2:360M"),
+        ("hf.co%2FOrg%2FRepo%40sha%2B1", "hf.co/Org/Repo@sha+1"),
+        ("ai/smollm2%3Alatest", "ai/smollm2:latest"),
+        ("v1/models", "v1/models"),
+        ("models", "models"),
+    ],
+)
+def test_a_model_is_named_raw_or_escaped_once(mount: str, engine: str | None, raw: str, name: str) -> None:
+    route = ROUTES.match("GET", f"{mount}/models/{raw}")
+    assert route is not None
+    assert (route.operation, route.engine, route.model) == (Operation.MODELS_SHOW, engine, name)
+    assert route.pattern.endswith("/models/{id}")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "",
+        "/",
+        "a/",
+        "/a",
+        "a//b",
+        "..",
+        "../api/pull",
+        "a/../b",
+        "a/./b",
+        "%2e%2e%2fapi",
+        "..%2Fapi",
+        "a%2F%2Fb",
+        "a%252Fb",
+        "a%25b",
+        "a%00",
+        "a%20b",
+        "a b",
+        "a%2",
+        "a%",
+        "a%61",
+        "a\\b",
+        "a\n",
+        "\uff41",
+        "a?b",
+        "a#b",
+        "x" * 257,
+    ],
+)
+def test_what_cannot_be_a_models_name_is_no_route(raw: str) -> None:
+    assert ROUTES.match("GET", "/v1/models/" + raw) is None
+    assert ROUTES.match("GET", "/engines/vllm/v1/models/" + raw) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/chat/completions"),
+        ("PUT", "/v1/chat/completions"),
+        ("post", "/v1/chat/completions"),
+        ("POST", "/v1/models"),
+        ("DELETE", "/v1/models/tiny"),
+        ("HEAD", "/v1/models"),
+        ("HEAD", "/"),
+        ("OPTIONS", "*"),
+        ("POST", "/v1/chat/completions/"),
+        ("POST", "/v1/chat/completions?x"),
+        ("POST", "/v1//chat/completions"),
+        ("POST", "//v1/chat/completions"),
+        ("POST", "/V1/chat/completions"),
+        ("POST", "/v1/../v1/chat/completions"),
+        ("POST", "/v1/%63hat/completions"),
+        ("POST", "/chat/completions"),
+        ("POST", "/v1/responses"),
+        ("POST", "/api/pull"),
+        ("POST", "/invocations"),
+        ("POST", "/engines/chat/completions"),
+        ("POST", "/engines/v1/v1/chat/completions"),
+        ("POST", "/engines//v1/chat/completions"),
+        ("POST", "/engines/A/v1/chat/completions"),
+        ("POST", "/engines/-a/v1/chat/completions"),
+        ("POST", "/engines/../v1/chat/completions"),
+        ("POST", "/engines/a%2Fb/v1/chat/completions"),
+        ("POST", "/engines/a/b/v1/chat/completions"),
+        ("POST", "/engines/" + "a" * 65 + "/v1/chat/completions"),
+        ("POST", "/engines/a/v1/chat/completions\n"),
+        ("GET", "/engines/a/v1/me"),
+        ("POST", "/engines/a/_configure"),
+        ("GET", "/engines/requests"),
+        ("GET", "/logs"),
+        ("GET", "/metrics"),
+        ("GET", "/healthz"),
+        ("GET", ""),
+    ],
+)
+def test_everything_else_is_no_route(method: str, path: str) -> None:
+    assert ROUTES.match(method, path) is None
+
+
+def test_who_am_i() -> None:
+    assert ROUTES.match("GET", "/v1/me") == Route(Operation.ME, Dialect.OPENAI, "/v1/me")
+
+
+def test_liveness_is_one_method_on_one_path() -> None:
+    assert is_health("GET", "/healthz")
+    assert not any(is_health(m, p) for m, p in [("HEAD", "/healthz"), ("GET", "/healthz/"), ("GET", "/health")])
+
+
+@CALM
+@given(st.text(alphabet=st.sampled_from("ab/.%2F:3AeE0\\+@\u212a\n"), max_size=30))
+def test_whatever_matches_holds_a_models_name_without_steps_up(raw: str) -> None:
+    route = ROUTES.match("GET", "/v1/models/" + raw)
+    if route is not None and route.operation is Operation.MODELS_SHOW:
+        assert is_name(route.model)
+        assert not {"", ".", ".."} & set(route.model.split("/"))
+
+
+def test_another_dialect_is_a_row_in_the_table() -> None:
+    ollama = (Entry("POST", "/chat", Operation.CHAT, Dialect.OLLAMA),)
+    routes = Routes(mounts=(("/api", ollama),), engine_mounts=())
+    assert routes.match("POST", "/api/chat") == Route(Operation.CHAT, Dialect.OLLAMA, "/api/chat")
+    assert routes.match("POST", "/v1/chat/completions") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "dialect"),
+    [
+        ("/api", Dialect.OLLAMA),
+        ("/api/pull", Dialect.OLLAMA),
+        ("/apix", Dialect.OPENAI),
+        ("/v1/messages", Dialect.ANTHROPIC),
+        ("/v1/messages/count_tokens", Dialect.ANTHROPIC),
+        ("/anthropic/v1/messages", Dialect.ANTHROPIC),
+        ("/v1/models", Dialect.OPENAI),
+        ("/", Dialect.OPENAI),
+        ("", Dialect.OPENAI),
+    ],
+)
+def test_errors_elsewhere_are_said_in_the_likeliest_dialect(path: str, dialect: Dialect) -> None:
+    assert dialect_of(path) is dialect

@@ -1,0 +1,66 @@
+"""A complete answer of an engine, as the caller sees it."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from edge.relay.answer import finish_reason, read_answer
+from policies.call import Operation
+from policies.errors import EngineBroke
+from policies.exchange import Usage
+from policies.json import JSON, Object
+
+
+def read(document: JSON, operation: Operation = Operation.CHAT) -> tuple[Object, Usage]:
+    usage = Usage()
+    return read_answer(orjson.dumps(document), operation, model="asked", usage=usage), usage
+
+
+CHOICE: Object = {
+    "index": 0,
+    "message": {"role": "assistant", "content": "hi", "reasoning": "r"},
+    "finish_reason": "stop",
+}
+
+
+def test_known_fields_only_with_the_callers_model_and_counted_usage() -> None:
+    shown, usage = read(
+        {
+            "model": "/Users/me/x",
+            "choices": [CHOICE],
+            "usage": {"prompt_tokens": 2, "completion_tokens": 3},
+            "path": "/x",
+        }
+    )
+    assert shown["model"] == "asked"
+    assert set(shown) == {"model", "choices", "usage"}
+    assert (usage.input, usage.output, usage.source) == (2, 3, "engine")
+    assert finish_reason(shown) == "stop"
+
+
+def test_embeddings_keep_their_numbers_exactly() -> None:
+    vector: list[JSON] = [0.1, -1e-9, 3.141592653589793]
+    data: list[JSON] = [{"object": "embedding", "index": 0, "embedding": vector}]
+    shown, usage = read({"object": "list", "data": data, "usage": {"prompt_tokens": 4}}, Operation.EMBEDDINGS)
+    assert orjson.loads(orjson.dumps(shown))["data"][0]["embedding"] == vector
+    assert usage.input == 4
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b'"x"',
+        b"{}",
+        b'{"choices":[]}',
+        b'{"choices":{}}',
+        b'{"error":{"message":"x"}}',
+        b"\xff",
+    ],
+)
+def test_what_is_no_answer_is_a_broken_engine(body: bytes) -> None:
+    with pytest.raises(EngineBroke):
+        read_answer(body, Operation.CHAT, model="asked", usage=Usage())

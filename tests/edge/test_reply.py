@@ -1,0 +1,113 @@
+"""Exactly one answer, in the form that still fits."""
+
+from __future__ import annotations
+
+import asyncio
+
+import orjson
+import pytest
+
+from edge import reply as module
+from edge.listener.inbound import Headers
+from edge.reply import Reply
+from edge.tasks import Tasks
+from policies.call import Dialect
+from policies.errors import EngineBroke
+from policies.exchange import Client
+
+
+class RecordingInbound:
+    """An `Inbound` that keeps what it was told; the seam's test double."""
+
+    method, path, query = "POST", "/v1/chat/completions", ""
+    client = Client("127.0.0.1", 1, "local")
+    cut = False
+
+    def __init__(self) -> None:
+        self.headers: Headers = {}
+        self.told: list[tuple[str, object]] = []
+
+    def mark_authenticated(self) -> None:
+        self.told.append(("known", None))
+
+    async def body(self, limit: int) -> bytes:
+        return b""
+
+    async def answer(self, status: int, headers: Headers, body: bytes, *, close: bool = False) -> None:
+        self.told.append(("answer", (status, body)))
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        self.told.append(("begin", status))
+
+    async def write(self, block: bytes) -> None:
+        self.told.append(("write", block))
+
+    async def end(self) -> None:
+        self.told.append(("end", None))
+
+    def abort(self) -> None:
+        self.told.append(("abort", None))
+
+
+async def test_a_failure_before_the_first_event_has_its_real_status() -> None:
+    inbound = RecordingInbound()
+    reply = Reply(inbound)
+    with reply.streams({}, Tasks()):
+        assert await reply.fail(EngineBroke("x"), Dialect.OPENAI, "id") == 502
+    assert [name for name, _ in inbound.told] == ["answer"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "start"),
+    [
+        (Dialect.OPENAI, b'data: {"error"'),
+        (Dialect.ANTHROPIC, b"event: error\ndata: {"),
+        (Dialect.OLLAMA, b'{"error":"'),
+    ],
+)
+async def test_a_failure_within_the_stream_is_the_dialects_error_event(dialect: Dialect, start: bytes) -> None:
+    inbound = RecordingInbound()
+    reply = Reply(inbound)
+    with reply.streams({}, Tasks()):
+        await reply.write(b"data: 1\n\n")
+        assert await reply.fail(EngineBroke("secret detail"), dialect, "id") == 200
+    names = [name for name, _ in inbound.told]
+    assert names == ["begin", "write", "write", "end"]
+    block = inbound.told[2][1]
+    assert isinstance(block, bytes)
+    assert block.startswith(start)
+    assert b"secret" not in block
+
+
+async def test_a_failure_after_the_answer_cuts_the_connection() -> None:
+    inbound = RecordingInbound()
+    reply = Reply(inbound)
+    await reply.whole(200, {}, b"{}")
+    assert await reply.fail(EngineBroke("x"), Dialect.OPENAI, "id") == 0
+    assert inbound.told[-1] == ("abort", None)
+
+
+async def test_silence_is_filled_with_comments_and_never_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HEARTBEAT", 0.01)
+    inbound, tasks = RecordingInbound(), Tasks()
+    reply = Reply(inbound)
+    with reply.streams({}, tasks):
+        async with asyncio.timeout(5):
+            while [name for name, _ in inbound.told].count("write") < 2:
+                await asyncio.sleep(0)
+        await reply.write(b"data: 1\n\n")
+        await reply.end()
+        count = len(inbound.told)
+        await reply.comment(b"late")
+    assert len(inbound.told) == count
+    assert ("write", b": waiting\n\n") in inbound.told
+    await tasks.close()
+
+
+async def test_every_error_body_is_json_of_constants() -> None:
+    inbound = RecordingInbound()
+    await Reply(inbound).fail(EngineBroke("prompt: secret"), Dialect.OPENAI, "0" * 32)
+    told = inbound.told[0][1]
+    assert isinstance(told, tuple)
+    assert orjson.loads(told[1])["error"]["code"] == "engine_broke"
+    assert b"secret" not in told[1]

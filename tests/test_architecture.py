@@ -1,0 +1,142 @@
+"""The house rules that a reader would otherwise have to trust (docs/decisions/0001): imports, sizes, docstrings."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("policies", "engines", "observability", "edge")
+MAY_IMPORT = {
+    "policies": {"policies"},
+    "engines": {"engines", "policies"},
+    "observability": {"observability", "policies"},
+    "edge": set(PACKAGES),
+    "tests": {*PACKAGES, "tests"},
+}
+MAX_LINES = 400
+
+# aiohttp is the one dependency that reads bytes from strangers: whoever uses it is a place to look at closely.
+AIOHTTP = (
+    "edge/listener/",
+    "edge/admin/",
+    "edge/identity/jwks.py",
+    "edge/cli/up.py",
+    "engines/transport.py",
+    "engines/transport/",
+    "tests/",
+)
+
+
+def modules(*folders: str) -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse((ROOT / module).read_text(encoding="utf-8"), module)
+
+
+def imports(module: str) -> Iterator[tuple[str, int]]:
+    """(dotted name, line) of everything `module` imports, wherever in it the import stands."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}:{node.lineno}: imports are absolute"
+            yield node.module or "", node.lineno
+
+
+OURS = modules(*PACKAGES)
+ALL = modules(*PACKAGES, "tests")
+
+
+def test_finds_the_house() -> None:
+    assert {module.partition("/")[0] for module in OURS} == set(PACKAGES)
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "tests"])
+def test_imports_point_to_the_ground_floor(package: str) -> None:
+    wrong = [
+        f"{module}:{line} imports {name}"
+        for module in modules(package)
+        for name, line in imports(module)
+        if name.partition(".")[0] in {*PACKAGES, "tests"} - MAY_IMPORT[package]
+    ]
+    assert wrong == []
+
+
+def test_policies_are_pure() -> None:
+    """Decisions get the time and the randomness passed in, and do no I/O."""
+    impure = {"asyncio", "os", "pathlib", "random", "secrets", "socket", "subprocess", "threading", "time", "aiohttp"}
+    wrong = [
+        f"{module}:{line} imports {name}"
+        for module in modules("policies")
+        for name, line in imports(module)
+        if name.partition(".")[0] in impure
+    ]
+    assert wrong == []
+
+
+def test_aiohttp_stays_at_the_rim() -> None:
+    wrong = [
+        f"{module}:{line}"
+        for module in ALL
+        for name, line in imports(module)
+        if name.partition(".")[0] == "aiohttp" and not module.startswith(AIOHTTP)
+    ]
+    assert wrong == []
+
+
+def test_no_task_gets_lost() -> None:
+    """asyncio keeps weak references to tasks: `edge.tasks.Tasks` and TaskGroup keep strong ones and tell failures."""
+    wrong = [
+        f"{module}:{getattr(node, 'lineno', 0)}"
+        for module in ALL
+        for node in ast.walk(tree(module))
+        if loses_a_task(node) and module != "edge/tasks.py"
+    ]
+    assert wrong == []
+
+
+def loses_a_task(node: ast.AST) -> bool:
+    """`asyncio.create_task` anywhere, and an `ensure_future(...)` whose task nobody keeps."""
+    match node:
+        case ast.Attribute(attr="create_task", value=owner):
+            return is_asyncio(owner)
+        case ast.Expr(value=ast.Call(func=ast.Attribute(attr="ensure_future"))):
+            return True
+        case _:
+            return False
+
+
+def is_asyncio(node: ast.expr) -> bool:
+    """`asyncio.create_task` or `loop.create_task`; the method of a TaskGroup is meant to be used."""
+    match node:
+        case ast.Name(id="asyncio" | "loop"):
+            return True
+        case ast.Attribute(attr="loop" | "_loop"):
+            return True
+        case ast.Call(func=ast.Attribute(attr="get_running_loop" | "get_event_loop")):
+            return True
+        case _:
+            return False
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    wrong = [module for module in OURS if not ast.get_docstring(tree(module))]
+    wrong += [
+        module
+        for module in modules("tests")
+        if not module.endswith("__init__.py") and not ast.get_docstring(tree(module))
+    ]
+    assert wrong == []
+
+
+def test_modules_stay_readable() -> None:
+    sizes = {module: len((ROOT / module).read_text(encoding="utf-8").splitlines()) for module in ALL}
+    assert {module: size for module, size in sizes.items() if size > MAX_LINES} == {}
