@@ -41,6 +41,9 @@ def _message(message: JSON, *, media: bool, flat: bool) -> JSON:
     if isinstance(content, list):
         parts = [_part(part, media=media) for part in content]
         changed["content"] = _joined(parts) if flat else parts
+    elif content is None and flat and message.get("role") == "assistant":
+        # OpenAI writes null beside tool_calls, and agents send it back; llama_cpp.server answers 500 to it.
+        changed["content"] = ""
     elif content is not None and not isinstance(content, str):
         raise _refused(TEXT_OR_DATA)
     if message.get("role") == "developer":

@@ -32,15 +32,14 @@ class MlxLm(OpenAIShape):
     """Streams always (it never notices a caller leave otherwise) and at most four at once.
 
     Four, not its 32: with 16 in parallel, answers leaked between requests (mlx-lm #965). `seed` is passed on although
-    it drains the batch and runs the request alone: dropping it would silently break reproducible runs, and the queue
-    can see it in `alone`. Images: 0.32.2 takes them for a few models, older releases close the connection; refused.
+    it drains the batch and runs the request alone: dropping it would silently break reproducible runs.
+    Images: 0.32.2 takes them for a few models, older releases close the connection; refused.
     """
 
     kind = Kind.MLX_LM
     default_url = "http://127.0.0.1:8080"
     concurrency = 4
     always_stream = True
-    alone = frozenset({"seed"})
     paths = MappingProxyType({k: v for k, v in V1.items() if k is not Operation.EMBEDDINGS})
     probe = get("/health")
     chat = _SAMPLING | parameters.LOGPROBS | {"messages", "tools"}

@@ -53,8 +53,7 @@ class OpenAIShape:
     """An OpenAI-compatible engine of unknown make, and the base of the known ones. Implements `contract.Adapter`.
 
     Beyond the contract: `listing_disturbs` says that asking for the models can end a running answer (list only when
-    the engine is idle); `alone` names parameters with which the engine serves one request and nothing beside it;
-    `count_path` is where `count` goes.
+    the engine is idle); `count_path` is where `count` goes.
     """
 
     kind: Kind = Kind.OPENAI
@@ -62,7 +61,6 @@ class OpenAIShape:
     concurrency: int = 8
     always_stream: bool = False
     listing_disturbs: bool = False
-    alone: frozenset[str] = frozenset()
     paths: Mapping[Operation, str] = V1
     count_path: str | None = None
     probe: UpstreamRequest = get("/v1/models")

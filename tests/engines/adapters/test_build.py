@@ -218,7 +218,6 @@ def test_the_defaults_the_queue_starts_from() -> None:
     }  # fmt: skip
     assert {kind for kind, a in ADAPTERS.items() if a.always_stream} == {K.MLX_LM, K.LLAMA_CPP_PYTHON}
     assert {kind for kind, a in ADAPTERS.items() if a.listing_disturbs} == {K.LLAMA_CPP_PYTHON}
-    assert adapter_for(K.MLX_LM).alone == {"seed"}
 
 
 def test_every_kind_has_its_adapter() -> None:

@@ -63,6 +63,13 @@ def test_what_is_no_list_of_messages(messages: JSON) -> None:
         prepared(messages, media=True)
 
 
+def test_a_tool_call_without_words_goes_back_as_empty_text_where_null_is_an_error() -> None:
+    calls: list[JSON] = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    asked: list[JSON] = [{"role": "assistant", "content": None, "tool_calls": calls}]
+    assert prepared(asked, media=False, flat=True) == [{"role": "assistant", "content": "", "tool_calls": calls}]
+    assert prepared(asked, media=False) == asked
+
+
 def test_developer_becomes_system_everywhere() -> None:
     asked: list[JSON] = [{"role": "developer", "content": "be brief"}, {"role": "user", "content": "hi"}]
     for kind in Kind:
