@@ -6,13 +6,14 @@ from engines.adapters import parameters
 from engines.adapters.openai_shape import REPEAT, OpenAIShape
 from engines.contract import Kind
 
-EXTENSIONS = frozenset({"top_k", "repeat_penalty", "logit_bias"})
+EXTENSIONS = frozenset({"top_k", "repeat_penalty"})
 
 
 class LmStudio(OpenAIShape):
     """Loads models just in time; `ttl` is never passed on, or a caller could pin one in memory.
 
-    Its documentation lists the parameters it honours, and neither `n` nor `max_completion_tokens` is among them.
+    Its documentation lists the parameters it honours, and neither `n` nor `max_completion_tokens` is among them. It may
+    run a model on MLX, which checks no token ids: `logit_bias` and prompts of ids are refused (`refuse_bias`).
     """
 
     kind = Kind.LM_STUDIO
@@ -23,3 +24,5 @@ class LmStudio(OpenAIShape):
     embeddings = frozenset({"input", "encoding_format"})
     renames = REPEAT
     one_answer = True
+    one_prompt = True
+    checks_bias = False

@@ -23,7 +23,7 @@ DEFAULT: Final = "default_model"
 """mlx-lm's own name for the model it was started with: asking for it never loads another."""
 NO_FORMAT: Final = "This engine cannot hold its answer to a format."
 EXTENSIONS = frozenset({"top_k", "min_p", "repetition_penalty", "repetition_context_size"})
-_SAMPLING = parameters.SAMPLING | EXTENSIONS | {"logit_bias"}
+_SAMPLING = parameters.SAMPLING | EXTENSIONS
 _LOAD_FAILED = re.compile(r"repository not found|no such file|safetensors|config\.json|huggingface|hf_hub|localentry")
 _MOST_LOGPROBS = 11
 
@@ -51,6 +51,7 @@ class MlxLm(OpenAIShape):
     one_answer = True
     one_prompt = True
     heeds_tool_choice = False
+    checks_bias = False
 
     def recognises(self, sign: Sign) -> bool:
         """llama-server's answer, but from Python's own HTTP server."""

@@ -76,6 +76,7 @@ class OpenAIShape:
     flat: bool = False
     one_answer: bool = False
     one_prompt: bool = False
+    checks_bias: bool = True
     heeds_tool_choice: bool = True
     reports_usage: bool = True
     salted: bool = False
@@ -148,6 +149,8 @@ class OpenAIShape:
         if self.one_answer and call.operation is not Operation.EMBEDDINGS:
             parameters.refuse_many(call)
             body.pop("n", None)
+        if not self.checks_bias:
+            parameters.refuse_bias(call)
         return body
 
     def _known(self, operation: Operation) -> frozenset[str]:

@@ -109,6 +109,14 @@ def test_more_than_one_answer_is_refused_where_it_would_be_ignored(kind: Kind) -
     assert "n" not in built(kind, chat(n=1)) or kind not in ONE_ANSWER
 
 
+@EVERY
+def test_a_bias_never_reaches_an_engine_that_checks_no_token_ids(kind: Kind) -> None:
+    for ask in (chat, completions):
+        if kind in {K.MLX_LM, K.LM_STUDIO}:
+            assert refused(kind, ask(logit_bias={"9999999": 5})).param == "logit_bias"
+            assert "logit_bias" not in built(kind, ask(logit_bias={}))
+
+
 def test_mlx_refuses_a_format_it_would_ignore() -> None:
     assert refused(K.MLX_LM, chat(response_format={"type": "json_object"})).param == "response_format"
     assert "response_format" not in built(K.MLX_LM, chat(response_format={"type": "text"}))
