@@ -9,7 +9,7 @@ ARGS  ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check lock bench clean venv-dev
+.PHONY: help venv run test check lock bench profile clean venv-dev
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -31,6 +31,9 @@ check: $(STAMP)-dev ## style, types, architecture, lock files
 
 bench: $(STAMP)-dev ## measure what the gateway adds (never part of test)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+profile: $(STAMP)-dev ## show where the request path spends its time (cProfile under wrk's load)
+	$(BIN)/python -m tests.benchmarks.profile $(ARGS)
 
 lock: $(STAMP)-dev ## resolve pyproject.toml into requirements/*.lock (UPGRADE=--upgrade for newer versions)
 	requirements/lock.sh $(VENV) $(UPGRADE)

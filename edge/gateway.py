@@ -19,6 +19,7 @@ from edge.admin.handler import AdminHandler, Readiness
 from edge.config.settings import Listener as ListenerSettings
 from edge.config.settings import Settings
 from edge.config.values import Bind
+from edge.descriptors import raise_limit
 from edge.dialects.errors import render
 from edge.fleet import Demo, Fleet
 from edge.identity.authenticate import Authenticator, TokenVerifier
@@ -90,6 +91,7 @@ class Gateway:
     async def start(self, demo: Demo) -> None:
         """Open everything. Raises StateError, ListenError; what was opened by then is closed by `stop`."""
         require_c_parser()
+        raise_limit(sum(each.limits.connections for each in self._settings.listeners))
         keys = open_keys(self._home, self._settings.stores.database)
         self._close.append(keys.store.close)
         self.first_key = _first_key(keys)

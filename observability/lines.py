@@ -1,13 +1,13 @@
 """Where lines go: a file or stderr, written by a thread of its own, so that a slow disk or a full pipe never stops the
-line. The queue is bounded; what does not fit is dropped and counted, and the count is said in the next line."""
+line. What waits is bounded; what does not fit is dropped and counted, and the count is said in the next line."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import queue
 import sys
 import threading
+import time
+from collections import deque
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -16,7 +16,9 @@ import orjson
 from policies.json import Object
 
 _CAPACITY: Final = 10_000
-_BATCH: Final = 256
+_GATHER: Final = 0.02
+"""Seconds the thread gathers lines before it writes them in one call. Woken for each line it would fight the event loop
+for the interpreter lock: every C call that lets go of it, the key's HMAC first, then waits for the thread's turn."""
 
 
 class LineSink(Protocol):
@@ -41,51 +43,57 @@ class LineWriter:
     """JSON lines to `path` (appended, mode 0600) or to stderr where it is None."""
 
     def __init__(self, path: Path | None) -> None:
-        self._queue: queue.Queue[Object | None] = queue.Queue(_CAPACITY)
+        self._waiting: deque[Object] = deque()
         self._dropped = 0
-        self._path = path
-        self._descriptor = sys.stderr.fileno() if path is None else _open(path)
+        self._closing = False
+        self._wake = threading.Event()
+        self._out = _stderr() if path is None else _open(path)
         self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
         self._thread.start()
 
     def write(self, line: Object) -> None:
-        """Queue one line; never blocks."""
-        try:
-            self._queue.put_nowait(line)
-        except queue.Full:
+        """Keep one line for the thread; never blocks."""
+        if len(self._waiting) >= _CAPACITY:
             self._dropped += 1
+            return
+        self._waiting.append(line)
+        if not self._wake.is_set():
+            self._wake.set()
 
     def close(self) -> None:
-        """Write what is queued, then stop."""
-        self._queue.put(None)
+        """Write what waits, then stop; gives up on an output that takes nothing for five seconds."""
+        self._closing = True
+        self._wake.set()
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        with os.fdopen(self._descriptor, "wb", buffering=0, closefd=self._path is not None) as out:
-            while (line := self._queue.get()) is not None:
-                last = self._write_batch(out, line)
-                if last:
-                    return
+        with self._out:
+            while not self._closing:
+                self._wake.wait()
+                if not self._closing:
+                    time.sleep(_GATHER)
+                # Cleared before the lines are taken: one that comes in between wakes the thread again.
+                self._wake.clear()
+                self._write_waiting()
+            self._write_waiting()
 
-    def _write_batch(self, out: BinaryIO, line: Object) -> bool:
-        """Write `line` and what else waits, in one system call; True when the end marker came up."""
-        lines: list[Object] = [line]
-        ended = False
-        with contextlib.suppress(queue.Empty):
-            while len(lines) < _BATCH and not ended:
-                following = self._queue.get_nowait()
-                ended = following is None
-                if following is not None:
-                    lines.append(following)
+    def _write_waiting(self) -> None:
+        lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             lines.append({"event": "dropped", "lines": dropped})
+        if not lines:
+            return
         try:
-            out.write(b"".join(orjson.dumps(entry) + b"\n" for entry in lines))
+            self._out.write(b"".join(orjson.dumps(line) + b"\n" for line in lines))
         except OSError:
             self._dropped += len(lines)
-        return ended
 
 
-def _open(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _stderr() -> BinaryIO:
+    return os.fdopen(os.dup(sys.stderr.fileno()), "wb", buffering=0)
+
+
+def _open(path: Path) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
