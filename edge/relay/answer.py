@@ -43,6 +43,8 @@ def read_answer(body: bytes, operation: Operation, *, model: str, usage: Usage) 
         message = as_object(part).get("message")
         if isinstance(message, dict):
             normalise_reasoning(message)
+            if message.get("tool_calls"):
+                message.pop("function_call", None)
     shown: Object = {key: value for key, value in document.items() if key in _KEPT[operation]}
     shown["model"] = model
     hide_fingerprint(shown)

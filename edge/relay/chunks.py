@@ -16,6 +16,7 @@ from typing import Final
 
 import orjson
 
+from edge.relay.fragments import Fragments
 from edge.relay.sse import Event
 from edge.relay.usage import read_usage, usage_object
 from policies.errors import EngineBroke
@@ -30,12 +31,24 @@ KEPT: Final = frozenset(
 class ChunkReader:
     """Reads chat and text completion chunks; collects usage, finish reasons and the generated text's size."""
 
-    __slots__ = ("_expected", "_finished", "_head", "_model", "_text", "done", "finish", "pieces", "usage")
+    __slots__ = (
+        "_expected",
+        "_finished",
+        "_fragments",
+        "_head",
+        "_model",
+        "_text",
+        "done",
+        "finish",
+        "pieces",
+        "usage",
+    )
 
     def __init__(self, *, model: str, choices: int, usage: Usage, keep_text: bool = False) -> None:
         self._model = model
         self._expected = choices
         self._finished: set[int] = set()
+        self._fragments = Fragments()
         self._head: Object = {}
         self._text: list[str] | None = [] if keep_text else None
         self.usage = usage
@@ -98,6 +111,7 @@ class ChunkReader:
             self.finish = finish
         delta = choice.get("delta")
         if isinstance(delta, dict):
+            self._fragments.tidy(index if isinstance(index, int) else 0, delta)
             normalise_reasoning(delta)
             text = as_str(delta.get("content")) or as_str(delta.get("reasoning_content"))
             if text or delta.get("tool_calls"):

@@ -12,11 +12,13 @@ from openai.types.chat import (
     ChatCompletionChunk,
     ChatCompletionFunctionToolParam,
     ChatCompletionMessageFunctionToolCallParam,
+    ChatCompletionNamedToolChoiceParam,
 )
 
 from policies.json import JSON, Object
 from tests.clients.report import MAX_TOKENS, QUESTION, WEATHER, Place
 
+_FORCED: ChatCompletionNamedToolChoiceParam = {"type": "function", "function": {"name": "get_weather"}}
 _WEATHER_TOOL: ChatCompletionFunctionToolParam = {
     "type": "function",
     "function": {
@@ -44,6 +46,8 @@ def drive(place: Place) -> Object:
             "streamed_usage": _part(lambda: sync.streamed(usage=True)),
             "text": _part(sync.text),
             "tools": _part(sync.tools),
+            "forced": _part(lambda: sync.tools(forced=True)),
+            "forced_streamed": _part(sync.tools_streamed),
             "after_tool": _part(sync.after_tool),
             "abandoned": _part(sync.abandoned),
             "embeddings": _part(sync.embeddings) if place.embeddings else None,
@@ -94,15 +98,28 @@ class _Sync:
         choice = answer.choices[0]
         return {"finish": choice.finish_reason, "length": len(choice.text), "usage": _counts(answer.usage)}
 
-    def tools(self) -> Object:
+    def tools(self, *, forced: bool = False) -> Object:
         answer = self._client.chat.completions.create(
             model=self._model,
             messages=[{"role": "user", "content": WEATHER}],
             max_tokens=MAX_TOKENS,
             temperature=0,
             tools=[_WEATHER_TOOL],
+            tool_choice=_FORCED if forced else openai.omit,
         )
         return _called(answer)
+
+    def tools_streamed(self) -> Object:
+        with self._client.chat.completions.create(
+            model=self._model,
+            messages=[{"role": "user", "content": WEATHER}],
+            max_tokens=MAX_TOKENS,
+            temperature=0,
+            tools=[_WEATHER_TOOL],
+            tool_choice=_FORCED,
+            stream=True,
+        ) as stream:
+            return _called_in(list(stream))
 
     def after_tool(self) -> Object:
         answer = self._client.chat.completions.create(
@@ -141,6 +158,8 @@ async def _drive_async(place: Place) -> Object:
                 "streamed_usage": _gathered([chunk async for chunk in _chunks(client, place, usage=True)]),
                 "text": _part(sync.text),
                 "tools": _part(sync.tools),
+                "forced": _part(lambda: sync.tools(forced=True)),
+                "forced_streamed": _part(sync.tools_streamed),
                 "after_tool": _part(sync.after_tool),
                 "abandoned": await _abandoned_async(client, place),
                 "embeddings": _part(sync.embeddings) if place.embeddings else None,
@@ -203,6 +222,14 @@ def _called(answer: ChatCompletion) -> Object:
         if call.type == "function"
     ]
     return {"finish": choice.finish_reason, "calls": calls}
+
+
+def _called_in(chunks: list[ChatCompletionChunk]) -> Object:
+    choices = [choice for chunk in chunks for choice in chunk.choices]
+    pieces = [call.function for choice in choices for call in choice.delta.tool_calls or [] if call.function]
+    names = [piece.name for piece in pieces if piece.name]
+    call: Object = {"name": names[0] if names else "", "arguments": "".join(piece.arguments or "" for piece in pieces)}
+    return {"finish": next((c.finish_reason for c in choices if c.finish_reason), None), "calls": [call]}
 
 
 def _gathered(chunks: list[ChatCompletionChunk]) -> Object:

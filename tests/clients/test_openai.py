@@ -39,7 +39,7 @@ class Run:
         return found
 
 
-@pytest.fixture(scope="module", params=serve.available() or ("no engine is installed",))
+@pytest.fixture(scope="module", params=tuple(KINDS))
 def entry(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[RealEngine, Object]]:
@@ -123,6 +123,14 @@ def test_tool_call(run: Run) -> None:
     call = as_object(as_list(tools["calls"])[0])
     assert as_str(call["name"])
     assert loads(as_str(call["arguments"]))
+
+
+@pytest.mark.parametrize("part", ["forced", "forced_streamed"])
+def test_a_tool_that_must_be_called_is_called(run: Run, part: str) -> None:
+    forced = run.part(part)
+    call = as_object(as_list(forced["calls"])[0])
+    assert call["name"] == "get_weather"
+    assert isinstance(loads(as_str(call["arguments"]))["city"], str)
 
 
 def test_conversation_goes_on_after_a_tool_call(run: Run) -> None:

@@ -19,6 +19,8 @@ const weather = {
   },
 };
 
+const question = [{ role: "user", content: "what is the weather in Paris?" }];
+
 const counts = (usage) =>
   usage ? { prompt: usage.prompt_tokens, completion: usage.completion_tokens, total: usage.total_tokens } : null;
 
@@ -54,10 +56,18 @@ async function text() {
   return { finish: answer.choices[0].finish_reason, length: answer.choices[0].text.length, usage: counts(answer.usage) };
 }
 
-async function tools() {
-  const question = [{ role: "user", content: "what is the weather in Paris?" }];
-  const answer = await client.chat.completions.create({ ...limits, messages: question, tools: [weather] });
+const forced = { tool_choice: { type: "function", function: { name: "get_weather" } } };
+
+async function tools(extra = {}) {
+  const answer = await client.chat.completions.create({ ...limits, messages: question, tools: [weather], ...extra });
   const [choice] = answer.choices;
+  const calls = (choice.message.tool_calls ?? []).map((c) => ({ name: c.function.name, arguments: c.function.arguments }));
+  return { finish: choice.finish_reason, calls };
+}
+
+async function toolsStreamed() {
+  const stream = client.chat.completions.stream({ ...limits, messages: question, tools: [weather], ...forced });
+  const [choice] = (await stream.finalChatCompletion()).choices;
   const calls = (choice.message.tool_calls ?? []).map((c) => ({ name: c.function.name, arguments: c.function.arguments }));
   return { finish: choice.finish_reason, calls };
 }
@@ -119,7 +129,9 @@ const report = {
   streamed: await part(() => streamed()),
   streamed_usage: await part(() => streamed({ stream_options: { include_usage: true } })),
   text: await part(text),
-  tools: await part(tools),
+  tools: await part(() => tools()),
+  forced: await part(() => tools(forced)),
+  forced_streamed: await part(toolsStreamed),
   after_tool: await part(afterTool),
   abandoned: await part(abandoned),
   embeddings: EMBEDDINGS === "1" ? await part(embeddings) : null,

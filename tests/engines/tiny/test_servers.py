@@ -22,8 +22,6 @@ ASK = "What is the weather in Paris?"
 
 @pytest.fixture(scope="module")
 def mlx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if "mlx_lm.server" not in serve.available():
-        pytest.skip("mlx_lm is not installed")
     log = tmp_path_factory.mktemp("mlx") / "log"
     with running(serve.mlx_lm_argv, serve.MLX_READY_PATH, serve.MLX_MODEL_NAMES[1], log) as server:
         yield server
@@ -31,8 +29,6 @@ def mlx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def llama_cpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if "llama_cpp.server" not in serve.available():
-        pytest.skip("llama_cpp is not installed")
     log = tmp_path_factory.mktemp("llama_cpp") / "log"
 
     def argv(port: int) -> list[str]:
