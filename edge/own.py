@@ -24,7 +24,8 @@ def health(*, draining: bool) -> bytes:
 
 def answer(permit: Permit, route: Route, catalogue: Catalogue, *, now: float) -> bytes:
     """The document of an own route for the permitted caller; `now` is seconds since the epoch."""
-    visible = [entry for entry in catalogue.models() if may_use(permit.principal, entry.name)]
+    entries = (*catalogue.models(), *catalogue.aliases())
+    visible = [entry for entry in entries if may_use(permit.principal, entry.name)]
     if route.engine is not None:
         visible = [entry for entry in visible if catalogue.resolve(entry.name, route.engine)]
     if permit.operation is Operation.ME:

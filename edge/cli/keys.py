@@ -194,11 +194,18 @@ def _grant_options(parser: argparse.ArgumentParser) -> None:
     many("--model", "models", checks.glob, "models it may use, default *; may be repeated", "GLOB")
     many("--network", "networks", _or("any", checks.network), "only from there; may be repeated; 'any' clears", "CIDR")
     many("--listener", "listeners", _or("any", checks.word), "only by that door; may be repeated; 'any' clears", "NAME")
-    option("--rpm", _or("none", checks.count), "requests per minute; 'none' clears", "N")
-    option("--tpm", _or("none", checks.count), "tokens per minute; 'none' clears", "N")
-    option("--tpd", _or("none", checks.count), "tokens per day; 'none' clears", "N")
-    option("--concurrency", _or("none", checks.count), "requests at once; 'none' clears", "N")
-    option("--priority", _or("none", checks.word), "priority band in the queue; 'none' clears", "P")
+    option("--rpm", _or("none", checks.count), "requests per minute (stored, not enforced yet); 'none' clears", "N")
+    option("--tpm", _or("none", checks.count), "tokens per minute (stored, not enforced yet); 'none' clears", "N")
+    option("--tpd", _or("none", checks.count), "tokens per day (stored, not enforced yet); 'none' clears", "N")
+    option(
+        "--concurrency", _or("none", checks.count), "requests at once (stored, not enforced yet); 'none' clears", "N"
+    )
+    option(
+        "--priority",
+        _or("none", checks.word),
+        "priority band in the queue (stored, not enforced yet); 'none' clears",
+        "P",
+    )
     option("--expires", _expiry, "from now, as 90m, 12h or 30d; 'never' clears", "SPAN")
 
 

@@ -1,0 +1,68 @@
+"""The gateway's own answers show a caller what it may use, and nothing else."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from edge import own
+from edge.intake.routes import Routes
+from engines.catalogue import Catalogue
+from engines.contract import Engine, Kind, Model
+from policies.decision import Permit, decide
+from policies.errors import Refusal
+from policies.json import Object
+from policies.principal import DEFAULT_SCOPES, Principal
+
+ONE = Engine("one", Kind.OPENAI, "http://127.0.0.1:1", 1)
+TWO = Engine("two", Kind.OLLAMA, "http://127.0.0.1:2", 1)
+CATALOGUE = Catalogue(
+    [(ONE, [Model("qwen", "Qwen", 5), Model("secret", "secret")]), (TWO, [Model("qwen", "Qwen")])],
+    {"gpt-4o-mini": "qwen", "hidden": "secret"},
+)
+
+
+def ask(path: str, *models: str, expires_at: float | None = None) -> Object:
+    principal = Principal("ann", "k1", "n", "key", frozenset({"g"}), DEFAULT_SCOPES, models, expires_at=expires_at)
+    route = Routes().match("GET", path)
+    assert route is not None
+    found = CATALOGUE.resolve(route.model) if route.model else ()
+    name = found[0].model.name if found else None
+    verdict = decide(principal, route.operation, name, ip="127.0.0.1", listener="local")
+    assert isinstance(verdict, Permit)
+    document: Object = orjson.loads(own.answer(verdict, route, CATALOGUE, now=100.0))
+    return document
+
+
+def ids(document: Object) -> list[str]:
+    data = document["data"]
+    assert isinstance(data, list)
+    return [str(entry["id"]) for entry in data if isinstance(entry, dict)]
+
+
+def test_models_and_aliases_a_caller_may_use() -> None:
+    assert ids(ask("/v1/models", "*")) == ["Qwen", "secret", "gpt-4o-mini", "hidden"]
+    assert ids(ask("/v1/models", "qwen*")) == ["Qwen", "gpt-4o-mini"]
+    assert ids(ask("/v1/models")) == []
+
+
+def test_the_models_of_one_engine() -> None:
+    assert ids(ask("/engines/two/v1/models", "*")) == ["Qwen", "gpt-4o-mini"]
+    assert ids(ask("/engines/nobody/v1/models", "*")) == []
+
+
+@pytest.mark.parametrize("name", ["Qwen", "qwen", "ai/Qwen:latest", "gpt-4o-mini"])
+def test_one_model_by_any_of_its_names(name: str) -> None:
+    assert ask(f"/v1/models/{name}", "*") == {"id": name, "object": "model", "created": 5, "owned_by": "one"}
+
+
+def test_a_model_that_only_another_engine_has() -> None:
+    with pytest.raises(Refusal):
+        ask("/engines/two/v1/models/secret", "*")
+
+
+def test_me() -> None:
+    me = ask("/v1/me", "qwen*", expires_at=160.4)
+    assert (me["id"], me["key_id"], me["groups"], me["models"]) == ("ann", "k1", ["g"], ["Qwen", "gpt-4o-mini"])
+    assert me["expires_in"] == 60
+    assert me["scopes"] == ["inference", "models:read"]
