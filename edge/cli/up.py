@@ -138,6 +138,8 @@ class Words:
         if gateway.first_key is not None:
             _print(f"\nthe first key, shown only now:\n\n  {gateway.first_key}\n")
             _print("make more with:  llm-gateway keys create NAME")
+        else:
+            _print("a key for each caller:  llm-gateway keys create NAME   (they are shown once; see `keys list`)")
         if gateway.fleet.demo is not None:
             _print("\nthe tiny model is starting ...")
         elif not gateway.fleet.demo_failure:
