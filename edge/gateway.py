@@ -36,7 +36,7 @@ from edge.listener.inbound import Handler, Headers
 from edge.listener.limits import ListenerLimits
 from edge.listener.server import Listener, require_c_parser
 from edge.pipeline import Line, Manner, Shared
-from edge.queue.gate import Gates
+from edge.queue.gate import CallerGates, Gates
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
 from engines.transport import AiohttpTransport
@@ -99,7 +99,7 @@ class Gateway:
         authenticator = self._identity(keys, inflight)
         transport, gates = AiohttpTransport(), Gates(self._settings.queue)
         self._close.append(transport.close)
-        parser, lines = Parser(), _lines(self._settings.telemetry.access_log, self._home)
+        parser, lines = Parser(self._settings.json), _lines(self._settings.telemetry.access_log, self._home)
         self._close += [parser.close, lines.close]
         fleet = self._fleet(transport, gates)
         self._close.append(fleet.stop)
@@ -108,6 +108,7 @@ class Gateway:
             parser=parser,
             transport=transport,
             gates=gates,
+            callers=CallerGates(self._settings.queue),
             lines=lines,
             tasks=self._tasks,
             clock=time.monotonic,

@@ -24,7 +24,7 @@ from edge.intake.intake import check_content_type
 from edge.intake.offload import Parser
 from edge.intake.routes import HEALTH, Route, Routes, dialect_of, is_health
 from edge.listener.inbound import Inbound
-from edge.queue.gate import Gates
+from edge.queue.gate import CallerGates, Gates
 from edge.relay.relay import Leg
 from edge.reply import Reply
 from edge.tasks import Tasks
@@ -53,6 +53,7 @@ class Shared:
     parser: Parser
     transport: Transport
     gates: Gates
+    callers: CallerGates
     lines: LineSink
     tasks: Tasks
     clock: Callable[[], float]
@@ -117,7 +118,12 @@ class Line:
         if route.operation in _OWN:
             await self._answer_own(exchange, reply, principal, route)
             return
-        call = await self._parse(exchange, inbound, route)
+        # Before the body is read: what one credential makes the gateway hold is bounded too.
+        async with self._shared.callers.turn(principal):
+            call = await self._parse(exchange, inbound, route)
+            await self._serve(exchange, reply, principal, call)
+
+    async def _serve(self, exchange: Exchange, reply: Reply, principal: Principal, call: Call) -> None:
         permit, targets = await self._decide(exchange, principal, call)
         target = self._choose(call.operation, targets)
         exchange.engine = target.engine.name

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     MODEL_NOT_PERMITTED = "model_not_permitted"
     PLACE_NOT_PERMITTED = "place_not_permitted"
     # turn and engine
+    CONCURRENCY_EXCEEDED = "concurrency_exceeded"
     QUEUE_FULL = "queue_full"
     QUEUE_TIMEOUT = "queue_timeout"
     DRAINING = "draining"
@@ -93,6 +94,9 @@ CAUSES: dict[Reason, Cause] = {
     Reason.SCOPE_MISSING: Cause(403, "The credential lacks the scope for this operation.", _DENIED),
     Reason.MODEL_NOT_PERMITTED: Cause(403, "The credential may not use this model.", _DENIED),
     Reason.PLACE_NOT_PERMITTED: Cause(403, "The credential may not be used from here.", _DENIED),
+    Reason.CONCURRENCY_EXCEEDED: Cause(
+        429, "The credential has too many requests under way already.", _LIMIT, retry=True
+    ),
     Reason.QUEUE_FULL: Cause(503, "All engines for this model are busy and the queue is full.", _SERVER, retry=True),
     Reason.QUEUE_TIMEOUT: Cause(503, "No turn on the engine came free in time.", _SERVER, retry=True),
     Reason.DRAINING: Cause(503, "The gateway is shutting down.", _SERVER, retry=True),

@@ -198,7 +198,10 @@ def _grant_options(parser: argparse.ArgumentParser) -> None:
     option("--tpm", _or("none", checks.count), "tokens per minute (stored, not enforced yet); 'none' clears", "N")
     option("--tpd", _or("none", checks.count), "tokens per day (stored, not enforced yet); 'none' clears", "N")
     option(
-        "--concurrency", _or("none", checks.count), "requests at once (stored, not enforced yet); 'none' clears", "N"
+        "--concurrency",
+        _or("none", checks.count),
+        "requests at once, where that is less than everybody's; 'none' clears",
+        "N",
     )
     option(
         "--priority",

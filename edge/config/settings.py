@@ -19,6 +19,7 @@ from edge.config.targets import ACCESS_LOG, DATABASE, ENGINE_URL
 from edge.config.values import Bind, Secret
 from edge.identity.issuer import Issuer
 from edge.identity.lockout import LockoutSettings
+from edge.intake.strict_json import Limits as JsonLimits
 from edge.listener.limits import ListenerLimits
 from edge.queue.gate import QueueLimits
 from engines.contract import Engine, Kind, Timeouts
@@ -135,6 +136,7 @@ class Settings:
     engines: Engines = setting(Engines(), "the engines")
     models: Models = setting(Models(), "the models")
     identity: Identity = setting(Identity(), "the callers")
-    queue: QueueLimits = setting(QueueLimits(), "the line in front of a busy engine")
+    queue: QueueLimits = setting(QueueLimits(), "the line in front of a busy engine, and what one caller may hold")
+    json: JsonLimits = setting(JsonLimits(), "what a request's JSON document may be")
     stores: Stores = setting(Stores(), "the state")
     telemetry: Telemetry = setting(Telemetry(), "the records")

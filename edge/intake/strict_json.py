@@ -55,6 +55,10 @@ class Limits:
     nodes: int = 200_000
     number: int = 64
 
+    def __post_init__(self) -> None:
+        if min(self.depth, self.nodes, self.number) < 1:
+            raise ValueError("depth, nodes and number must be at least 1")
+
 
 LIMITS: Final = Limits()
 

@@ -1,4 +1,4 @@
-"""A turn on an engine: at most `concurrency` requests at once, a bounded line behind them, a bounded wait.
+"""A turn: at most so many requests at once, a bounded line behind them, a bounded wait. Per engine, and per caller.
 
 Engines queue without bound themselves (Ollama #7758, llama-server's deferred tasks), and some hold one lock
 (llama-cpp-python): so the line must form here, where it can be bounded and left.
@@ -13,26 +13,49 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from policies.errors import Refusal
+from policies.principal import Principal
 from policies.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """`limit`: callers that may wait for one engine; `wait`: seconds each of them waits at most."""
+    """`limit`: callers that may wait for one engine; `wait`: seconds each of them waits at most.
+
+    `in_flight_per_caller` requests of one credential are under way at once (fewer where the key says so), and
+    `queued_per_caller` more may wait for that; beyond, they are refused. One noisy caller never fills an engine's line.
+    """
 
     limit: int = 64
     wait: float = 30.0
+    in_flight_per_caller: int = 8
+    queued_per_caller: int = 16
+
+    def __post_init__(self) -> None:
+        if self.in_flight_per_caller < 1:
+            raise ValueError("in_flight_per_caller must be at least 1")
+        if min(self.limit, self.queued_per_caller, self.wait) < 0:
+            raise ValueError("limit, queued_per_caller and wait must not be negative (0 = nobody waits)")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How long a line may be, how long to stand in it (seconds), and what is said to whom it is too long for."""
+
+    length: int
+    wait: float
+    full: Reason
+    late: Reason
 
 
 class Gate:
-    """The slots of one engine."""
+    """The slots of one engine, or of one caller."""
 
-    __slots__ = ("_free", "_limits", "_waiting", "concurrency")
+    __slots__ = ("_free", "_line", "_waiting", "concurrency")
 
-    def __init__(self, concurrency: int, limits: QueueLimits) -> None:
+    def __init__(self, concurrency: int, line: Line) -> None:
         self.concurrency = concurrency
         self._free = concurrency
-        self._limits = limits
+        self._line = line
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -42,7 +65,7 @@ class Gate:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Hold one slot. Refusal(QUEUE_FULL) or (QUEUE_TIMEOUT), both with a retry_after in seconds."""
+        """Hold one slot. Refusal with the line's reasons and a retry_after in seconds."""
         await self._take()
         try:
             yield
@@ -53,19 +76,22 @@ class Gate:
         if self._free > 0 and not self._waiting:
             self._free -= 1
             return
-        if len(self._waiting) >= self._limits.limit:
-            raise Refusal(Reason.QUEUE_FULL, retry_after=min(self._limits.wait, 5.0))
+        if len(self._waiting) >= self._line.length:
+            raise self._refusal(self._line.full)
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            async with asyncio.timeout(self._limits.wait):
+            async with asyncio.timeout(self._line.wait):
                 await turn
         except TimeoutError:
             self._leave(turn)
-            raise Refusal(Reason.QUEUE_TIMEOUT, retry_after=min(self._limits.wait, 5.0)) from None
+            raise self._refusal(self._line.late) from None
         except asyncio.CancelledError:
             self._leave(turn)
             raise
+
+    def _refusal(self, reason: Reason) -> Refusal:
+        return Refusal(reason, retry_after=min(self._line.wait, 5.0))
 
     def _leave(self, turn: asyncio.Future[None]) -> None:
         """Stop waiting; a slot that was handed over in the same moment goes to the next in line."""
@@ -87,12 +113,39 @@ class Gates:
     """One gate per engine, by name; an engine whose concurrency changed gets a new gate."""
 
     def __init__(self, limits: QueueLimits) -> None:
-        self._limits = limits
+        self._line = Line(limits.limit, limits.wait, Reason.QUEUE_FULL, Reason.QUEUE_TIMEOUT)
         self._gates: dict[str, Gate] = {}
 
     def of(self, name: str, concurrency: int) -> Gate:
         """The gate of engine `name`."""
         gate = self._gates.get(name)
         if gate is None or gate.concurrency != concurrency:
-            gate = self._gates[name] = Gate(concurrency, self._limits)
+            gate = self._gates[name] = Gate(concurrency, self._line)
         return gate
+
+
+class CallerGates:
+    """One gate per credential; those nobody stands at are forgotten, so that tokens cannot fill the memory."""
+
+    def __init__(self, limits: QueueLimits) -> None:
+        reason = Reason.CONCURRENCY_EXCEEDED
+        self._line = Line(limits.queued_per_caller, limits.wait, reason, reason)
+        self._most = limits.in_flight_per_caller
+        self._gates: dict[str, Gate] = {}
+
+    def __len__(self) -> int:
+        return len(self._gates)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, principal: Principal) -> AsyncIterator[None]:
+        """Hold one of the credential's slots; Refusal(CONCURRENCY_EXCEEDED) beyond them and their line."""
+        slots = min(principal.quota.concurrency or self._most, self._most)
+        gate = self._gates.get(principal.key_id)
+        if gate is None or gate.concurrency != slots:
+            gate = self._gates[principal.key_id] = Gate(slots, self._line)
+        try:
+            async with gate.turn():
+                yield
+        finally:
+            if gate.load == 0 and self._gates.get(principal.key_id) is gate:
+                del self._gates[principal.key_id]

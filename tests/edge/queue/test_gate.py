@@ -6,9 +6,12 @@ import asyncio
 
 import pytest
 
-from edge.queue.gate import Gate, Gates, QueueLimits
+from edge.queue.gate import CallerGates, Gate, Gates, Line, QueueLimits
 from policies.errors import Refusal
+from policies.principal import DEFAULT_SCOPES, Principal, Quota
 from policies.reasons import Reason
+
+LINE = Line(64, 30.0, Reason.QUEUE_FULL, Reason.QUEUE_TIMEOUT)
 
 
 async def hold(gate: Gate, entered: asyncio.Event, leave: asyncio.Event) -> None:
@@ -24,7 +27,7 @@ async def until(condition: object) -> None:
 
 
 async def test_no_more_than_concurrency_at_once_and_first_come_first_served() -> None:
-    gate, running, order = Gate(2, QueueLimits()), 0, list[int]()
+    gate, running, order = Gate(2, LINE), 0, list[int]()
 
     async def one(number: int) -> None:
         nonlocal running
@@ -43,7 +46,11 @@ async def test_no_more_than_concurrency_at_once_and_first_come_first_served() ->
 
 
 async def test_a_full_line_refuses_at_once_and_a_long_wait_ends() -> None:
-    gate, entered, leave = Gate(1, QueueLimits(limit=1, wait=0.05)), asyncio.Event(), asyncio.Event()
+    gate, entered, leave = (
+        Gate(1, Line(1, 0.05, Reason.QUEUE_FULL, Reason.QUEUE_TIMEOUT)),
+        asyncio.Event(),
+        asyncio.Event(),
+    )
     async with asyncio.TaskGroup() as group:
         group.create_task(hold(gate, entered, leave))
         await entered.wait()
@@ -64,7 +71,7 @@ async def _reason(gate: Gate) -> Reason:
 
 
 async def test_a_caller_that_leaves_the_line_or_the_slot_leaks_nothing() -> None:
-    gate, leave = Gate(1, QueueLimits()), asyncio.Event()
+    gate, leave = Gate(1, LINE), asyncio.Event()
     events = [asyncio.Event() for _ in range(3)]
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(hold(gate, event, leave)) for event in events]
@@ -79,7 +86,7 @@ async def test_a_caller_that_leaves_the_line_or_the_slot_leaks_nothing() -> None
 
 
 async def test_a_slot_handed_to_a_caller_that_leaves_in_the_same_moment_goes_on() -> None:
-    gate, leave = Gate(1, QueueLimits()), asyncio.Event()
+    gate, leave = Gate(1, LINE), asyncio.Event()
     events = [asyncio.Event() for _ in range(3)]
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(hold(gate, event, leave)) for event in events]
@@ -97,3 +104,35 @@ def test_an_engine_keeps_its_gate_until_its_concurrency_changes() -> None:
     assert gates.of("a", 2) is gates.of("a", 2)
     assert gates.of("a", 2) is not gates.of("b", 2)
     assert gates.of("a", 3).concurrency == 3
+
+
+def caller(key_id: str, concurrency: int | None = None) -> Principal:
+    return Principal("o", key_id, "n", "key", frozenset(), DEFAULT_SCOPES, quota=Quota(concurrency=concurrency))
+
+
+async def hold_caller(gates: CallerGates, who: Principal, entered: list[str], leave: asyncio.Event) -> None:
+    async with gates.turn(who):
+        entered.append(who.key_id)
+        await leave.wait()
+
+
+@pytest.mark.parametrize(("own", "at_once"), [(None, 2), (1, 1), (9, 2)])
+async def test_a_caller_holds_so_many_slots_and_no_more_and_disturbs_nobody(own: int | None, at_once: int) -> None:
+    gates, entered, leave = (
+        CallerGates(QueueLimits(in_flight_per_caller=2, queued_per_caller=1)),
+        list[str](),
+        asyncio.Event(),
+    )
+    async with asyncio.TaskGroup() as group:
+        for _ in range(at_once + 1):
+            group.create_task(hold_caller(gates, caller("noisy", own), entered, leave))
+        group.create_task(hold_caller(gates, caller("quiet"), entered, leave))
+        await until(lambda: len(entered) == at_once + 1)
+        with pytest.raises(Refusal) as caught:
+            async with gates.turn(caller("noisy", own)):
+                pass
+        assert caught.value.reason is Reason.CONCURRENCY_EXCEEDED
+        assert sorted(entered) == ["noisy"] * at_once + ["quiet"]
+        leave.set()
+    assert len(entered) == at_once + 2
+    assert len(gates) == 0

@@ -1,0 +1,64 @@
+"""Turns: a caller's own, and the engine's. What waits is bounded, and who leaves gives back what was taken."""
+
+from __future__ import annotations
+
+from policies.json import JSON
+from tests.system.calls import CHAT, assert_constant, chat, start_stream
+from tests.system.conftest import Launch
+from tests.system.process import Gateway, Key, until
+from tests.system.recording_engine import RecordingEngine
+from tests.system.scripts import Hold, Stream, always
+
+
+def refused(gateway: Gateway, key: Key, status: int) -> str:
+    answer = gateway.post(CHAT, chat(), key.bearer)
+    assert answer.status == status, answer
+    assert_constant(answer)
+    assert int(answer.head.get("retry-after") or 0) >= 1
+    error = answer.json()["error"]
+    assert isinstance(error, dict)
+    return str(error["code"])
+
+
+def queue(**limits: JSON) -> dict[str, JSON]:
+    return {"limit": 0, "queued_per_caller": 0, **limits}
+
+
+def test_a_caller_with_too_many_requests_is_refused_and_others_are_not(launch: Launch, engine: RecordingEngine) -> None:
+    gateway = launch(queue=queue(in_flight_per_caller=1))
+    noisy, quiet = gateway.create_key("noisy"), gateway.create_key("quiet")
+    engine.play(always(*Stream().until(1, Hold())))
+    with start_stream(gateway, noisy) as wire:
+        wire.head()
+        assert refused(gateway, noisy, 429) == "concurrency_exceeded"
+        with start_stream(gateway, quiet) as other:
+            assert other.head().status == 200
+    until(lambda: gateway.post(CHAT, chat(), noisy.bearer).status == 200, 5.0, "the slot of a caller that left is free")
+
+
+def test_a_key_may_be_held_to_less(launch: Launch, engine: RecordingEngine) -> None:
+    gateway = launch(queue=queue())
+    narrow = gateway.create_key("narrow", "--concurrency", "1")
+    engine.play(always(*Stream().until(1, Hold())))
+    with start_stream(gateway, narrow) as wire:
+        wire.head()
+        assert refused(gateway, narrow, 429) == "concurrency_exceeded"
+
+
+def test_a_full_engine_says_so_and_is_free_once_its_caller_left(launch: Launch, engine: RecordingEngine) -> None:
+    gateway = launch(queue=queue(), engine={"concurrency": 1})
+    one, other = gateway.create_key("one"), gateway.create_key("other")
+    engine.play(always(*Stream().until(1, Hold())))
+    with start_stream(gateway, one) as wire:
+        wire.head()
+        assert refused(gateway, other, 503) == "queue_full"
+    until(lambda: gateway.post(CHAT, chat(), other.bearer).status == 200, 5.0, "the engine's slot is free again")
+
+
+def test_who_waits_for_the_engine_is_told_when_it_took_too_long(launch: Launch, engine: RecordingEngine) -> None:
+    gateway = launch(queue=queue(limit=1, wait="300ms"), engine={"concurrency": 1})
+    one, other = gateway.create_key("one"), gateway.create_key("other")
+    engine.play(always(*Stream().until(1, Hold())))
+    with start_stream(gateway, one) as wire:
+        wire.head()
+        assert refused(gateway, other, 503) == "queue_timeout"
