@@ -190,3 +190,13 @@ def test_key_that_expires_stops_working_by_itself(gateway: Gateway) -> None:
 def test_key_bound_to_a_network_is_refused_elsewhere(gateway: Gateway) -> None:
     bound = gateway.create_key("bound", "--network", "10.0.0.0/8")
     assert gateway.get("/v1/models", bound.bearer, "X-Forwarded-For: 10.0.0.1").status == 403
+
+
+def test_listener_bound_to_networks_refuses_others_whoever_they_are(launch: Launch, engine: RecordingEngine) -> None:
+    gateway = launch(listener={"networks": ["10.0.0.0/8"]})
+    key = gateway.create_key("caller")
+    for lines in ((key.bearer,), ()):
+        answer = gateway.post(CHAT, chat(), *lines)
+        assert answer.status == 403
+        assert_constant(answer)
+    assert engine.requests == []
