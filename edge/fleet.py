@@ -87,7 +87,7 @@ class Fleet:
             jitter=lambda: random.uniform(0.9, 1.1),  # noqa: S311 - spreads probes, guards nothing
             busy=self._busy,
         )
-        _ = self._tasks.start(self._refresher.run(), name="engine watch")
+        _ = self._tasks.keep(self._refresher.run, name="engine watch")
 
     async def look_again(self, model: str) -> tuple[Target, ...]:
         """Ask the engines anew for `model`, which may have been pulled or started a moment ago; () if it stays unknown.

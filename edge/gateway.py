@@ -94,9 +94,8 @@ class Gateway:
         raise_limit(sum(each.limits.connections for each in self._settings.listeners))
         keys = open_keys(self._home, self._settings.stores.database)
         self._close.append(keys.store.close)
-        self.first_key = _first_key(keys)
         inflight = Inflight()
-        authenticator = self._identity(keys, inflight)
+        watcher, authenticator = self._identity(keys, inflight)
         transport, gates = AiohttpTransport(), Gates(self._settings.queue)
         self._close.append(transport.close)
         parser, lines = Parser(self._settings.json), _lines(self._settings.telemetry.access_log, self._home)
@@ -119,6 +118,9 @@ class Gateway:
             inflight=inflight,
         )
         await self._open_listeners(self._shared)
+        # Last of what can fail: a key that nobody was shown would stay valid for ever.
+        self.first_key = _first_key(keys)
+        watcher.load()
         await fleet.start(demo)
 
     async def stop(self) -> None:
@@ -136,13 +138,14 @@ class Gateway:
         if self._admin is not None:
             await self._admin.close()
 
-    def _identity(self, keys: Keys, inflight: Inflight) -> Authenticator:
+    def _identity(self, keys: Keys, inflight: Inflight) -> tuple[KeyWatcher, Authenticator]:
         directory = KeyDirectory(keys.peppers)
         watcher = KeyWatcher(keys.store, directory, lambda ended: _ignore(inflight.cut_keys(ended)), now=time.time)
         watcher.load()
-        _ = self._tasks.start(watcher.run(), name="key watch")
-        _ = self._tasks.start(_cut_expired(inflight), name="expiry watch")
-        return Authenticator(directory, self._verifier(), lockout=Lockout(self._settings.identity.lockout))
+        _ = self._tasks.keep(watcher.run, name="key watch")
+        _ = self._tasks.keep(lambda: _cut_expired(inflight), name="expiry watch")
+        lockout = Lockout(self._settings.identity.lockout)
+        return watcher, Authenticator(directory, self._verifier(), lockout=lockout)
 
     def _verifier(self) -> TokenVerifier | None:
         issuers = self._settings.identity.issuers
@@ -153,7 +156,7 @@ class Gateway:
 
         fetch = HttpFetcher()
         verifier = JwtVerifier([(issuer, keys_of(issuer, fetch)) for issuer in issuers], now=time.time)
-        _ = self._tasks.start(verifier.run(), name="issuer keys")
+        _ = self._tasks.keep(verifier.run, name="issuer keys")
         return verifier
 
     def _fleet(self, transport: AiohttpTransport, gates: Gates) -> Fleet:

@@ -14,11 +14,13 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Final
 
 from edge import own
 from edge.fleet import Fleet
 from edge.identity.authenticate import Authenticator
+from edge.identity.token import redact
 from edge.inflight import Inflight
 from edge.intake.intake import check_content_type
 from edge.intake.offload import Parser
@@ -127,9 +129,12 @@ class Line:
         permit, targets = await self._decide(exchange, principal, call)
         target = self._choose(call.operation, targets)
         exchange.engine = target.engine.name
+        leg = self._leg(exchange, reply, permit, call, target)
         async with self._shared.gates.of(target.engine.name, target.engine.concurrency).turn():
             exchange.stages.turn = self._shared.clock()
-            await self._leg(exchange, reply, permit, call, target).run()
+            answer = await leg.run()
+        # Out of the turn: a caller that reads slowly keeps its own slot, not the engine's.
+        await leg.finish(answer)
         exchange.outcome.status = 200
 
     async def _answer_health(self, exchange: Exchange, reply: Reply) -> None:
@@ -166,15 +171,17 @@ class Line:
         exchange.outcome.bytes_in = len(body)
         call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
         exchange.call = call
+        exchange.requested = redact(call.model)  # a key pasted into the wrong field is a valid model name
         exchange.stages.parsed = self._shared.clock()
         return call
 
     async def _decide(self, exchange: Exchange, principal: Principal, call: Call) -> tuple[Permit, tuple[Target, ...]]:
         fleet = self._shared.fleet
         found = fleet.catalogue.resolve(call.model)
-        if not found and may_use(principal, call.model):
+        meant = fleet.catalogue.meaning(call.model)
+        if not found and may_use(principal, meant):
             found = await fleet.look_again(call.model)
-            if not found and fleet.missing(call.model):
+            if not found and fleet.missing(meant):
                 raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
         permit = self._permit(exchange, principal, call.operation, found)
         targets = found if call.engine is None else fleet.catalogue.resolve(permit.model, call.engine)
@@ -190,10 +197,10 @@ class Line:
         client = exchange.client
         verdict = decide(principal, operation, model, ip=client.ip, listener=client.listener)
         exchange.verdict = verdict
+        exchange.model = model or ""
         exchange.stages.decided = self._shared.clock()
         if isinstance(verdict, Denial):
             raise Refusal(verdict.reason)
-        exchange.model = verdict.model
         return verdict
 
     def _choose(self, operation: Operation, targets: tuple[Target, ...]) -> Target:
@@ -229,7 +236,8 @@ class Line:
         outcome.reason, outcome.detail = error.reason, error.detail
         dialect = exchange.call.dialect if exchange.call else dialect_of(inbound.path)
         try:
-            outcome.status = await reply.fail(error, dialect, exchange.id)
+            # 0: nothing could be said any more, and the caller saw the beginning of a 200.
+            outcome.status = await reply.fail(error, dialect, exchange.id) or HTTPStatus.OK
         except (asyncio.CancelledError, ConnectionError):
             outcome.status = CAUSES[Reason.CLIENT_GONE].status
             raise

@@ -43,6 +43,11 @@ class Reply:
         self._lock = asyncio.Lock()
         return KeptWarm(self, tasks)
 
+    @property
+    def writing(self) -> bool:
+        """Whether a write is under way; it may be waiting for a slow caller."""
+        return self._lock is not None and self._lock.locked()
+
     async def write(self, block: bytes) -> None:
         """Send events; ConnectionError when the caller is gone or stalls."""
         await self._write(block)
@@ -56,8 +61,8 @@ class Reply:
         if self._lock is None:
             raise RuntimeError("write before streams()")
         async with self._lock:
-            if self._answered:
-                return
+            if self._answered or self._inbound.torn:
+                return  # a late heartbeat: behind the end, or into the middle of an event
             if not self.begun:
                 self.begun = True
                 await self._inbound.begin(200, self._stream_headers)
@@ -70,8 +75,9 @@ class Reply:
 
     async def fail(self, error: GatewayError, dialect: Dialect, request_id: str) -> int:
         """Say the error: as a status where nothing was sent yet, else as the dialect's error event. Returns the status
-        the caller saw. Never a clean end of file alone."""
-        if self._answered:
+        the caller saw, 0 if nothing can be said: behind an answer, or within an event that was cut half-way. Never a
+        clean end of file alone."""
+        if self._answered or self._inbound.torn:
             self._inbound.abort()
             return 0
         if not self.begun:
@@ -101,7 +107,9 @@ class KeptWarm:
         self._timer = asyncio.get_running_loop().call_later(HEARTBEAT, self._tick)
 
     def _tick(self) -> None:
-        if self._reply.sent == self._seen or not self._reply.begun:
+        silent = self._reply.sent == self._seen or not self._reply.begun
+        # A caller that takes nothing needs no heartbeat, and they would pile up behind the write that waits for it.
+        if silent and not self._reply.writing:
             _ = self._tasks.start(self._comment(), name="heartbeat")
         self._seen = self._reply.sent
         self._arm()

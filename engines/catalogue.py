@@ -18,8 +18,6 @@ from policies.names import canonical, is_name
 Offer: TypeAlias = tuple[Engine, Sequence[Model]]
 """An engine that is up, and the models it lists."""
 
-_ID_PREFIX: Final = "sha256:"
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -52,15 +50,19 @@ class Catalogue:
         """
         if not is_name(name):
             return ()
-        key = canonical(name)
-        target = self._aliases.get(key)
-        found = self._targets.get(target[1] if target else key, ())
+        found = self._targets.get(self.meaning(name), ())
         if engine_hint is None:
             return found
         named = tuple(t for t in found if t.engine.name == engine_hint)
         if not named and engine_hint in BACKENDS:
             return tuple(t for t in found if t.engine.kind is Kind.DOCKER_MODEL_RUNNER)
         return named
+
+    def meaning(self, name: str) -> str:
+        """The canonical name of the model that `name` means, whether or not an engine offers it now."""
+        key = canonical(name)
+        target = self._aliases.get(key)
+        return target[1] if target else key
 
     def models(self) -> tuple[Entry, ...]:
         """The models themselves, by name; those an alias hides are left out."""

@@ -42,11 +42,14 @@ class Watch:
     configured: bool
     up: bool = False
     models: tuple[Model, ...] = ()
+    claimed: frozenset[str] = frozenset()
+    """Names it ever listed; those of a configured engine are its own, also while it is away."""
     failures: int = 0
     due: float = 0.0
 
     def answered(self, models: Sequence[Model], now: float, pace: Pace) -> None:
         self.up, self.failures, self.models = True, 0, tuple(models)
+        self.claimed |= {model.name for model in models}
         self.due = now + pace.listing
 
     def missed(self, now: float, pace: Pace) -> None:
@@ -164,7 +167,17 @@ class Refresher:
             await self._ask(watch)
 
     def _tell(self) -> None:
-        offers: tuple[Offer, ...] = tuple((watch.engine, watch.models) for watch in self._watches if watch.up)
+        offers = self._offers()
         if offers != self._published:
             self._published = offers
             self._publish(Catalogue(offers, self._aliases))
+
+    def _offers(self) -> tuple[Offer, ...]:
+        """What is up. A discovered engine adds models and never shares those of a configured one: otherwise whoever can
+        listen on a default port of this machine would be sent part of their prompts."""
+        owned = frozenset[str]().union(*(watch.claimed for watch in self._watches if watch.configured))
+        return tuple(
+            (watch.engine, tuple(m for m in watch.models if watch.configured or m.name not in owned))
+            for watch in self._watches
+            if watch.up
+        )

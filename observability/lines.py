@@ -78,16 +78,24 @@ class LineWriter:
             self._write_waiting()
 
     def _write_waiting(self) -> None:
-        lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        blocks = [self._block(self._waiting.popleft()) for _ in range(len(self._waiting))]
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
-            lines.append({"event": "dropped", "lines": dropped})
-        if not lines:
-            return
+            blocks.append(self._block({"event": "dropped", "lines": dropped}))
+        rest = memoryview(b"".join(blocks))
         try:
-            self._out.write(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+            while rest:  # a pipe may take less than it is offered; None: it is non-blocking and full
+                rest = rest[self._out.write(rest) or 0 :]
         except OSError:
-            self._dropped += len(lines)
+            self._dropped += len(blocks)
+
+    def _block(self, line: Object) -> bytes:
+        """`line` as bytes. One that cannot be written as JSON is counted as dropped: nothing may end the thread."""
+        try:
+            return orjson.dumps(line) + b"\n"
+        except orjson.JSONEncodeError:
+            self._dropped += 1
+            return b""
 
 
 def _stderr() -> BinaryIO:

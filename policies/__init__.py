@@ -6,6 +6,7 @@
     principal.py  Principal, Scope   who is calling
     call.py       Call, Operation, Dialect   what is asked
     names.py      canonical model names, globs
+    sources.py    source_of(): which peer addresses count as one
     decision.py   decide() -> Permit | Denial   may they?
     exchange.py   Exchange   one request on its way through the house
 

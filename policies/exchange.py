@@ -67,6 +67,7 @@ class Exchange:
     principal: Principal | None = None
     call: Call | None = None
     verdict: Verdict | None = None
+    requested: str = ""  # the model as the caller wrote it, without what looks like a key
     model: str = ""  # canonical name that was decided on
     engine: str = ""  # name of the engine that served it
     outcome: Outcome = field(default_factory=Outcome)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 Object: TypeAlias = "dict[str, JSON]"
+_MOST: Final = 2**53
 
 
 def as_object(value: JSON) -> Object:
@@ -24,7 +25,10 @@ def as_str(value: JSON) -> str:
 
 
 def as_count(value: JSON) -> int | None:
-    """`value` if it is a non-negative integer (`true` is not one), else None."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    """`value` if it is an integer from 0 to 2**53 (`true` is not one), else None.
+
+    No count of ours is larger, and sums of such counts stay far from the 64 bits that JSON writers have.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST:
         return value
     return None

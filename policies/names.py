@@ -12,6 +12,7 @@ from functools import lru_cache
 
 MAX_NAME = 256
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+\-]*\Z", re.ASCII)
+_LATEST = ":latest"
 _PREFIXES = (
     "docker.io/ai/",
     "index.docker.io/ai/",
@@ -37,26 +38,29 @@ def canonical(name: str) -> str:
     return _strip(name)[0]
 
 
-def _strip(name: str) -> tuple[str, bool]:
-    """The canonical spelling, and whether a registry prefix was removed on the way."""
-    text, stripped = name.strip().lower(), False
+def _strip(name: str) -> tuple[str, bool, bool]:
+    """The canonical spelling, and whether a registry prefix, and whether `:latest`, was removed on the way."""
+    text, prefixed, tagged = name.strip().lower(), False, False
     while True:
         prefix = next((p for p in _PREFIXES if text.startswith(p) and len(text) > len(p)), "")
-        shorter = text[len(prefix) :].removesuffix(":latest")
+        rest = text[len(prefix) :]
+        shorter = rest.removesuffix(_LATEST)
         if not shorter or shorter == text:
             break
-        text, stripped = shorter, stripped or bool(prefix)
+        text, prefixed, tagged = shorter, prefixed or bool(prefix), tagged or shorter != rest
     if text.startswith("hf.co/"):
         text = "huggingface.co/" + text[len("hf.co/") :]
-    return text, stripped
+    return text, prefixed, tagged
 
 
 @lru_cache(maxsize=4096)
 def _glob(pattern: str) -> re.Pattern[str]:
-    # `ai/*` must not turn into `*`: once a prefix is gone, a wildcard stays within the registry's default namespace.
-    text, stripped = _strip(pattern)
-    any_run, any_one = ("[^/]*", "[^/]") if stripped else (".*", ".")
-    parts = [any_run if c == "*" else any_one if c == "?" else re.escape(c) for c in text]
+    # Neither `ai/*` nor `*:latest` may turn into `*`: once a prefix is gone, a wildcard stays within the registry's
+    # default namespace, and once `:latest` is gone, within names without a tag.
+    text, prefixed, tagged = _strip(pattern)
+    outside = ("/" if prefixed else "") + (":" if tagged else "")
+    one = f"[^{outside}]" if outside else "."
+    parts = [one + "*" if c == "*" else one if c == "?" else re.escape(c) for c in text]
     return re.compile("".join(parts) + r"\Z", re.DOTALL)
 
 

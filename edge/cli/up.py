@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -75,6 +76,7 @@ async def _serve(settings: Settings, home: Path, demo: Demo, teller: Events | Wo
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_failure)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(settings, home, demo) as gateway:
@@ -93,6 +95,12 @@ async def _serve(settings: Settings, home: Path, demo: Demo, teller: Events | Wo
         teller.draining()
         _second_signal_kills(loop)
     return 0
+
+
+def _log_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """asyncio's own handler prints the text of exceptions, which may quote what a caller sent."""
+    failure = context.get("exception")
+    logging.getLogger("asyncio").error("failure in the event loop", exc_info=failure)
 
 
 def _second_signal_kills(loop: asyncio.AbstractEventLoop) -> None:

@@ -14,12 +14,13 @@ from typing import Protocol
 
 from edge.identity.credential import credential
 from edge.identity.directory import KeyDirectory
-from edge.identity.lockout import Lockout, source_of
+from edge.identity.lockout import Lockout
 from edge.identity.token import PREFIX
 from policies.errors import Refusal
 from policies.exchange import Client
 from policies.principal import Principal
 from policies.reasons import Reason
+from policies.sources import source_of
 
 
 class TokenVerifier(Protocol):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from edge.identity.pepper import Peppers
 from edge.identity.record import KeyRecord, Secret, Snapshot, Status
@@ -19,13 +18,11 @@ from policies.errors import Refusal
 from policies.principal import Principal
 from policies.reasons import Reason
 
-_NOBODY: Final = "0" * 10
-
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     record: KeyRecord
-    principals: tuple[tuple[Secret, Principal], ...]
+    principal: Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +36,7 @@ class Contents:
 
 def prepare(snapshot: Snapshot) -> Contents:
     """Index `snapshot`: principals are made here once, so that a request allocates none."""
-    entries = {
-        record.id: _Entry(record, tuple((secret, record.principal(secret)) for secret in record.secrets))
-        for record in snapshot.records
-    }
+    entries = {record.id: _Entry(record, record.principal()) for record in snapshot.records}
     ends = sorted(
         (record.grant.expires_at, record.id) for record in snapshot.records if record.grant.expires_at is not None
     )
@@ -58,7 +52,7 @@ class KeyDirectory:
         self._passed = 0  # how many of `ends` `expired` has reported
         self._seen = 0.0  # when it last looked
         # What an unknown id is compared with: no token has this digest.
-        self._dummy = ((Secret(bytes(32), peppers.current, 0.0, 0.0), _nobody()),)
+        self._dummy = (Secret(bytes(32), peppers.current, 0.0, 0.0),)
 
     @property
     def revision(self) -> int:
@@ -79,43 +73,45 @@ class KeyDirectory:
         if token is None:
             raise Refusal(Reason.INVALID_CREDENTIAL, detail="malformed key")
         entry = self._contents.entries.get(token.id)
-        found = self._match(token, entry.principals if entry else self._dummy)
-        if entry is None or found is None:
+        secret = self._match(token, entry.record.secrets if entry else self._dummy)
+        if entry is None or secret is None:
             raise Refusal(Reason.INVALID_CREDENTIAL, detail=f"no such key or wrong secret: {token.id}")
-        secret, principal = found
         status = entry.record.status(now)
         if status is not Status.ACTIVE:
             raise Refusal(Reason.INVALID_CREDENTIAL, detail=f"{status.value} key {token.id}")
         if not secret.live(now):
             raise Refusal(Reason.INVALID_CREDENTIAL, detail=f"rotated-out secret of key {token.id}")
-        return principal
+        return entry.principal
 
-    def _match(self, token: Token, principals: tuple[tuple[Secret, Principal], ...]) -> tuple[Secret, Principal] | None:
-        """The pair whose digest is the token's. All are compared, whichever fits."""
+    def _match(self, token: Token, secrets: tuple[Secret, ...]) -> Secret | None:
+        """The one whose digest is the token's. All are compared, whichever fits."""
         found = None
         digests: dict[int, bytes] = {}
-        for pair in principals or self._dummy:
-            pepper_id = pair[0].pepper_id
+        for secret in secrets or self._dummy:
+            pepper_id = secret.pepper_id
             if pepper_id not in self._peppers.secrets:
                 continue  # a replica with another pepper file wrote it; `doctor` can tell, a caller cannot
             if pepper_id not in digests:
                 digests[pepper_id] = self._peppers.digest(token, pepper_id)
-            if hmac.compare_digest(digests[pepper_id], pair[0].digest):
-                found = pair
+            if hmac.compare_digest(digests[pepper_id], secret.digest):
+                found = secret
         return found
 
     def swap(self, contents: Contents, now: float) -> frozenset[str]:
-        """Take over `contents`; returns the ids whose running streams must end: see `_goes_on`."""
-        before, seen = self._contents, self._seen
-        self._contents, self._passed = contents, 0
-        self.expired(now)  # what is over already is reported below, if it was alive when last looked at
-        after = contents.entries
-        return frozenset(
+        """Take over `contents`; returns the ids whose running streams must end: see `_goes_on`.
+
+        If it raises, nothing was taken over, so the watcher's next attempt still finds who ended.
+        """
+        after, seen = contents.entries, self._seen
+        ended = frozenset(
             key_id
-            for key_id, entry in before.entries.items()
+            for key_id, entry in self._contents.entries.items()
             if entry.record.status(seen) is Status.ACTIVE
             and not _goes_on(entry.record, after[key_id].record if key_id in after else None, now)
         )
+        self._contents, self._passed = contents, 0
+        self.expired(now)  # what is over already was reported above, if it was alive when last looked at
+        return ended
 
     def expired(self, now: float) -> frozenset[str]:
         """Ids whose expiry passed since the last call; each is reported once."""
@@ -141,7 +137,3 @@ def _goes_on(old: KeyRecord, new: KeyRecord | None, now: float) -> bool:
         return False
     live = {secret.digest for secret in new.secrets if secret.live(now)}
     return all(secret.digest in live for secret in old.secrets if secret.live(now))
-
-
-def _nobody() -> Principal:
-    return Principal("", _NOBODY, "", "key", frozenset(), frozenset(), models=())

@@ -33,7 +33,8 @@ class Issuer:
 
     Claims may be named plainly or as a dotted path (`realm_access.roles`). A scope a token carries counts only if
     `scope_mapping` names it: what an IdP hands out on request must not become `admin` by sharing a spelling. Everybody
-    from this issuer gets `default_scopes`. `models` are the globs where `models_claim` is unset or absent.
+    from this issuer gets `default_scopes`. `models` are the globs of tokens without the `models_claim`; None is all
+    models if no claim is configured, and none if one is.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Issuer:
     scope_mapping: Mapping[str, Scope] = field(default_factory=dict)
     default_scopes: frozenset[Scope] = DEFAULT_SCOPES
     models_claim: str | None = None
-    models: tuple[str, ...] = ("*",)
+    models: tuple[str, ...] | None = None
     networks: tuple[Network, ...] = ()
     listeners: frozenset[str] = frozenset()
     quota: Quota = _NO_LIMITS
@@ -69,6 +70,16 @@ class Issuer:
             raise ValueError(f"issuer {self.name}: leeway is 0 to 60 seconds, max_lifetime above 0")
         if self.jwks_url is not None:
             check_url(self.jwks_url)
+
+    @property
+    def unclaimed_models(self) -> tuple[str, ...]:
+        """The globs of a token whose models claim is not configured, absent or null.
+
+        A `models_claim` is a restriction. With a typo in its path no token has it, and that must not open every model.
+        """
+        if self.models is not None:
+            return self.models
+        return ("*",) if self.models_claim is None else ()
 
 
 def check_url(url: str) -> None:

@@ -124,7 +124,7 @@ def principal_of(claims: Object, issuer: Issuer) -> Principal:
         auth="jwt",
         groups=frozenset(_texts(claims, issuer.groups_claim) or ()),
         scopes=issuer.default_scopes | {issuer.scope_mapping[scope] for scope in sent if scope in issuer.scope_mapping},
-        models=issuer.models if models is None else tuple(map(_glob, models)),
+        models=issuer.unclaimed_models if models is None else tuple(map(_glob, models)),
         networks=issuer.networks,
         listeners=issuer.listeners,
         expires_at=_time(claims, "exp"),

@@ -1,4 +1,4 @@
-"""Memory of failures per source, and what follows from it. Pure; the clock is passed in.
+"""Memory of failures per source (policies/sources.py), and what follows from it. Pure; the clock is passed in.
 
 Per source, never per key id: the id is no secret, and locking it would let anyone lock a victim out (facts/security.md
 2.1). What a locked source may still do:
@@ -17,12 +17,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
-_V6_SOURCE_BITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +39,6 @@ class LockoutSettings:
     verify_burst: float = 40.0
     locked_verify_rate: float = 1.0
     locked_verify_burst: float = 5.0
-
-
-@lru_cache(maxsize=4096)
-def source_of(ip: str) -> str:
-    """The unit of blame for a peer address: an IPv4 address, or an IPv6 /64, which is what one host gets."""
-    try:
-        address = ip_address(ip)
-    except ValueError:
-        return ip[:64]  # a UNIX socket's peer has no address
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is None:
-            prefix = int(address) >> _V6_SOURCE_BITS << _V6_SOURCE_BITS
-            return f"{IPv6Address(prefix)}/{_V6_SOURCE_BITS}"
-        address = address.ipv4_mapped
-    return str(address)
 
 
 class _Recent(Generic[_T]):

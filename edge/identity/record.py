@@ -49,10 +49,13 @@ class KeyRecord:
             return Status.EXPIRED
         return Status.ACTIVE
 
-    def principal(self, secret: Secret) -> Principal:
-        """The caller that holds `secret`; it expires when the key does, or earlier when the secret was rotated out."""
+    def principal(self) -> Principal:
+        """The caller that holds any of the secrets; it expires when the key does.
+
+        Not when its secret is rotated out: running streams are cut at `expires_at`, and the end of an overlap cuts none
+        (directory._goes_on). A secret that has run out opens no new request: see `Secret.live`.
+        """
         grant = self.grant
-        ends = [end for end in (grant.expires_at, secret.expires_at) if end is not None]
         return Principal(
             id=grant.owner or grant.name,
             key_id=self.id,
@@ -63,7 +66,7 @@ class KeyRecord:
             models=grant.models,
             networks=grant.networks,
             listeners=frozenset(grant.listeners),
-            expires_at=min(ends, default=None),
+            expires_at=grant.expires_at,
             quota=grant.quota,
         )
 

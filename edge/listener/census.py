@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import AddressValueError, IPv6Address
 
 from edge.listener.limits import ListenerLimits
-
-
-def source_of(ip: str) -> str:
-    """What the per-source cap counts: an IPv4 address, or the /64 of an IPv6 one (a host has all of it)."""
-    if ":" not in ip:
-        return ip
-    try:
-        return IPv6Address(ip).packed[:8].hex()
-    except AddressValueError:
-        return ip
 
 
 class Census:

@@ -16,7 +16,6 @@ from typing import Final, cast
 
 from aiohttp.web_server import Server
 
-from edge.listener.census import source_of
 from edge.listener.floor import Floor
 from edge.listener.framer import Arrival, Framer, Parser
 from edge.listener.head import answer_head, length
@@ -25,6 +24,7 @@ from edge.listener.request import AiohttpInbound
 from policies.errors import Refusal
 from policies.exchange import Client
 from policies.reasons import Reason
+from policies.sources import source_of
 
 LOG: Final = logging.getLogger("edge.listener")
 DRAIN: Final = "drain"
@@ -94,8 +94,12 @@ class Connection(Link):
         if self._inbound is not None and self._inbound.complete:
             # The caller has its answer and may go (Codex closes on `response.completed`): the handler may settle.
             self._task_handler = None
-        super().connection_lost(exc)  # cancels the handler
-        self._wire = None
+        super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """A caller that closes its half counts as gone. The transport would close with a FIN, see `abort`."""
+        if self._inbound is not None and self._inbound.answered and not self._inbound.complete:
+            self.abort()
 
     def _warn_of_caps(self) -> None:
         count = self._floor.census.refused
@@ -143,6 +147,7 @@ class Connection(Link):
     def _arrived(self, arrival: Arrival) -> None:
         self._deadline.clear()
         self._requests += 1
+        self._blocked, self._taken = 0.0, 0
         self._phase = Phase.BODY if arrival.head.has_body else Phase.BUSY
         self._inbound = AiohttpInbound(self, arrival.head, arrival.payload, self._client, self._limits)
         self._floor.enter(self)

@@ -36,6 +36,10 @@ class Inbound(Protocol):
     def cut(self) -> bool:
         """Whether the handler was cancelled by a drain that is over (the caller is still there and can be told)."""
 
+    @property
+    def torn(self) -> bool:
+        """Whether a block was cut off half-way: nothing more can be said on this connection, only `abort` is left."""
+
     async def body(self, limit: int) -> bytes:
         """Read the whole body: answers `Expect: 100-continue` first; Refusal on size, deadline or rate."""
 
@@ -46,7 +50,7 @@ class Inbound(Protocol):
         """Start a streamed answer (chunked)."""
 
     async def write(self, block: bytes) -> None:
-        """Send one block; ConnectionError when the caller is gone or took nothing for the write-stall limit."""
+        """Send one block; ConnectionError when the caller is gone, or takes nothing or too little for too long."""
 
     async def end(self) -> None:
         """End a streamed answer properly (terminating chunk)."""

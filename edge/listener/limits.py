@@ -46,6 +46,10 @@ class ListenerLimits:
     """Fraction of `connections` open to peers that have not yet shown a valid credential on the connection."""
     write_stall_s: float = 30.0
     """How long the caller may take nothing while bytes wait for it."""
+    write_rate: float = 8.0 * KIB
+    """Bytes per second that a caller must take while bytes wait for it, with `write_stall_s` of credit per answer. One
+    ISDN channel; an engine's stream is of this order. Waiting for the engine costs no credit, so a caller that keeps
+    up with a slow one is never cut."""
     discard_bytes: int = 256 * KIB
     """Bytes read and thrown away after an answer that left a body unread, or sent behind an unanswered request."""
     discard_s: float = 0.5

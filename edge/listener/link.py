@@ -2,7 +2,7 @@
 
 end       the answer is out: half-close, throw away what still comes (bounded), close      RFC 9112 9.6
 close     nothing more can come: close once everything is sent, or cut after the stall limit
-abort     cut now
+abort     cut now; a reset, if anything is missing
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edge.listener.limits import KIB, ListenerLimits
 
 # The reader pauses the socket at twice its limit, and one more read of up to 256 KiB may be under way by then.
 _READ_LIMIT: Final = 64 * KIB
-_RESET: Final = struct.pack("ii", 1, 0)
+_RESET: Final = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 
 
 class Phase(Enum):
@@ -41,10 +41,14 @@ class Phase(Enum):
     CLOSED = 6
 
 
+_OWED: Final = frozenset({Phase.BODY, Phase.BUSY})
+"""The phases in which the present request has no complete answer yet."""
+
+
 class Link(RequestHandler):
     """aiohttp's protocol with every one of its timers off: `deadline` is the only one."""
 
-    __slots__ = ("_deadline", "_discarded", "_limits", "_lingers", "_phase", "_wire")
+    __slots__ = ("_blocked", "_deadline", "_discarded", "_limits", "_lingers", "_phase", "_room", "_taken", "_wire")
 
     def __init__(self, manager: Server, limits: ListenerLimits, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -64,6 +68,10 @@ class Link(RequestHandler):
         self._wire: asyncio.Transport | None = None
         self._phase = Phase.IDLE
         self._discarded = 0
+        self._room = asyncio.Event()
+        self._blocked = 0.0
+        self._taken = 0
+        """Seconds that the present answer waited for its caller, and bytes that the caller took in them."""
         self._lingers = False
         """Bytes of a request may still be on their way to us."""
 
@@ -80,20 +88,54 @@ class Link(RequestHandler):
         wire.write(block)
 
     async def flush(self) -> None:
-        """Wait while the transport is full; ConnectionAbortedError if the caller takes nothing for `write_stall_s`.
+        """Wait while the transport is full.
 
-        A slow caller is not a stalled one: every byte that the transport got rid of starts the wait anew.
+        ConnectionError if the caller is gone, takes nothing for `write_stall_s`, or falls that far behind `write_rate`.
+
+        May be cancelled, and called by two tasks at once: `_room` has a future for each, where aiohttp's own
+        `_drain_helper` shares one, which the first cancellation cancels for all that wait and all that will.
         """
-        while self._paused and self._wire is not None:
-            wire, left = self._wire, self._wire.get_write_buffer_size()
+        while self._paused:
+            wire = self._wire
+            if wire is None:
+                raise ConnectionResetError("the caller is gone")
+            start, left = self._loop.time(), wire.get_write_buffer_size()
             try:
-                async with asyncio.timeout(self._limits.write_stall_s):
-                    await self._drain_helper()
+                async with asyncio.timeout(self._patience()):
+                    await self._room.wait()
             except TimeoutError:
-                self._drain_waiter = None  # cancelled by the timeout, and of no use to the next round
                 if wire.get_write_buffer_size() >= left:
                     self.abort()
-                    raise ConnectionAbortedError("the caller takes nothing") from None
+                    raise ConnectionAbortedError("the caller takes too little") from None
+            finally:
+                self._blocked += self._loop.time() - start
+                self._taken += max(0, left - wire.get_write_buffer_size())
+
+    def _patience(self) -> float:
+        """Seconds that the caller may take nothing from now on.
+
+        Only time spent waiting for the caller counts, so the pauses of an engine cost nobody anything. Each byte taken
+        buys `1 / write_rate` seconds on top of `write_stall_s`: the kernel takes bytes by the hundred KiB, and a plain
+        average would cut an honest caller just before its next lot.
+        """
+        limits = self._limits
+        return min(limits.write_stall_s, limits.write_stall_s + self._taken / limits.write_rate - self._blocked)
+
+    def pause_writing(self) -> None:
+        """The transport is full."""
+        super().pause_writing()
+        self._room.clear()
+
+    def resume_writing(self) -> None:
+        """The transport has room again."""
+        super().resume_writing()
+        self._room.set()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Nobody takes anything any more: whoever waits for room is told."""
+        self._wire = None
+        self._room.set()
+        super().connection_lost(exc)  # cancels the handler
 
     def discard(self, count: int) -> None:
         """`count` bytes came that nobody will read; too many of them cut the connection."""
@@ -121,13 +163,18 @@ class Link(RequestHandler):
         self._resume_transport_reading()
         self._deadline.set(self._limits.discard_s)
 
-    def abort(self, *, reset: bool = False) -> None:
-        """Cut the connection now; what is not sent is lost. `reset` makes sure that it cannot look like an end."""
+    def abort(self) -> None:
+        """Cut the connection now; what is not sent is lost.
+
+        If an answer is incomplete, or not all of it was sent, the connection is reset. RFC 9112 8: a response without
+        chunks and length "is considered complete regardless of the number of message body octets received", provided
+        that its header section was: to an HTTP/1.0 caller a FIN is an end, only a reset is none.
+        """
         wire = self._wire
         if wire is None:
             return
         sock = wire.get_extra_info("socket")
-        if reset and sock is not None:
+        if sock is not None and (self._phase in _OWED or wire.get_write_buffer_size()):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._phase = Phase.CLOSED
         wire.abort()
@@ -143,6 +190,6 @@ class Link(RequestHandler):
         if wire is None:
             return
         if self._phase is Phase.CLOSED:
-            wire.abort()
+            self.abort()
         else:
             self._close_wire(wire)

@@ -39,7 +39,7 @@ class Wire(Protocol):
         """Hand `block` to the transport; ConnectionResetError if it is closed."""
 
     async def flush(self) -> None:
-        """Wait until the transport takes more; ConnectionAbortedError if the caller takes nothing for too long."""
+        """Wait until the transport takes more; ConnectionError if the caller is gone or takes too little."""
 
     def settle(self) -> None:
         """The answer's last byte is next: from now on the caller may leave, or ask again."""
@@ -47,7 +47,9 @@ class Wire(Protocol):
     def finish(self, *, close: bool) -> None:
         """The answer is out: close the connection, or keep it."""
 
-    def abort(self, *, reset: bool) -> None: ...
+    def abort(self) -> None:
+        """Cut the connection; while an answer is incomplete, by a reset."""
+
     def mark_authenticated(self) -> None: ...
 
 
@@ -60,7 +62,7 @@ class _State(Enum):
 class AiohttpInbound:
     """Implements `inbound.Inbound`; also says when the caller is known, and whether a drain cut the request."""
 
-    __slots__ = ("_body_read", "_close", "_head", "_limits", "_payload", "_state", "_wire", "client")
+    __slots__ = ("_body_read", "_close", "_head", "_limits", "_payload", "_state", "_torn", "_wire", "client")
 
     def __init__(self, wire: Wire, head: Head, payload: StreamReader, client: Client, limits: ListenerLimits) -> None:
         self._wire = wire
@@ -68,6 +70,7 @@ class AiohttpInbound:
         self._payload = payload
         self._limits = limits
         self._state = _State.FRESH
+        self._torn = False
         self._body_read = not head.has_body
         self._close = False
         self.client = client
@@ -100,8 +103,13 @@ class AiohttpInbound:
 
     @property
     def complete(self) -> bool:
-        """Whether the answer is complete."""
-        return self._state is _State.DONE
+        """Whether the answer is complete: all of it was handed to the transport."""
+        return self._state is _State.DONE and not self._torn
+
+    @property
+    def torn(self) -> bool:
+        """Whether a block was cut off half-way, so that nothing more can be said on this connection."""
+        return self._torn
 
     def mark_authenticated(self) -> None:
         """The caller showed a valid credential: its connection leaves the unauthenticated share."""
@@ -168,6 +176,7 @@ class AiohttpInbound:
         step = self._limits.stream_buffer_bytes // 2
         at = 0
         if len(body) > step:
+            self._torn = True
             wire.send(head)
             while len(body) - at > step:
                 wire.send(body[at : at + step])
@@ -175,6 +184,7 @@ class AiohttpInbound:
                 at += step
             wire.settle()
             wire.send(body[at:])
+            self._torn = False
         else:
             wire.settle()
             wire.send(head + body)
@@ -197,14 +207,19 @@ class AiohttpInbound:
         """Send one block of the stream. An empty one sends nothing: it would be the chunk that ends the stream."""
         if self._state is not _State.STREAMING:
             raise RuntimeError("write belongs between begin and end")
+        self._refuse_if_torn()
         step = self._limits.stream_buffer_bytes // 2
         for at in range(0, len(block), step):
             piece = block[at : at + step]
+            # What the transport has will be sent: only a block with pieces that it never got is torn, whatever happens
+            # while it has no room for more.
+            self._torn = at + step < len(block)
             self._wire.send(piece if self._head.http10 else b"%x\r\n%b\r\n" % (len(piece), piece))
             await self._wire.flush()
 
     async def end(self) -> None:
         """End the stream properly."""
+        self._refuse_if_torn()
         self._move(_State.STREAMING, _State.DONE)
         wire = self._wire
         wire.settle()
@@ -214,13 +229,13 @@ class AiohttpInbound:
         wire.finish(close=self._close)
 
     def abort(self) -> None:
-        """Cut the connection at once.
-
-        A close-delimited stream (HTTP/1.0) that is cut looks complete, unless the connection is reset.
-        """
-        reset = self._head.http10 and self._state is _State.STREAMING
+        """Cut the connection at once."""
         self._state = _State.DONE
-        self._wire.abort(reset=reset)
+        self._wire.abort()
+
+    def _refuse_if_torn(self) -> None:
+        if self._torn:
+            raise ConnectionAbortedError("a block was cut off half-way")
 
     def _must_close(self) -> bool:
         return not (self._head.keep_alive and self._body_read) or self._wire.closing

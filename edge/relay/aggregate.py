@@ -1,4 +1,4 @@
-"""A stream of chunks -> one complete answer. Pure.
+"""A stream of chunks -> one complete answer. Pure, linear: pieces are kept as they come and joined once.
 
 For engines that notice a leaving caller only while they stream (mlx-lm, llama-cpp-python): the gateway always streams
 from them and puts the answer together itself, so that cancelling works for callers who do not stream too.
@@ -6,109 +6,119 @@ from them and puts the answer together itself, so that cancelling works for call
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Final
+
 from edge.relay.usage import usage_object
 from policies.exchange import Usage
 from policies.json import JSON, Object, as_list, as_object, as_str
+
+_HEAD: Final = ("id", "created", "model", "system_fingerprint", "timings")
+_TEXTS: Final = ("content", "reasoning", "reasoning_content", "refusal")
+
+
+@dataclass(slots=True)
+class _Function:
+    """A call of a function, in fragments."""
+
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+    def add(self, piece: Object) -> None:
+        # Some engines repeat the whole name on every fragment, none splits it: the first one stands.
+        self.name = self.name or as_str(piece.get("name"))
+        self.arguments.append(as_str(piece.get("arguments")))
+
+    def document(self) -> Object:
+        return {"name": self.name, "arguments": "".join(self.arguments)}
+
+
+@dataclass(slots=True)
+class _Choice:
+    """One choice, in pieces. `calls` are keyed by the index that `Fragments` gave them."""
+
+    role: str = "assistant"
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    calls: dict[int, _Function] = field(default_factory=dict)
+    function: _Function | None = None
+    logprobs: Object | None = None
+    finish: JSON = None
+
+    def add(self, entry: Object) -> None:
+        delta = entry.get("delta")
+        if isinstance(delta, dict):
+            self._add_delta(delta)
+        elif isinstance(entry.get("text"), str):
+            self._add_text("text", as_str(entry["text"]))
+        self.finish = entry.get("finish_reason") or self.finish
+        if isinstance(entry.get("logprobs"), dict):
+            self.logprobs = {} if self.logprobs is None else self.logprobs
+            _extend(self.logprobs, as_object(entry["logprobs"]))
+
+    def _add_delta(self, delta: Object) -> None:
+        self.role = as_str(delta.get("role")) or self.role
+        for key in _TEXTS:
+            piece = delta.get(key)
+            if isinstance(piece, str):
+                self._add_text(key, piece)
+        for position, entry in enumerate(as_list(delta.get("tool_calls"))):
+            call = as_object(entry)
+            index = call.get("index", position)
+            kept = self.calls.setdefault(index if isinstance(index, int) else position, _Function())
+            kept.id = kept.id or as_str(call.get("id"))
+            kept.add(as_object(call.get("function")))
+        if isinstance(delta.get("function_call"), dict):
+            self.function = self.function or _Function()
+            self.function.add(as_object(delta["function_call"]))
+
+    def _add_text(self, key: str, piece: str) -> None:
+        self.texts.setdefault(key, []).append(piece)
+
+    def message(self) -> Object:
+        """The message of a chat answer; `content` is null where nothing was said."""
+        message: Object = {"role": self.role, "content": None}
+        message.update({key: "".join(pieces) for key, pieces in self.texts.items()})
+        if self.calls:
+            message["tool_calls"] = [
+                {"id": call.id, "type": "function", "function": call.document()} for call in self.calls.values()
+            ]
+        if self.function is not None:
+            message["function_call"] = self.function.document()
+        return message
+
+    def document(self, index: int, *, chat: bool) -> Object:
+        said: Object = {"message": self.message()} if chat else {"text": "".join(self.texts.get("text", ()))}
+        return {"index": index, **said, "logprobs": self.logprobs, "finish_reason": self.finish}
 
 
 class Aggregate:
     """Add every chunk in turn, then take the `answer`."""
 
-    __slots__ = ("_calls", "_choices", "_head")
+    __slots__ = ("_choices", "_head")
 
     def __init__(self) -> None:
         self._head: Object = {}
-        self._choices: dict[int, Object] = {}
-        self._calls: dict[tuple[int, int], Object] = {}
+        self._choices: dict[int, _Choice] = {}
 
     def add(self, chunk: Object) -> None:
         """Merge one chunk (as `ChunkReader.read` returned it)."""
-        for key in ("id", "created", "model", "system_fingerprint", "timings"):
+        for key in _HEAD:
             if key in chunk:
                 self._head[key] = chunk[key]
-        for entry in as_list(chunk.get("choices")):
-            self._merge(as_object(entry))
-
-    def _merge(self, entry: Object) -> None:
-        index = _index(entry, 0)
-        choice = self._choices.setdefault(index, {})
-        delta = entry.get("delta")
-        if isinstance(delta, dict):
-            message = _child(choice, "message")
-            _merge_delta(message, delta)
-            for position, call in enumerate(as_list(delta.get("tool_calls"))):
-                self._merge_call(index, message, as_object(call), position)
-        elif "text" in entry:
-            choice["text"] = as_str(choice.get("text")) + as_str(entry["text"])
-        if entry.get("finish_reason"):
-            choice["finish_reason"] = entry["finish_reason"]
-        if isinstance(entry.get("logprobs"), dict):
-            _extend(_child(choice, "logprobs"), as_object(entry["logprobs"]))
-
-    def _merge_call(self, choice: int, message: Object, call: Object, position: int) -> None:
-        # Keyed by the engine's index and appended in order of appearance: a hostile index cannot size a list.
-        key = (choice, _index(call, position))
-        kept = self._calls.get(key)
-        if kept is None:
-            kept = self._calls[key] = {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
-            calls = message.setdefault("tool_calls", [])
-            if isinstance(calls, list):
-                calls.append(kept)
-        if isinstance(call.get("id"), str):
-            kept["id"] = call["id"]
-        _merge_function(_child(kept, "function"), as_object(call.get("function")))
+        for item in as_list(chunk.get("choices")):
+            entry = as_object(item)
+            index = entry.get("index", 0)
+            self._choices.setdefault(index if isinstance(index, int) else 0, _Choice()).add(entry)
 
     def answer(self, usage: Usage, *, chat: bool) -> Object:
         """The complete answer: `chat.completion` if `chat`, else `text_completion`."""
-        choices: list[JSON] = [_finished(index, choice, chat=chat) for index, choice in sorted(self._choices.items())]
         return {
             **self._head,
             "object": "chat.completion" if chat else "text_completion",
-            "choices": choices,
+            "choices": [choice.document(index, chat=chat) for index, choice in sorted(self._choices.items())],
             "usage": usage_object(usage),
         }
-
-
-def _finished(index: int, choice: Object, *, chat: bool) -> Object:
-    whole: Object = {"index": index}
-    if chat:
-        message = _child(choice, "message")
-        message.setdefault("role", "assistant")
-        message.setdefault("content", None)
-        whole["message"] = message
-    else:
-        whole["text"] = choice.get("text", "")
-    whole["logprobs"] = choice.get("logprobs")
-    whole["finish_reason"] = choice.get("finish_reason")
-    return whole
-
-
-def _index(entry: Object, default: int) -> int:
-    index = entry.get("index", default)
-    return index if isinstance(index, int) else default
-
-
-def _child(parent: Object, key: str) -> Object:
-    child = parent.setdefault(key, {})
-    return child if isinstance(child, dict) else {}
-
-
-def _merge_delta(message: Object, delta: Object) -> None:
-    for key in ("content", "reasoning", "reasoning_content", "refusal"):
-        piece = delta.get(key)
-        if isinstance(piece, str):
-            message[key] = as_str(message.get(key)) + piece
-    role = delta.get("role")
-    if isinstance(role, str):
-        message["role"] = role
-    if isinstance(delta.get("function_call"), dict):
-        _merge_function(_child(message, "function_call"), as_object(delta["function_call"]))
-
-
-def _merge_function(kept: Object, piece: Object) -> None:
-    # Some engines repeat the whole name on every fragment, none splits it: the first one stands.
-    kept["name"] = as_str(kept.get("name")) or as_str(piece.get("name"))
-    kept["arguments"] = as_str(kept.get("arguments")) + as_str(piece.get("arguments"))
 
 
 def _extend(kept: Object, piece: Object) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import orjson
 
-from edge.relay.chunks import KEPT, error_code, hide_fingerprint, normalise_reasoning
+from edge.relay.chunks import KEPT, error_code, hide_fingerprint, known_finish, normalise_reasoning
 from edge.relay.usage import read_usage, usage_object
 from policies.call import Operation
 from policies.errors import EngineBroke
@@ -58,5 +58,6 @@ def read_answer(body: bytes, operation: Operation, *, model: str, usage: Usage) 
 def finish_reason(answer: Object) -> str:
     """Why the first choice ended; "" if it does not say."""
     for choice in as_list(answer.get("choices")):
-        return as_str(as_object(choice).get("finish_reason"))
+        reason = as_str(as_object(choice).get("finish_reason"))
+        return known_finish(reason) if reason else ""
     return ""

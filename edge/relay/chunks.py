@@ -19,10 +19,12 @@ import orjson
 from edge.relay.fragments import Fragments
 from edge.relay.sse import Event
 from edge.relay.usage import read_usage, usage_object
+from engines.adapters.failures import word
 from policies.errors import EngineBroke
 from policies.exchange import Usage
 from policies.json import JSON, Object, as_list, as_object, as_str
 
+_FINISHES: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 KEPT: Final = frozenset(
     {"id", "object", "created", "model", "choices", "system_fingerprint", "service_tier", "timings"}
 )
@@ -41,6 +43,7 @@ class ChunkReader:
         "done",
         "finish",
         "pieces",
+        "size",
         "usage",
     )
 
@@ -56,6 +59,8 @@ class ChunkReader:
         self.finish = ""
         self.pieces = 0
         """Chunks that carried generated text: a lower bound of the output tokens where nobody counts them."""
+        self.size = 0
+        """Bytes of all events so far."""
 
     @property
     def complete(self) -> bool:
@@ -69,6 +74,7 @@ class ChunkReader:
 
     def read(self, event: Event) -> Object | None:
         """The chunk for the caller, or None if the event is not for the caller. Raises EngineBroke."""
+        self.size += len(event.data)
         if event.data == b"[DONE]":
             self.done = True
             return None
@@ -107,8 +113,9 @@ class ChunkReader:
         index = choice.get("index", 0)
         finish = choice.get("finish_reason")
         if isinstance(finish, str) and finish and isinstance(index, int):
-            self._finished.add(index)
-            self.finish = finish
+            if 0 <= index < self._expected:
+                self._finished.add(index)
+            self.finish = known_finish(finish)
         delta = choice.get("delta")
         if isinstance(delta, dict):
             self._fragments.tidy(index if isinstance(index, int) else 0, delta)
@@ -148,7 +155,11 @@ def normalise_reasoning(message: Object) -> None:
 
 
 def error_code(document: Object) -> str:
-    """The type or code of an engine's error, bounded and plain: messages may quote the prompt and are never kept."""
+    """The type or code of an engine's error if it is a plain word: texts may quote the prompt and are never kept."""
     error = as_object(document.get("error", document))
-    code = error.get("code") or error.get("type") or "unnamed"
-    return "".join(c for c in str(code)[:64] if c.isascii() and c.isprintable())
+    return word(error.get("code")) or word(error.get("type")) or "unnamed"
+
+
+def known_finish(reason: str) -> str:
+    """`reason` if it is one of OpenAI's, else `other`: the access line has it, and engines write what they like."""
+    return reason if reason in _FINISHES else "other"

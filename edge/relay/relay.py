@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -26,7 +26,7 @@ from edge.tasks import Tasks
 from engines.contract import Adapter, Target, Transport, UpstreamResponse
 from policies.call import Call, Operation
 from policies.decision import Permit
-from policies.errors import EngineBroke, UpstreamError
+from policies.errors import EngineBroke, EngineTimeout, UpstreamError
 from policies.exchange import Exchange
 from policies.json import JSON, Object
 
@@ -58,41 +58,61 @@ class Leg:
     headers: dict[str, str]
     salt: str
 
-    async def run(self) -> None:
-        """Send the call, relay the answer. GatewayErrors leave here; the caller of `run` says them to the caller."""
+    async def run(self) -> bytes | None:
+        """Send the call and relay the answer, then `finish`; GatewayErrors leave here.
+
+        A streamed answer goes to the caller as it comes, up to its end; a whole one is returned, so that the engine is
+        free while the caller reads it.
+        """
+        if self.permit.model != self.target.model.name:
+            raise RuntimeError("a permit for another model")
         streamed = self.call.operation is not Operation.EMBEDDINGS and (self.call.stream or self.adapter.always_stream)
-        if self.call.stream and streamed:
-            with self.reply.streams({**STREAM_HEADERS, **self.headers}, self.tasks):
-                await self._stream()
-            return
-        document = await (self._aggregated() if streamed else self._whole())
+        try:
+            async with asyncio.timeout(self.target.engine.timeouts.total):
+                if self._streams:
+                    with self.reply.streams({**STREAM_HEADERS, **self.headers}, self.tasks):
+                        await self._stream()
+                    return None
+                document = await (self._aggregated() if streamed else self._whole())
+        except TimeoutError:
+            raise EngineTimeout("total") from None
         self.exchange.outcome.finish = finish_reason(document)
-        headers = {"content-type": "application/json", **self.headers}
-        await self.reply.whole(200, headers, orjson.dumps(document))
+        return _dump(document)
+
+    async def finish(self, body: bytes | None) -> None:
+        """Give the caller what `run` returned, or the end of the stream."""
+        if body is None:
+            await self.reply.end()
+        else:
+            await self.reply.whole(200, {"content-type": "application/json", **self.headers}, body)
+
+    @property
+    def _streams(self) -> bool:
+        return self.call.stream and self.call.operation is not Operation.EMBEDDINGS
 
     async def _stream(self) -> None:
         reader = self._reader()
         async with self._send(stream=True) as response:
-            async for chunks in self._chunks(response, reader):
-                if chunks:
-                    await self.reply.write(b"".join(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks))
+            async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
+                async for chunks in blocks:
+                    if chunks:
+                        await self.reply.write(b"".join(b"data: " + _dump(chunk) + b"\n\n" for chunk in chunks))
             await self._finish(reader)
             tail = b"data: [DONE]\n\n"
             if self.call.include_usage:
-                tail = b"data: " + orjson.dumps(reader.usage_chunk()) + b"\n\n" + tail
+                tail = b"data: " + _dump(reader.usage_chunk()) + b"\n\n" + tail
             await self.reply.write(tail)
             await _linger(response)
-        await self.reply.end()
 
     async def _aggregated(self) -> Object:
-        reader, aggregate, size = self._reader(), Aggregate(), 0
+        reader, aggregate = self._reader(), Aggregate()
         async with self._send(stream=True) as response:
-            async for chunks in self._chunks(response, reader):
-                for chunk in chunks:
-                    aggregate.add(chunk)
-                    size += 1
-                if size > MAX_ANSWER // 64:
-                    raise EngineBroke("the answer is too large")
+            async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
+                async for chunks in blocks:
+                    for chunk in chunks:
+                        aggregate.add(chunk)
+                    if reader.size > MAX_ANSWER:
+                        raise EngineBroke("the answer is too large")
             await self._finish(reader)
             await _linger(response)
         return aggregate.answer(reader.usage, chat=self.call.operation is Operation.CHAT)
@@ -113,17 +133,16 @@ class Leg:
                 body = await response.read(MAX_ERROR)
                 raise self.adapter.explain(response.status, response.content_type, body, response.retry_after)
             if stream and response.content_type != SSE_TYPE:
-                raise EngineBroke(f"asked for a stream, got {response.content_type[:64] or 'no type'}")
+                raise EngineBroke("asked for a stream, got something else")
             yield response
 
-    async def _chunks(self, response: UpstreamResponse, reader: ChunkReader) -> AsyncIterator[list[Object]]:
+    async def _chunks(self, response: UpstreamResponse, reader: ChunkReader) -> AsyncGenerator[list[Object]]:
         """The caller's chunks, block by block as the engine's bytes come, until the engine says it is done."""
         decoder = SseDecoder()
         async for block in response.chunks():
             if not self.exchange.stages.first_byte:
                 self.exchange.stages.first_byte = self.clock()
-            events = [reader.read(event) for event in decoder.feed(block)]
-            yield [event for event in events if event is not None]
+            yield [chunk for chunk in _read(reader, decoder, block) if chunk is not None]
             if reader.done:
                 return
 
@@ -162,6 +181,21 @@ class Leg:
             usage=self.exchange.outcome.usage,
             keep_text=self.adapter.count(self.target, "") is not None,
         )
+
+
+def _read(reader: ChunkReader, decoder: SseDecoder, block: bytes) -> Iterator[Object | None]:
+    """What `block` completes, up to `[DONE]`: what an engine writes after its own end is nobody's."""
+    for event in decoder.feed(block):
+        yield reader.read(event)
+        if reader.done:
+            return
+
+
+def _dump(document: Object) -> bytes:
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:  # nested deeper than orjson writes, or integers it can read and not write
+        raise EngineBroke("an answer that cannot be written as JSON") from None
 
 
 async def _linger(response: UpstreamResponse) -> None:

@@ -29,7 +29,7 @@ class Event:
 class SseDecoder:
     """Feed blocks as they come; get the events they complete. A final event without a blank line is dropped (spec)."""
 
-    __slots__ = ("_data", "_failed", "_held", "_pending", "_size", "comments")
+    __slots__ = ("_data", "_failed", "_held", "_pending", "_size")
 
     def __init__(self) -> None:
         self._pending = bytearray()
@@ -37,8 +37,6 @@ class SseDecoder:
         self._failed = False
         self._held = False
         self._size = 0
-        self.comments = 0
-        """How many comment lines came: an engine that only pings is alive but silent."""
 
     def feed(self, block: bytes) -> Iterator[Event]:
         """The events completed by `block`. Raises EngineBroke when one event grows past MAX_EVENT bytes."""
@@ -70,14 +68,12 @@ class SseDecoder:
     def _line(self, line: bytes) -> None:
         if line.startswith(b"data:"):
             self._append(line[6:] if line[5:6] == b" " else line[5:])
-        elif line.startswith(b":"):
-            self.comments += 1
         elif line.startswith(b"error:"):
             self._failed = True
             self._append(line[6:].lstrip())
 
     def _append(self, value: bytes) -> None:
-        self._size += len(value)
+        self._size += len(value) + 1  # its newline: an endless row of empty `data:` lines grows too
         self._check(0)
         self._data.append(value)
 

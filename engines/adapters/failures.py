@@ -75,10 +75,10 @@ def read(content_type: str, body: bytes) -> Complaint:
         return Complaint(text=error[:_TEXT_LIMIT].lower())
     inner = as_object(error)
     text = as_str(inner.get("message"))[:_TEXT_LIMIT].lower()
-    return Complaint(_word(inner.get("type")), _word(inner.get("code")), text)
+    return Complaint(word(inner.get("type")), word(inner.get("code")), text)
 
 
-def _word(value: JSON) -> str:
+def word(value: JSON) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     return value if isinstance(value, str) and _TOKEN.fullmatch(value) else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import orjson
 import pytest
@@ -21,11 +22,13 @@ class RecordingInbound:
 
     method, path, query = "POST", "/v1/chat/completions", ""
     client = Client("127.0.0.1", 1, "local")
-    cut = False
+    cut = torn = False
 
     def __init__(self) -> None:
         self.headers: Headers = {}
         self.told: list[tuple[str, object]] = []
+        self.room = asyncio.Event()
+        self.room.set()
 
     def mark_authenticated(self) -> None:
         self.told.append(("known", None))
@@ -40,6 +43,7 @@ class RecordingInbound:
         self.told.append(("begin", status))
 
     async def write(self, block: bytes) -> None:
+        await self.room.wait()
         self.told.append(("write", block))
 
     async def end(self) -> None:
@@ -101,6 +105,42 @@ async def test_silence_is_filled_with_comments_and_never_after_the_end(monkeypat
         await reply.comment(b"late")
     assert len(inbound.told) == count
     assert ("write", b": waiting\n\n") in inbound.told
+    await tasks.close()
+
+
+async def test_within_a_torn_event_nothing_is_said_and_the_connection_is_cut() -> None:
+    inbound = RecordingInbound()
+    reply = Reply(inbound)
+    with reply.streams({}, Tasks()):
+        await reply.write(b"data: 1\n\n")
+        inbound.torn = True
+        await reply.comment(b"late")
+        assert await reply.fail(EngineBroke("x"), Dialect.OPENAI, "id") == 0
+    assert [name for name, _ in inbound.told] == ["begin", "write", "abort"]
+
+
+async def test_no_heartbeats_pile_up_behind_a_caller_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HEARTBEAT", 0.002)
+    inbound, tasks = RecordingInbound(), Tasks()
+    reply = Reply(inbound)
+    ticks = 0
+
+    def counted(self: module.KeptWarm, tick: Callable[[module.KeptWarm], None] = module.KeptWarm._tick) -> None:
+        nonlocal ticks
+        ticks += 1
+        tick(self)
+
+    monkeypatch.setattr(module.KeptWarm, "_tick", counted)
+    with reply.streams({}, tasks):
+        await reply.write(b"data: 1\n\n")
+        inbound.room.clear()
+        blocked = tasks.start(reply.write(b"data: 2\n\n"), name="blocked")
+        async with asyncio.timeout(5):
+            while ticks < 20:
+                await asyncio.sleep(0.001)
+        assert len(tasks._running) <= 2  # the write, and perhaps one tick that came before it
+        inbound.room.set()
+        await blocked
     await tasks.close()
 
 

@@ -210,3 +210,12 @@ async def test_running_keeps_up_by_itself(transport: AiohttpTransport) -> None:
             fake.models = ["b"]
             await until(lambda: bool(published[-1].resolve("x")))
             task.cancel()
+
+
+async def test_a_discovered_engine_never_shares_the_models_of_a_configured_one(transport: AiohttpTransport) -> None:
+    board = Board()
+    async with Fake(Kind.VLLM, ["mine"]).serving() as mine, Fake(Kind.VLLM, ["mine", "more"]).serving() as stranger:
+        refresher = board.refresher(transport, mine.engine(Kind.VLLM), places=(Place(Kind.VLLM, stranger.url),))
+        await after(board, refresher)
+        assert board.names() == ["mine", "more"]
+        assert [target.engine.url for target in board.published[-1].resolve("mine")] == [mine.url]

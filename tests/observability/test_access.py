@@ -34,6 +34,7 @@ def test_a_served_call_says_who_what_and_how_much_but_not_the_words() -> None:
     exchange = Exchange("a" * 32, Client("10.0.0.1", 5, "lan"), route="/v1/chat/completions", model="m", engine="e")
     exchange.principal = Principal("ann", "k1", "n", "key", frozenset(), DEFAULT_SCOPES)
     exchange.call = Call(Operation.CHAT, Dialect.OPENAI, model="M", body={"messages": "SECRET"}, ignored=("foo",))
+    exchange.requested = "M"
     exchange.outcome.usage.input = 3
     line = access_line(exchange, at=0.0)
     assert (line["key_id"], line["model"], line["requested_model"], line["engine"]) == ("k1", "m", "M", "e")

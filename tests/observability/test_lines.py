@@ -59,3 +59,14 @@ def test_lines_are_appended_to_what_is_there(tmp_path: Path) -> None:
         writer.write({"n": number})
         writer.close()
     assert written(path) == [{"n": 0}, {"n": 1}]
+
+
+def test_a_line_that_is_no_json_costs_no_other_line(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    writer = LineWriter(path)
+    writer.write({"n": 0})
+    writer.write({"bad": "\udcff"})
+    writer.write({"worse": 2**70})
+    writer.write({"n": 1})
+    writer.close()
+    assert written(path) == [{"n": 0}, {"n": 1}, {"event": "dropped", "lines": 2}]

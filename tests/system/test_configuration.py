@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from policies.json import Object
-from tests.system.process import Ended, configuration, run
+from tests.system.process import Ended, Gateway, configuration, run
+from tests.system.wire import loads
 
 _SECRET = "canary-config-secret"
 
@@ -126,3 +127,16 @@ def test_open_state_folder_is_closed_or_refused(tmp_path: Path) -> None:
     environment = {**os.environ, "LLM_GATEWAY_HOME": str(tmp_path / "home")}
     ended = run("keys", "create", "someone", "--json", env=environment)
     assert ended.code == 2 or (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+
+
+def test_first_key_is_not_lost_to_a_start_that_fails(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = {**_good(), "admin": {"bind": f"127.0.0.1:{taken.getsockname()[1]}"}}
+        _assert_clear(_up(tmp_path, yaml.safe_dump(config)), "cannot listen")
+    gateway = Gateway(tmp_path, _good())
+    try:
+        gateway.environment["LLM_GATEWAY_HOME"] = str(tmp_path / "home")
+        first = loads(gateway.start().out.text.splitlines()[0])["first_key"]
+        assert gateway.get("/v1/me", f"Authorization: Bearer {first}").status == 200
+    finally:
+        gateway.kill()

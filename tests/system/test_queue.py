@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from policies.json import JSON
-from tests.system.calls import CHAT, assert_constant, chat, start_stream
+from tests.system.calls import ASKED, CHAT, assert_constant, chat, start_stream
 from tests.system.conftest import Launch
 from tests.system.process import Gateway, Key, until
 from tests.system.recording_engine import RecordingEngine
-from tests.system.scripts import Hold, Stream, always
+from tests.system.scripts import MODEL, Hold, Send, Stream, always, whole
+from tests.system.wire import compose
 
 
 def refused(gateway: Gateway, key: Key, status: int) -> str:
@@ -62,3 +63,25 @@ def test_who_waits_for_the_engine_is_told_when_it_took_too_long(launch: Launch, 
     with start_stream(gateway, one) as wire:
         wire.head()
         assert refused(gateway, other, 503) == "queue_timeout"
+
+
+def test_a_slow_reader_keeps_its_own_slot_and_not_the_engines(launch: Launch, engine: RecordingEngine) -> None:
+    gateway = launch(queue=queue(), engine={"concurrency": 1})
+    slow, other = gateway.create_key("slow"), gateway.create_key("other")
+    long: list[JSON] = [{"object": "embedding", "index": 0, "embedding": [0.125] * 2_000_000}]
+    engine.play(always(Send(whole({"object": "list", "data": long, "model": MODEL}))))
+    with gateway.open() as wire:
+        wire.send(compose("POST", "/v1/embeddings", slow.bearer, body={"model": ASKED, "input": "x"}))
+        assert wire.head().status == 200  # and not a byte of the 14 MB behind it is read
+        assert gateway.post(CHAT, chat(), other.bearer).status == 200
+
+
+def test_an_alias_of_a_model_that_is_away_asks_for_patience(launch: Launch, engine: RecordingEngine) -> None:
+    away: JSON = {"name": "away", "kind": "openai", "url": "http://127.0.0.1:9", "model": "gone"}
+    here: JSON = {"name": "fake", "kind": "openai", "url": engine.url, "concurrency": 8}
+    gateway = launch(engines={"discover": False, "list": [here, away]}, models={"aliases": {"gpt-4o": "gone"}})
+    key = gateway.create_key("narrow", "--model", "gone")
+    for name in ("gone", "gpt-4o", "GPT-4o:latest"):
+        answer = gateway.post(CHAT, {**chat(), "model": name}, key.bearer)
+        assert (answer.status, answer.head.get("x-should-retry")) == (503, None)
+    assert gateway.post(CHAT, {**chat(), "model": "unknown"}, key.bearer).status == 403

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from policies.json import as_object
+from policies.json import Object, as_object
 from tests.system.calls import ASKED, CHAT, chat, chunks, events, start_stream
 from tests.system.conftest import Launch
 from tests.system.misbehaviour import BROKEN_ANSWERS, BROKEN_STREAMS, ERROR_SHAPES, SECRET_DETAIL
@@ -155,3 +155,11 @@ def test_access_log_can_be_a_file(launch: Launch, engine: RecordingEngine) -> No
     assert file.stat().st_mode & 0o777 == 0o600
     assert (answer.head.get("x-request-id") or "none") in file.read_text()
     assert '"event":"access"' not in gateway.err.text
+
+
+def test_key_in_the_wrong_field_is_not_logged(gateway: Gateway, key: Key) -> None:
+    body: Object = {"model": key.secret, "messages": [{"role": "user", "content": "hi"}]}
+    answer = gateway.post(CHAT, body, key.bearer)
+    assert answer.status == 403
+    gateway.access_line(answer.head.get("x-request-id") or "")
+    assert key.secret not in gateway.logged()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ from edge.identity.pepper import of
 from edge.identity.record import KeyRecord, Secret, Snapshot
 from edge.identity.store.store import KeyStore
 from edge.identity.token import PREFIX, Token, mint
+from edge.inflight import Inflight
 from policies.errors import Refusal
+from policies.exchange import Client, Exchange
 from policies.reasons import Reason
 from tests.edge.identity.fixtures import NOW, PEPPERS, Clock, open_store
 
@@ -125,7 +128,27 @@ def test_during_a_rotation_both_secrets_open_the_same_key(
         assert directory.authenticate(new.text, clock.at + at).key_id == new.id
     refused(directory, old.text, clock.at + 60)
     assert directory.authenticate(new.text, clock.at + 60).expires_at is None
-    assert directory.authenticate(old.text, clock.at).expires_at == clock.at + 60
+
+
+async def test_the_end_of_an_overlap_cuts_no_stream(directory: KeyDirectory, store: KeyStore) -> None:
+    _, old = store.create(Grant("ci"))
+    store.rotate("ci", 60)
+    load(directory, store)
+    inflight, begun = Inflight(), asyncio.Event()
+    caller = Exchange("0" * 32, Client("127.0.0.1", 1, "local"), principal=directory.authenticate(old.text, NOW + 59))
+
+    async def stream() -> None:
+        with inflight.scope(caller):
+            begun.set()
+            await asyncio.Event().wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(stream())
+        await begun.wait()
+        refused(directory, old.text, NOW + 61)
+        assert inflight.cut_expired(NOW + 61) == 0
+        assert inflight.cut_keys(directory.expired(NOW + 61)) == 0
+        running.cancel()
 
 
 def test_expiry_fails_closed_at_its_instant(directory: KeyDirectory, store: KeyStore) -> None:
@@ -179,3 +202,22 @@ def test_an_expiry_that_passes_between_two_looks_is_reported_by_the_reload(
     load(directory, store)
     store.create(Grant("another"))
     assert load(directory, store, NOW + 11) == {record.id}
+
+
+def test_a_take_over_that_fails_is_none(
+    directory: KeyDirectory, store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, token = store.create(Grant("ci"))
+    load(directory, store)
+    store.revoke("ci")
+
+    def fail(*_: object) -> bool:
+        raise RuntimeError("a fault of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edge.identity.directory._goes_on", fail)
+        with pytest.raises(RuntimeError):
+            load(directory, store)
+    assert directory.revision < store.revision(), "or the watcher would not try again"
+    assert directory.authenticate(token.text, NOW).key_id == record.id
+    assert load(directory, store) == {record.id}

@@ -302,6 +302,22 @@ async def test_absent_claims_fall_back_to_the_settings() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "without_claim", "where_it_is_missing"),
+    [(None, ("*",), ()), (("small*",), ("small*",), ("small*",)), (("*",), ("*",), ("*",)), ((), (), ())],
+)
+async def test_a_typo_in_the_path_of_the_models_claim_opens_no_model(
+    written: tuple[str, ...] | None, without_claim: tuple[str, ...], where_it_is_missing: tuple[str, ...]
+) -> None:
+    plain = replace(ISSUER, models=written)
+    assert (await verifier(plain).verify(GOOD)).models == without_claim
+    body = json.dumps(claims(app={"models": ["small"]}, nothing=0) | {"nothing": None}).encode()
+    for path in ("app.model", "ap.models", "models", "app.models.0", "nothing", ""):
+        principal = await verifier(replace(plain, models_claim=path)).verify(raw(header(), body))
+        assert principal.models == where_it_is_missing, path
+    assert (await verifier(replace(plain, models_claim="app.models")).verify(raw(header(), body))).models == ("small",)
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"groups": 7},
@@ -313,6 +329,11 @@ async def test_absent_claims_fall_back_to_the_settings() -> None:
         {"scope": True},
         {"models": ["a b"]},
         {"models": [None]},
+        {"models": [["a"]]},
+        {"models": {"a": 1}},
+        {"models": 0},
+        {"models": False},
+        {"models": ""},
     ],
 )
 async def test_a_claim_of_the_wrong_type_refuses_the_token(changes: dict[str, object]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from edge.identity.lockout import Lockout, LockoutSettings, source_of
+from edge.identity.lockout import Lockout, LockoutSettings
 
 
 def fail(lockout: Lockout, times: int, now: float, source: str = "a") -> float:
@@ -65,19 +63,3 @@ def test_verifications_have_a_budget_and_a_smaller_one_while_locked() -> None:
     assert lockout.may_verify("a", 0.5) == 0.0
     fail(lockout, 20, 1.0)
     assert [lockout.may_verify("a", 100.0 - 60 + t) for t in (0, 0, 0, 1.0, 1.0)] == [0, 0, 1.0, 0, 1.0]
-
-
-@pytest.mark.parametrize(
-    ("ip", "source"),
-    [
-        ("10.0.0.1", "10.0.0.1"),
-        ("::ffff:10.0.0.1", "10.0.0.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-        ("x" * 100, "x" * 64),
-    ],
-)
-def test_a_source_is_an_address_or_a_v6_network(ip: str, source: str) -> None:
-    assert source_of(ip) == source

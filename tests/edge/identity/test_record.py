@@ -29,11 +29,10 @@ def test_a_secret_is_live_from_its_first_instant_to_before_its_last() -> None:
     assert Secret(b"", 1, NOW, None).live(NOW + 1e9)
 
 
-def test_the_principal_ends_with_key_or_secret_whichever_is_first() -> None:
-    key = record(grant=Grant("ci", expires_at=NOW + 100))
-    assert key.principal(Secret(b"", 1, NOW, NOW + 10)).expires_at == NOW + 10
-    assert key.principal(Secret(b"", 1, NOW, None)).expires_at == NOW + 100
-    assert record().principal(Secret(b"", 1, NOW, None)).expires_at is None
+def test_the_principal_ends_with_the_key_and_not_with_a_secret() -> None:
+    rotated = (Secret(b"", 1, NOW, NOW + 10), Secret(b"", 1, NOW, None))
+    assert record(grant=Grant("ci", expires_at=NOW + 100), secrets=rotated).principal().expires_at == NOW + 100
+    assert record(secrets=rotated).principal().expires_at is None
 
 
 def test_the_principal_carries_the_grant_and_acts_for_the_owner() -> None:
@@ -47,14 +46,14 @@ def test_the_principal_carries_the_grant_and_acts_for_the_owner() -> None:
         listeners=("lan",),
         quota=Quota(rpm=3),
     )
-    principal = record(grant=grant).principal(Secret(b"", 1, NOW, None))
+    principal = record(grant=grant).principal()
     assert (principal.id, principal.key_id, principal.name, principal.auth) == ("ann", "0123456789", "ci", "key")
     assert principal.groups == {"g"}
     assert principal.scopes == {Scope.ADMIN}
     assert (principal.models, principal.networks) == (grant.models, grant.networks)
     assert principal.listeners == {"lan"}
     assert principal.quota == Quota(rpm=3)
-    assert record().principal(Secret(b"", 1, NOW, None)).id == "ci"
+    assert record().principal().id == "ci"
 
 
 def test_the_document_is_json_without_secrets() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.identity.directory import KeyDirectory
+from edge.identity.directory import Contents, KeyDirectory
 from edge.identity.grant import Grant
 from edge.identity.record import Snapshot
 from edge.identity.state import StateError
@@ -178,7 +178,8 @@ async def test_trouble_keeps_the_known_keys_refuses_others_and_is_logged_once(
         source.fails = False
         await until(lambda: works(directory, unknown))
     warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [message[:24] for message in warnings] == ["keys cannot be read, goi", "keys can be read again"]
+    assert [message[:22] for message in warnings] == ["reading the keys fails", "reading the keys works"]
+    assert not any(record.exc_info for record in caplog.records), "a StateError explains itself"
 
 
 async def test_a_database_that_hangs_does_not_keep_expired_keys_alive(keys: Keys) -> None:
@@ -207,6 +208,51 @@ async def test_a_callback_that_fails_does_not_end_the_watch(keys: Keys, caplog: 
         await asyncio.to_thread(keys.store.revoke, ids[1])
         await until(lambda: {ids[1]} in ended)
     assert "cutting the streams" in caplog.text
+
+
+class Faulty(KeyDirectory):
+    """A directory with a fault in one method, as long as `broken` says so."""
+
+    broken = ""
+
+    def swap(self, contents: Contents, now: float) -> frozenset[str]:
+        return self._or_fail("swap") or super().swap(contents, now)
+
+    def expired(self, now: float) -> frozenset[str]:
+        return self._or_fail("expired") or super().expired(now)
+
+    @property
+    def revision(self) -> int:
+        return super().revision + len(self._or_fail("revision"))
+
+    def _or_fail(self, method: str) -> frozenset[str]:
+        if self.broken == method:
+            raise RuntimeError("a fault of ours")
+        return frozenset()
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [("swap", "reading the keys"), ("expired", "watching the keys' expiry"), ("revision", "reading the keys")],
+)
+async def test_no_fault_of_ours_ends_the_watch(
+    keys: Keys, caplog: pytest.LogCaptureFixture, broken: str, said: str
+) -> None:
+    record, token = keys.store.create(Grant("ci"))
+    source, directory, ended = Broken(keys.store), Faulty(keys.peppers), list[frozenset[str]]()
+    async with watching(source, directory, ended.append, poll=0.01):
+        directory.broken = broken
+        await asyncio.to_thread(keys.store.revoke, record.id)
+        await until(lambda: said in caplog.text)
+        directory.broken = ""
+        await until(lambda: bool(ended))
+        assert not works(directory, token)
+        await until(lambda: "works again" in caplog.text)
+    assert ended == [{record.id}]
+    # `swap` looks at expiry too: with that broken, reading may fail as well, or not, depending on which poll comes first.
+    messages = [(each.getMessage().partition(",")[0], bool(each.exc_info)) for each in caplog.records]
+    logged = [each for each in messages if each[0].startswith(said)]
+    assert logged == [(f"{said} fails", True), (f"{said} works again", False)], "once each"
 
 
 def test_a_first_load_that_fails_fails_the_start(keys: Keys) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from edge.listener.census import Census, source_of
+from edge.listener.census import Census
 from edge.listener.limits import ListenerLimits
+from policies.sources import source_of
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def test_the_defaults_are_the_promise_sheet() -> None:
     assert (limits.keepalive_s, limits.requests_per_connection) == (30, 1000)
     assert (limits.connections, limits.connections_per_source, limits.strangers) == (1024, 64, 256)
     assert (limits.write_stall_s, limits.discard_bytes, limits.stream_buffer_bytes) == (30, 256 * KIB, 512 * KIB)
-    assert limits.drain_s == 30
+    assert (limits.write_rate, limits.drain_s) == (8 * KIB, 30)
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(ListenerLimits)])

@@ -63,6 +63,189 @@ async def test_a_slow_caller_is_not_a_stalled_one() -> None:
         assert loop.time() - start >= 0.9
 
 
+async def test_a_caller_that_takes_too_little_is_cut_off_though_it_never_stalls() -> None:
+    ended: list[BaseException] = []
+
+    async def handler(inbound: AiohttpInbound) -> None:
+        try:
+            await inbound.answer(200, {}, b"a" * 32 * MIB)
+        except BaseException as error:
+            ended.append(error)
+            raise
+
+    limits = ListenerLimits(write_stall_s=0.4, write_rate=1024 * MIB)
+    async with listening(handler, limits=limits) as door:
+        loop = asyncio.get_running_loop()
+        with deaf(door) as sock:
+            await loop.sock_sendall(sock, GET)
+            start, got = loop.time(), 0
+            while not ended and loop.time() - start < PATIENCE:
+                with suppress(ConnectionError):
+                    got += len(await loop.sock_recv(sock, 64 * KIB))
+                await asyncio.sleep(0.005)
+            assert isinstance(ended[0], ConnectionAbortedError)
+            assert 0 < got < 32 * MIB
+
+
+async def test_the_pauses_of_an_engine_cost_the_caller_no_credit() -> None:
+    async def handler(inbound: AiohttpInbound) -> None:
+        await inbound.begin(200, {})
+        for _ in range(12):
+            await inbound.write(b"a" * MIB)
+            await asyncio.sleep(0.1)
+        await inbound.end()
+
+    async with listening(handler, limits=ListenerLimits(write_stall_s=1, write_rate=1024 * MIB)) as door:
+        assert len((await door.ask(GET)).body) == 12 * MIB
+
+
+async def test_each_answer_has_its_own_credit() -> None:
+    async def handler(inbound: AiohttpInbound) -> None:
+        await inbound.answer(200, {}, b"a" * 4 * MIB)
+
+    async with listening(handler) as door:
+        caller = await door.call()
+        await caller.send(GET)
+        await caller.answer()
+        (connection,) = door.listener._floor.connections
+        connection._blocked = 1e9
+        await caller.send(GET)
+        assert len((await caller.answer()).body) == 4 * MIB
+
+
+@pytest.mark.parametrize("way", ["stalls", "fails", "is cut", "junk", "half-closes", "last bytes"])
+async def test_what_is_missing_of_an_http_1_0_stream_shows_as_a_reset(way: str) -> None:
+    async def handler(inbound: AiohttpInbound) -> None:
+        await inbound.begin(200, {})
+        await fill(inbound)
+        full.set()
+        if way == "fails":
+            raise ValueError
+        await (inbound.end() if way == "last bytes" else inbound.write(b"a"))
+
+    full, stall = asyncio.Event(), 0.2 if way in {"stalls", "last bytes"} else PATIENCE
+    async with listening(handler, limits=ListenerLimits(write_stall_s=stall)) as door:
+        loop = asyncio.get_running_loop()
+        with deaf(door) as sock:
+            await loop.sock_sendall(sock, GET.replace(b"1.1", b"1.0"))
+            await full.wait()
+            if way == "is cut":
+                next(iter(door.listener._floor.connections)).cut_off()
+            elif way == "junk":
+                await loop.sock_sendall(sock, b"a" * 600 * KIB)
+            elif way == "half-closes":
+                sock.shutdown(socket.SHUT_WR)
+            await until(lambda: not door.listener.census.total)
+            with pytest.raises(ConnectionResetError):
+                await everything(sock)
+
+
+async def everything(sock: socket.socket) -> bytes:
+    """All bytes up to a proper end."""
+    got = b""
+    while block := await asyncio.get_running_loop().sock_recv(sock, 256 * KIB):
+        got += block
+    return got
+
+
+async def fill(inbound: AiohttpInbound) -> None:
+    """Write until the caller takes no more, and give up waiting."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            while True:
+                await inbound.write(b"a" * 64 * KIB)
+
+
+async def test_a_write_that_was_cancelled_while_waiting_leaves_the_stream_usable() -> None:
+    async def handler(inbound: AiohttpInbound) -> None:
+        await inbound.begin(200, {})
+        await fill(inbound)
+        assert not inbound.torn
+        full.set()
+        await inbound.write(b"data: error")
+        await inbound.end()
+
+    full = asyncio.Event()
+    async with listening(handler) as door:
+        loop, got = asyncio.get_running_loop(), b""
+        with deaf(door) as sock:
+            await loop.sock_sendall(sock, GET)
+            await full.wait()
+            async with asyncio.timeout(PATIENCE):
+                while not got.endswith(b"0\r\n\r\n"):
+                    block = await loop.sock_recv(sock, 256 * KIB)
+                    assert block
+                    got += block
+        assert got.endswith(b"\r\ndata: error\r\n0\r\n\r\n")
+
+
+async def test_one_cancelled_writer_does_not_cancel_another() -> None:
+    outcomes: list[object] = []
+
+    async def handler(inbound: AiohttpInbound) -> None:
+        await inbound.begin(200, {})
+        await fill(inbound)
+        one, other = (asyncio.ensure_future(inbound.write(b"%d" % n)) for n in range(2))
+        await asyncio.sleep(0)
+        one.cancel()
+        full.set()
+        outcomes.extend(await asyncio.gather(one, other, return_exceptions=True))
+        await inbound.end()
+
+    full = asyncio.Event()
+    async with listening(handler) as door:
+        loop = asyncio.get_running_loop()
+        with deaf(door) as sock:
+            await loop.sock_sendall(sock, GET)
+            await full.wait()
+            async with asyncio.timeout(PATIENCE):
+                while not outcomes:
+                    await loop.sock_recv(sock, 256 * KIB)
+    assert isinstance(outcomes[0], asyncio.CancelledError)
+    assert outcomes[1] is None
+
+
+async def test_a_block_cut_off_half_way_is_torn_and_nothing_follows_it() -> None:
+    refused: list[Exception] = []
+
+    async def handler(inbound: AiohttpInbound) -> None:
+        await inbound.begin(200, {})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await inbound.write(b"a" * 8 * MIB)
+        assert inbound.torn
+        for attempt in (inbound.write(b"data: error"), inbound.end()):
+            try:
+                await attempt
+            except ConnectionError as error:
+                refused.append(error)
+        inbound.abort()
+
+    async with listening(handler) as door:
+        with deaf(door) as sock:
+            await asyncio.get_running_loop().sock_sendall(sock, GET)
+            await until(lambda: len(refused) == 2)
+            with pytest.raises(ConnectionResetError):
+                await everything(sock)
+
+
+async def test_a_whole_answer_that_was_cancelled_half_way_is_not_complete() -> None:
+    async def handler(inbound: AiohttpInbound) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await inbound.answer(200, {}, b"a" * 8 * MIB)
+        assert not inbound.complete
+
+    async with listening(handler) as door:
+        loop = asyncio.get_running_loop()
+        with deaf(door) as sock:
+            await loop.sock_sendall(sock, GET)
+            await until(lambda: door.listener.active)
+            await until(lambda: not door.listener.census.total)
+            with pytest.raises(ConnectionResetError):
+                await everything(sock)
+
+
 async def test_a_caller_that_does_not_take_the_last_answer_is_cut_off_too() -> None:
     async def handler(inbound: AiohttpInbound) -> None:
         await inbound.answer(200, {}, b"a" * 8 * MIB, close=True)

@@ -91,6 +91,41 @@ def test_the_error_kept_for_the_log_holds_no_message() -> None:
     assert caught.value.detail == "error event: 500"
 
 
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (b'{"code":"user said: hunter2","type":"a b"}', "unnamed"),
+        (b'{"code":{"x":"hunter2"},"type":"server_error"}', "server_error"),
+        (b'"hunter2 said the prompt"', "unnamed"),
+    ],
+)
+def test_no_sentence_of_an_engine_is_kept(error: bytes, detail: str) -> None:
+    with pytest.raises(EngineBroke) as caught:
+        reader().read(Event(b'{"error":' + error + b"}"))
+    assert caught.value.detail == f"error event: {detail}"
+
+
+def test_a_finish_reason_of_the_engines_own_making_is_other() -> None:
+    read = reader()
+    read.read(chunk(finish="PROMPT: hunter2"))
+    assert (read.finish, read.complete) == ("other", True)
+
+
+def test_choices_nobody_asked_for_do_not_complete_an_answer() -> None:
+    read = reader(choices=2)
+    for index in (0, 99, -1):
+        read.read(chunk(finish="stop", index=index))
+    assert not read.complete
+
+
+def test_the_size_of_all_events_is_known() -> None:
+    read = reader()
+    events = [chunk({"content": "a"}), Event(b"[DONE]")]
+    for event in events:
+        read.read(event)
+    assert read.size == sum(len(event.data) for event in events)
+
+
 def test_done_alone_is_not_a_whole_answer() -> None:
     read = reader()
     read.read(chunk({"content": "half"}))

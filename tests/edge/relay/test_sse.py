@@ -61,7 +61,7 @@ def test_an_event_cannot_grow_without_bound(line: bytes, monkeypatch: pytest.Mon
         decode(*(line[i : i + 1] for i in range(len(line))))
 
 
-def test_comments_are_counted_and_not_shown() -> None:
-    decoder = SseDecoder()
-    assert list(decoder.feed(b": a\n: b\n\n")) == []
-    assert decoder.comments == 2
+def test_empty_lines_of_data_grow_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "MAX_EVENT", 64)
+    with pytest.raises(EngineBroke):
+        decode(*[b"data:\n"] * 65)

@@ -8,6 +8,8 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
 
 from engines.tiny import corpus, export, page, tokens, toolbox
 from engines.tiny.corpus import Talk
@@ -36,16 +38,14 @@ def test_every_byte_has_its_own_spelling() -> None:
 
 @given(texts)
 def test_the_exported_tokenizer_agrees(text: str) -> None:
-    tokenizers = pytest.importorskip("tokenizers")
-    exported = tokenizers.Tokenizer.from_str(json.dumps(export.tokenizer()))
+    exported = Tokenizer.from_str(json.dumps(export.tokenizer()))
     marked = f"<|im_start|>user\n{text}<|im_end|>"
     assert exported.encode(marked).ids == tokens.encode(marked)
     assert exported.decode(list(text.encode())) == text
 
 
 def rendered(messages: list[dict[str, object]], tools: list[dict[str, object]] | None = None) -> str:
-    sandbox = pytest.importorskip("jinja2.sandbox")
-    environment = sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)  # as both servers do
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)  # as both servers do
     environment.filters["tojson"] = json.dumps
     text: str = environment.from_string(tokens.CHAT_TEMPLATE).render(
         messages=messages, tools=tools, add_generation_prompt=True
