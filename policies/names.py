@@ -54,16 +54,25 @@ def _strip(name: str) -> tuple[str, bool, bool]:
 
 
 @lru_cache(maxsize=4096)
-def _glob(pattern: str) -> re.Pattern[str]:
+def expression(pattern: str) -> str:
+    """Glob `pattern` as a regular expression that RE2 (OPA), Rust's regex (regorus) and Python read alike.
+
+    Anchored at both ends and linear. It is what policies match with, so that there is one meaning of a glob.
+    """
     # Neither `ai/*` nor `*:latest` may turn into `*`: once a prefix is gone, a wildcard stays within the registry's
     # default namespace, and once `:latest` is gone, within names without a tag.
     text, prefixed, tagged = _strip(pattern)
     outside = ("/" if prefixed else "") + (":" if tagged else "")
     one = f"[^{outside}]" if outside else "."
     parts = [one + "*" if c == "*" else one if c == "?" else re.escape(c) for c in text]
-    return re.compile("".join(parts) + r"\Z", re.DOTALL)
+    return f"^{''.join(parts)}$"
+
+
+@lru_cache(maxsize=4096)
+def _glob(pattern: str) -> re.Pattern[str]:
+    return re.compile(expression(pattern), re.DOTALL)
 
 
 def matches(pattern: str, name: str) -> bool:
     """Whether glob `pattern` (`*` any run, `?` one character; `:` is ordinary) covers canonical `name`."""
-    return _glob(pattern).match(name) is not None
+    return _glob(pattern).fullmatch(name) is not None

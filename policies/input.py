@@ -1,0 +1,245 @@
+"""The input document of a policy, v1: everything a decision may rest on, and nothing that was said in the request.
+
+Documented field by field in `docs/policy.md`, published as `policies/schemas/input.v1.schema.json`. Numbers, strings
+and lists are always there (0, "", []), so that no rule compares with null. No prompt text and no key material is ever
+in it: only counts of the one, and the id of the other. What needs clocks, networks or names is worked out here, so that
+policies stay portable and every decision can be replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from policies.call import Call, Dialect, Operation
+from policies.json import JSON, Object, as_list, as_object, as_str
+from policies.names import expression
+from policies.principal import Principal
+
+VERSION: Final = 1
+_CHARS_PER_TOKEN: Final = 4
+_MAX_NAMES: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """The moment of the request in the policy's time zone; `weekday` 0 is Monday."""
+
+    now_ns: int
+    iso: str
+    hour: int
+    minute: int
+    weekday: int
+    tz: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the request came in: the socket's real peer, and the names of the configured networks it lies in."""
+
+    ip: str
+    networks: tuple[str, ...]
+    listener: str
+    port: int
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The model: `requested` as the caller wrote it (what looks like a key taken out), `resolved` its canonical name.
+
+    `resolved` is "" if the text cannot be a name at all. `engine` is what the path named, "" elsewhere. Whether any
+    engine has the model is not said: a policy must not answer differently for hidden and for missing ones.
+    """
+
+    requested: str = ""
+    resolved: str = ""
+    engine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What can be said of a request without quoting it. `temperature` -1 and `max_tokens` 0 = not given."""
+
+    stream: bool = False
+    max_tokens: int = 0
+    n: int = 1
+    temperature: float = -1.0
+    tools: int = 0
+    tool_names: tuple[str, ...] = ()
+    images: int = 0
+    messages: int = 0
+    input_chars: int = 0
+    response_format: str = ""
+    has_system: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What the caller has used; limits fill it (issue 4), zeros until then."""
+
+    requests_min: int = 0
+    tokens_min: int = 0
+    tokens_day: int = 0
+    concurrent: int = 0
+
+
+NO_SHAPE: Final = Shape()
+NO_COUNTERS: Final = Counters()
+NO_MODEL: Final = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyInput:
+    """One question to the policy. `models` are the candidates of a listing, empty elsewhere."""
+
+    id: str
+    principal: Principal
+    place: Place
+    operation: Operation
+    dialect: Dialect
+    method: str
+    route: str
+    time: Instant
+    model: Wanted = NO_MODEL
+    shape: Shape = NO_SHAPE
+    models: tuple[str, ...] = ()
+    usage: Counters = field(default=NO_COUNTERS)
+
+    def document(self) -> Object:
+        """The input document."""
+        who, place, shape, time, usage = self.principal, self.place, self.shape, self.time, self.usage
+        globs: list[JSON] = list(who.models)
+        return {
+            "v": VERSION,
+            "id": self.id,
+            "trace_id": self.id,
+            "caller": {
+                "id": who.id,
+                "name": who.name,
+                "groups": _list(sorted(who.groups)),
+                "roles": [],
+                "tenant": "",
+                "auth": who.auth,
+                "acr": "",
+                "claims": {},
+            },
+            "key": {
+                "id": who.key_id,
+                "name": who.name,
+                "scopes": _list(sorted(who.scopes)),
+                "models": globs,
+                "patterns": _list(expression(glob) for glob in who.models),
+                "created_ns": 0,
+                "expires_ns": 0 if who.expires_at is None else int(who.expires_at * 1e9),
+                "tags": [],
+            },
+            "source": {
+                "ip": place.ip,
+                "networks": _list(place.networks),
+                "country": "",
+                "tls": {"version": "", "client_cert": ""},
+                "via_proxy": False,
+            },
+            "listener": {"name": place.listener, "port": place.port, "tls": place.tls},
+            "model": {
+                "requested": self.model.requested,
+                "resolved": self.model.resolved,
+                "engine": self.model.engine,
+                "family": "",
+                "tags": [],
+                "local": True,
+            },
+            "models": _list(self.models),
+            "operation": self.operation.value,
+            "api": {"dialect": self.dialect.value, "method": self.method, "route": self.route},
+            "request": {
+                "stream": shape.stream,
+                "max_tokens": shape.max_tokens,
+                "n": shape.n,
+                "temperature": shape.temperature,
+                "tools": shape.tools,
+                "tool_names": _list(shape.tool_names),
+                "images": shape.images,
+                "messages": shape.messages,
+                "input_chars": shape.input_chars,
+                "input_tokens_est": shape.input_chars // _CHARS_PER_TOKEN,
+                "response_format": shape.response_format,
+                "has_system": shape.has_system,
+            },
+            "time": {
+                "now_ns": time.now_ns,
+                "iso": time.iso,
+                "hour": time.hour,
+                "minute": time.minute,
+                "weekday": time.weekday,
+                "tz": time.tz,
+            },
+            "usage": {
+                "requests_min": usage.requests_min,
+                "tokens_min": usage.tokens_min,
+                "tokens_day": usage.tokens_day,
+                "cost_month": 0.0,
+                "concurrent": usage.concurrent,
+                "budget": {"limit": 0, "used": 0},
+            },
+        }
+
+
+def shape_of(call: Call) -> Shape:
+    """The shape of a parsed call."""
+    body = call.body
+    names = _tool_names(body)
+    temperature = body.get("temperature")
+    chars, images, turns, system = _content(body)
+    return Shape(
+        stream=call.stream,
+        max_tokens=call.max_tokens or 0,
+        n=call.n,
+        temperature=float(temperature) if isinstance(temperature, int | float) else -1.0,
+        tools=len(as_list(body.get("tools"))),
+        tool_names=names,
+        images=images,
+        messages=turns,
+        input_chars=chars,
+        response_format=as_str(as_object(body.get("response_format")).get("type")),
+        has_system=system,
+    )
+
+
+def _tool_names(body: Object) -> tuple[str, ...]:
+    tools = as_list(body.get("tools"))[:_MAX_NAMES]
+    return tuple(as_str(as_object(as_object(tool).get("function")).get("name")) for tool in tools)
+
+
+def _content(body: Object) -> tuple[int, int, int, bool]:
+    """(characters of text, images, messages, whether a system message is there)."""
+    chars = _chars(body.get("prompt")) + _chars(body.get("input"))
+    images, system = 0, False
+    messages = as_list(body.get("messages"))
+    for message in messages:
+        turn = as_object(message)
+        system = system or turn.get("role") in {"system", "developer"}
+        content = turn.get("content")
+        if isinstance(content, str):
+            chars += len(content)
+            continue
+        for part in as_list(content):
+            piece = as_object(part)
+            images += piece.get("type") == "image_url"
+            chars += len(as_str(piece.get("text")))
+    return chars, images, len(messages), system
+
+
+def _chars(value: JSON) -> int:
+    """Characters of a prompt; a token counts as four."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, int):
+        return _CHARS_PER_TOKEN
+    return sum(_chars(item) for item in as_list(value))
+
+
+def _list(texts: Iterable[str]) -> list[JSON]:
+    return list(texts)
