@@ -67,6 +67,10 @@ $(STAMP)-llama: requirements/llama-cpp.lock requirements/llama-cpp.sh requiremen
 	@sh requirements/llama-cpp.sh $(VENV)
 	@touch $@
 
+$(STAMP)-opa: requirements/opa.sh | $(BIN)/python
+	@sh requirements/opa.sh $(VENV)
+	@touch $@
+
 .clients/.stamp: tests/clients/js/install.sh tests/clients/js/package.json tests/clients/js/package-lock.json
 	@echo "installing the JavaScript client"
 	@sh tests/clients/js/install.sh .clients >/dev/null
@@ -75,4 +79,4 @@ $(STAMP)-llama: requirements/llama-cpp.lock requirements/llama-cpp.sh requiremen
 # a second make, so that the programs are there before anything is built with them
 venv-dev: ## install everything for tests, without running them
 	@sh requirements/system.sh
-	@$(MAKE) --no-print-directory $(STAMP)-llama .clients/.stamp
+	@$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-opa .clients/.stamp

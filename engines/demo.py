@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from engines import leash
 from engines.adapters.registry import adapter_for
 from engines.contract import Engine, Kind, Target
 from engines.discovery import alive, listed
 from engines.tiny import serve
 from engines.transport import AiohttpTransport
+from policies import leash
 from policies.call import Call, Dialect, Operation
 from policies.decision import Permit, decide
 from policies.errors import EngineBroke, EngineUnreachable, UpstreamError

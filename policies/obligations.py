@@ -223,7 +223,7 @@ def obligations_document(obligations: Obligations) -> Object:
             continue
         match value:
             case frozenset():
-                items: list[JSON] = sorted(str(item) for item in value)
+                items: list[JSON] = [str(item) for item in sorted(value)]
                 document[name] = items
             case tuple():
                 document[name] = dict(value)

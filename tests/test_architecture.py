@@ -28,6 +28,8 @@ AIOHTTP = (
     "edge/cli/up.py",
     "engines/transport.py",
     "engines/transport/",
+    "policies/embedded/",
+    "policies/opa/",
     "tests/",
 )
 
@@ -70,6 +72,10 @@ def test_imports_point_to_the_ground_floor(package: str) -> None:
     assert wrong == []
 
 
+# The adapters to policy engines, each a folder of its own, and what their child processes run.
+RIM_OF_POLICIES = ("policies/embedded/", "policies/opa/", "policies/leash.py")
+
+
 def test_policies_are_pure() -> None:
     """Decisions get the time and the randomness passed in, and do no I/O."""
     impure = {"asyncio", "os", "pathlib", "random", "secrets", "socket", "subprocess", "threading", "time", "aiohttp"}
@@ -77,7 +83,7 @@ def test_policies_are_pure() -> None:
         f"{module}:{line} imports {name}"
         for module in modules("policies")
         for name, line in imports(module)
-        if name.partition(".")[0] in impure
+        if name.partition(".")[0] in impure and not module.startswith(RIM_OF_POLICIES)
     ]
     assert wrong == []
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engines import leash
 from engines.contract import Kind
 from engines.demo import LOG, DemoEngine, Recipe, tiny
 from engines.tiny import serve
 from engines.transport import AiohttpTransport
+from policies import leash
 from policies.errors import EngineUnreachable, UpstreamError
 from tests.engines.waiting import until
 
