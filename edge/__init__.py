@@ -3,6 +3,7 @@
 listener/    sockets in: limits, deadlines, strict HTTP checks; the only place that knows aiohttp's server
 intake/      exact routes, strict JSON, known parameters -> Call
 identity/    credential -> Principal (keys, JWT)
+store/       the database: opening, migrations
 queue/       a bounded turn on the engine
 relay/       the engine's events -> the caller's bytes; meters as it goes
 dialects/    how answers and errors look on the wire

@@ -5,7 +5,7 @@
     record.py        a stored key as the rest of the house sees it
     state.py         the state folder, `$LLM_GATEWAY_HOME`
     pepper.py        the secret that stays outside the database
-    store/           the keys in SQLite or PostgreSQL
+    store/           the keys in the database of edge/store
     directory.py     the keys in memory; the only look-up on the request path
     watcher.py       follows the store, so that a revocation is seen within a second
     credential.py    the one extractor for every header spelling

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Delete, Insert, Select, Update, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Delete, Insert, Select, Update, bindparam, delete, insert, or_, select, update
 
-from edge.identity.store.schema import HEAD, KEYS, META, SECRETS, VERSION
+from edge.store.schema import KEYS, SECRETS
+from edge.store.statements import KEYS_COUNTER, bump, counter
 
-REVISION: Final[Select[int]] = select(META.c.value).where(META.c.name == "revision")
-BUMP: Final[Update] = update(META).where(META.c.name == "revision").values(value=META.c.value + 1)
-
-SCHEMA_VERSION: Final[Select[str]] = select(VERSION.c.version_num)
-FIRST_VERSION: Final[Insert] = insert(VERSION).values(version_num=HEAD)
-FIRST_REVISION: Final[Insert] = insert(META).values(name="revision", value=1)
-# PostgreSQL only; the number ("lgw_") is any that nobody else's advisory lock uses.
-LOCK_SCHEMA: Final = select(func.pg_advisory_xact_lock(0x6C67775F))
+REVISION: Final[Select[int]] = counter(KEYS_COUNTER)
+BUMP: Final[Update] = bump(KEYS_COUNTER)
 
 ALL_KEYS: Final = select(KEYS).order_by(KEYS.c.created_at, KEYS.c.id)
 ALL_SECRETS: Final = select(SECRETS).order_by(SECRETS.c.id)

@@ -20,9 +20,9 @@ from edge.identity.grant import Grant
 from edge.identity.pepper import Peppers
 from edge.identity.record import KeyRecord, Secret, Snapshot, Status
 from edge.identity.store import statements as sql
-from edge.identity.store.database import Database
 from edge.identity.store.rows import grant_values, key_record, secret
 from edge.identity.token import Token, mint
+from edge.store.database import Database
 
 _log = logging.getLogger(__name__)
 _Row: TypeAlias = Row[tuple[object, ...]]

@@ -16,8 +16,8 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from edge.identity.issuer import Issuer
 from edge.identity.pepper import Peppers, of
-from edge.identity.store.database import Database
 from edge.identity.store.store import KeyStore
+from edge.store.database import Database
 
 NOW = 1_800_000_000.0
 PEPPERS: Peppers = of(b"p" * 32)

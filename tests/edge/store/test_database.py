@@ -11,8 +11,8 @@ import pytest
 
 from edge.identity.grant import Grant
 from edge.identity.state import StateError
-from edge.identity.store.database import Database
 from edge.identity.store.opening import open_keys
+from edge.store.database import Database
 from tests.edge.identity.fixtures import open_store
 
 OPEN_TWICE = """

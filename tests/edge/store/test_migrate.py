@@ -10,8 +10,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from edge.identity.grant import Grant
-from edge.identity.store.migrate import head, upgrade
-from edge.identity.store.schema import HEAD, METADATA
+from edge.store.migrate import head, upgrade
+from edge.store.schema import HEAD, METADATA
 from tests.edge.identity.fixtures import open_store
 
 

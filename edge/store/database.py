@@ -15,15 +15,15 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from edge.identity.state import StateError
-from edge.identity.store.schema import HEAD, METADATA, VERSION
-from edge.identity.store.statements import FIRST_REVISION, FIRST_VERSION, LOCK_SCHEMA, SCHEMA_VERSION
+from edge.store.schema import HEAD, METADATA, VERSION
+from edge.store.statements import FIRST_COUNTERS, FIRST_VERSION, LOCK_SCHEMA, SCHEMA_VERSION
 
 BUSY_SECONDS: Final = 5
 _BEGIN: Final = "sqlite_begin"
 
 
 class Database:
-    """One engine with the two kinds of transaction the store needs.
+    """One engine with the two kinds of transaction that stores need.
 
     All errors come out as StateError; the URL's password is never in one.
     """
@@ -77,10 +77,10 @@ class Database:
                 # A new database gets today's tables at once: 10 ms, where alembic's import alone takes 200 of a
                 # start that must be over within a second. A test holds that both ways end in the same schema.
                 METADATA.create_all(connection)
-                connection.execute(FIRST_REVISION)
+                connection.execute(FIRST_COUNTERS)
                 connection.execute(FIRST_VERSION)
             elif version != HEAD:
-                from edge.identity.store.migrate import upgrade  # lazy: see above
+                from edge.store.migrate import upgrade  # lazy: see above
 
                 upgrade(connection)
 

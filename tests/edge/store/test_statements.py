@@ -5,26 +5,27 @@ from __future__ import annotations
 from typing import Final
 
 import pytest
-from sqlalchemy import Dialect, Executable, make_url
+from sqlalchemy import Dialect, Executable, Table, make_url
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 
 from edge.identity.store import statements
-from edge.identity.store.schema import METADATA
+from edge.store import statements as opening
+from edge.store.schema import METADATA
 
 ALL: Final = {
-    name: value
-    for name, value in vars(statements).items()
-    if isinstance(value, Executable) and isinstance(value, ClauseElement) and name.isupper()
+    f"{module.__name__}.{name}": value
+    for module in (opening, statements)
+    for name, value in vars(module).items()
+    if isinstance(value, Executable) and isinstance(value, ClauseElement) and not isinstance(value, Table)
 }
-TABLES: Final = {"KEYS", "SECRETS", "META", "VERSION"}
 
 
 def dialect(name: str) -> Dialect:
     return make_url(f"{name}://").get_dialect()()
 
 
-@pytest.mark.parametrize("name", sorted(ALL.keys() - TABLES))
+@pytest.mark.parametrize("name", sorted(ALL))
 def test_it_compiles_for_both_and_carries_no_value_in_its_text(name: str) -> None:
     for dialect_name in ("postgresql", "sqlite"):
         sql = str(ALL[name].compile(dialect=dialect(dialect_name)))
