@@ -16,12 +16,12 @@ from edge.identity.state import StateError
 FOLDER: Final = Path(__file__).parent / "migrations"
 
 
-def upgrade(connection: Connection) -> None:
-    """Run the missing migrations in the caller's transaction; StateError if a newer gateway made the database."""
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Run the missing migrations up to `to` in the caller's transaction; StateError for a newer gateway's database."""
     settings = _config()
     settings.attributes["connection"] = connection
     try:
-        command.upgrade(settings, "head")
+        command.upgrade(settings, to)
     except CommandError:
         raise StateError("the database was made by a newer gateway", "upgrade this one") from None
 

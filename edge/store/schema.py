@@ -20,9 +20,10 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    Text,
 )
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 
 METADATA: Final = MetaData()
 
@@ -66,6 +67,66 @@ META: Final = Table(
     METADATA,
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
+)
+
+# A policy as somebody wrote it: without what the configuration adds. `revision` is the bundle's own hash.
+POLICY_REVISIONS: Final = Table(
+    "policy_revisions",
+    METADATA,
+    Column("revision", String(64), primary_key=True),
+    Column("modules", JSON, nullable=False),
+    Column("tests", JSON, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+# What was in force when; the newest row is in force now. A null revision is the default policy.
+POLICY_HISTORY: Final = Table(
+    "policy_history",
+    METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("revision", String(64), ForeignKey("policy_revisions.revision")),
+    Column("previous", String(64), ForeignKey("policy_revisions.revision")),
+    Column("action", String(16), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("author", String(64), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("report", JSON, nullable=False),
+)
+
+POLICY_DRAFTS: Final = Table(
+    "policy_drafts",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("modules", JSON, nullable=False),
+    Column("tests", JSON, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    Column("author", String(64), nullable=False),
+)
+
+# At most one row, its id 1: the candidate that runs beside the live policy.
+POLICY_SHADOW: Final = Table(
+    "policy_shadow",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("revision", String(64), ForeignKey("policy_revisions.revision"), nullable=False),
+    Column("sample", Double, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("author", String(64), nullable=False),
+    Column("counters", JSON, nullable=False),
+)
+
+# What each OPA of the fleet said last.
+POLICY_INSTANCES: Final = Table(
+    "policy_instances",
+    METADATA,
+    Column("id", String(128), primary_key=True),
+    Column("labels", JSON, nullable=False),
+    Column("revision", String(128), nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("message", Text, nullable=False),
 )
 
 # Alembic's own table, spelled as alembic does: read and first written without importing it.

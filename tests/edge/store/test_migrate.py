@@ -58,3 +58,19 @@ def test_a_migrated_database_is_opened_as_it_is(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     record, _ = store.create(Grant("ci"))
     assert store.list() == (record,)
+
+
+def test_the_first_gateways_database_gains_policies_and_keeps_its_keys(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'gateway.db'}")
+    with engine.begin() as connection:
+        upgrade(connection, to="0001")
+        row = "'k234567890', 'ci', 'ann', '[]', '[\"inference\"]', '[\"*\"]', '[]', '[]', 1.0"
+        columns = "id, name, owner, groups, scopes, models, networks, listeners, created_at"
+        connection.exec_driver_sql(f"INSERT INTO keys ({columns}) VALUES ({row})")  # noqa: S608 - constants above
+    engine.dispose()
+    store = open_store(tmp_path)
+    assert [record.grant.name for record in store.list()] == ["ci"]
+    store.close()
+    (tmp_path / "new").mkdir()
+    open_store(tmp_path / "new").close()
+    assert shape(tmp_path / "gateway.db") == shape(tmp_path / "new" / "gateway.db")
