@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.admin.api import AdminApi
 from edge.admin.handler import AdminHandler, Readiness
+from edge.admin.routes import PolicyPlane, policy_routes
 from edge.config.settings import Listener as ListenerSettings
 from edge.config.settings import Settings
 from edge.config.values import Bind
@@ -36,6 +38,9 @@ from edge.listener.inbound import Handler, Headers
 from edge.listener.limits import ListenerLimits
 from edge.listener.server import Listener, require_c_parser
 from edge.pipeline import Line, Manner, Shared
+from edge.policy.instances import StoredInstances
+from edge.policy.opening import PolicyPart, open_policy
+from edge.policy.signing_key import SigningKey
 from edge.queue.gate import CallerGates, Gates
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
@@ -96,6 +101,7 @@ class Gateway:
         self._close.append(keys.store.close)
         inflight = Inflight()
         watcher, authenticator = self._identity(keys, inflight)
+        policy = await self._policy(keys)
         transport, gates = AiohttpTransport(), Gates(self._settings.queue)
         self._close.append(transport.close)
         parser, lines = Parser(self._settings.json), _lines(self._settings.telemetry.access_log, self._home)
@@ -104,10 +110,11 @@ class Gateway:
         self._close.append(fleet.stop)
         self._shared = Shared(
             authenticator=authenticator,
+            enforcement=policy.enforcement,
             parser=parser,
             transport=transport,
             gates=gates,
-            callers=CallerGates(self._settings.queue),
+            callers=CallerGates(self._settings.queue, self._settings.limits.classes),
             lines=lines,
             tasks=self._tasks,
             clock=time.monotonic,
@@ -117,7 +124,7 @@ class Gateway:
             fleet=fleet,
             inflight=inflight,
         )
-        await self._open_listeners(self._shared)
+        await self._open_listeners(self._shared, policy)
         # Last of what can fail: a key that nobody was shown would stay valid for ever.
         self.first_key = _first_key(keys)
         watcher.load()
@@ -147,6 +154,11 @@ class Gateway:
         lockout = Lockout(self._settings.identity.lockout)
         return watcher, Authenticator(directory, self._verifier(), lockout=lockout)
 
+    async def _policy(self, keys: Keys) -> PolicyPart:
+        policy = await open_policy(self._settings, self._home, keys.database, self._tasks)
+        self._close += [policy.log.close, policy.service.close]
+        return policy
+
     def _verifier(self) -> TokenVerifier | None:
         issuers = self._settings.identity.issuers
         if not issuers:
@@ -173,7 +185,7 @@ class Gateway:
             home=self._home,
         )
 
-    async def _open_listeners(self, shared: Shared) -> None:
+    async def _open_listeners(self, shared: Shared, policy: PolicyPart) -> None:
         routes = Routes()
         for settings in self._settings.listeners:
             manner = Manner(settings.limits.body_bytes, settings.strict, settings.networks)
@@ -182,7 +194,9 @@ class Gateway:
             await listener.start(settings.bind.host, settings.bind.port)
             self.doors.append(Door(settings.name, settings.bind.host, listener.port))
         bind = self._settings.admin.bind
-        handler = AdminHandler(readiness=self._readiness, randomness=os.urandom)
+        handler = AdminHandler(
+            readiness=self._readiness, randomness=os.urandom, api=_admin_api(shared, policy, self._home)
+        )
         self._admin = Listener(handler, _rejected, name=ADMIN, hosts=HostPolicy.of(bind.host))
         await self._admin.start(bind.host, bind.port)
         self.doors.append(Door(ADMIN, bind.host, self._admin.port))
@@ -241,6 +255,25 @@ def _lines(target: str, home: Path) -> LineSink:
             return LineWriter(None)
         case _:
             return LineWriter(home / target)
+
+
+def _admin_api(shared: Shared, policy: PolicyPart, home: Path) -> AdminApi:
+    plane = PolicyPlane(
+        active=policy.active,
+        signer=SigningKey(home).signer,
+        clock=shared.clock,
+        wall=shared.wall,
+        source=policy.origin,
+        instances=StoredInstances(policy.store),
+    )
+    return AdminApi(
+        authenticator=shared.authenticator,
+        routes=policy_routes(plane),
+        lines=shared.lines,
+        clock=shared.clock,
+        wall=shared.wall,
+        inflight=shared.inflight,
+    )
 
 
 async def _cut_expired(inflight: Inflight) -> None:

@@ -25,11 +25,11 @@ def health(*, draining: bool) -> bytes:
 def answer(permit: Permit, route: Route, catalogue: Catalogue, *, now: float) -> bytes:
     """The document of an own route for the permitted caller; `now` is seconds since the epoch."""
     entries = (*catalogue.models(), *catalogue.aliases())
-    visible = [entry for entry in entries if may_use(permit.principal, entry.name)]
+    visible = [entry for entry in entries if permit.shows(entry.name)]
     if route.engine is not None:
         visible = [entry for entry in visible if catalogue.resolve(entry.name, route.engine)]
     if permit.operation is Operation.ME:
-        return orjson.dumps(me(permit.principal, visible, now=now))
+        return orjson.dumps(me(permit, visible, now=now))
     documents = [model_document(entry.id, entry.created, entry.engines[0]) for entry in visible]
     if permit.operation is Operation.MODELS_LIST:
         return orjson.dumps(model_list(documents))
@@ -39,8 +39,15 @@ def answer(permit: Permit, route: Route, catalogue: Catalogue, *, now: float) ->
     raise Refusal(Reason.MODEL_NOT_PERMITTED)
 
 
-def me(principal: Principal, visible: list[Entry], *, now: float) -> Object:
+def candidates(principal: Principal, catalogue: Catalogue) -> tuple[str, ...]:
+    """The canonical names that a listing could show to `principal`: what the policy is asked to choose from."""
+    entries = (*catalogue.models(), *catalogue.aliases())
+    return tuple(sorted({entry.name for entry in entries if may_use(principal, entry.name)}))
+
+
+def me(permit: Permit, visible: list[Entry], *, now: float) -> Object:
     """`GET /v1/me`: who am I, what may I use, what is left."""
+    principal = permit.principal
     quota = principal.quota
     limits: Object = {
         "rpm": quota.rpm,
@@ -64,7 +71,7 @@ def me(principal: Principal, visible: list[Entry], *, now: float) -> Object:
         "listeners": _list(sorted(principal.listeners)),
         "limits": limits,
         "expires_in": left,
-        "capture": "none",
+        "capture": permit.obligations.capture,
     }
 
 

@@ -26,6 +26,8 @@ from edge.intake.intake import check_content_type
 from edge.intake.offload import Parser
 from edge.intake.routes import HEALTH, Route, Routes, dialect_of, is_health
 from edge.listener.inbound import Inbound
+from edge.policy.enforcement import Asked, Enforcement
+from edge.policy.obligations import honour
 from edge.queue.gate import CallerGates, Gates
 from edge.relay.relay import Leg
 from edge.reply import Reply
@@ -36,9 +38,11 @@ from observability.access import access_line
 from observability.ids import new_id
 from observability.lines import LineSink
 from policies.call import Call, Operation
-from policies.decision import Denial, Permit, decide, may_use, within
-from policies.errors import GatewayError, Refusal
+from policies.decision import Permit, within
+from policies.errors import EngineTimeout, GatewayError, Refusal
 from policies.exchange import Exchange
+from policies.input import shape_of
+from policies.obligations import Priority
 from policies.principal import Network, Principal
 from policies.reasons import CAUSES, Reason
 
@@ -52,6 +56,7 @@ class Shared:
     """What all listeners' lines share."""
 
     authenticator: Authenticator
+    enforcement: Enforcement
     parser: Parser
     transport: Transport
     gates: Gates
@@ -127,10 +132,25 @@ class Line:
 
     async def _serve(self, exchange: Exchange, reply: Reply, principal: Principal, call: Call) -> None:
         permit, targets = await self._decide(exchange, principal, call)
+        wanted = permit.obligations
+        async with self._shared.callers.turn_in(principal, wanted.rate_class):
+            limit = asyncio.timeout(wanted.timeout_s)
+            try:
+                async with limit:
+                    await self._answer(exchange, reply, permit, honour(wanted, call), targets)
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                raise EngineTimeout("the policy's timeout_s") from None
+
+    async def _answer(
+        self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, targets: tuple[Target, ...]
+    ) -> None:
         target = self._choose(call.operation, targets)
         exchange.engine = target.engine.name
         leg = self._leg(exchange, reply, permit, call, target)
-        async with self._shared.gates.of(target.engine.name, target.engine.concurrency).turn():
+        gate = self._shared.gates.of(target.engine.name, target.engine.concurrency)
+        async with gate.turn(_band(permit)):
             exchange.stages.turn = self._shared.clock()
             answer = await leg.run()
         # Out of the turn: a caller that reads slowly keeps its own slot, not the engine's.
@@ -159,11 +179,19 @@ class Line:
     async def _answer_own(self, exchange: Exchange, reply: Reply, principal: Principal, route: Route) -> None:
         """The routes that the gateway answers itself; one decision each, as for any other."""
         catalogue = self._shared.fleet.catalogue
-        found = catalogue.resolve(route.model) if route.model else ()
-        permit = self._permit(exchange, principal, route.operation, found)
+        asked = Asked(
+            route.operation,
+            dialect_of(route.pattern),
+            model=route.model,
+            engine=route.engine or "",
+            models=() if route.model else own.candidates(principal, catalogue),
+        )
+        permit = await self._shared.enforcement.permit(exchange, principal, asked, catalogue.meaning)
+        exchange.model = permit.model
+        exchange.stages.decided = self._shared.clock()
         body = own.answer(permit, route, catalogue, now=self._shared.wall())
         exchange.outcome.status = 200
-        await reply.whole(200, _headers(exchange), body)
+        await reply.whole(200, _headers(exchange) | dict(permit.obligations.headers), body)
 
     async def _parse(self, exchange: Exchange, inbound: Inbound, route: Route) -> Call:
         check_content_type(inbound.headers)
@@ -176,32 +204,20 @@ class Line:
         return call
 
     async def _decide(self, exchange: Exchange, principal: Principal, call: Call) -> tuple[Permit, tuple[Target, ...]]:
+        """Permission first, existence after: only who may use a model learns whether there is one."""
         fleet = self._shared.fleet
-        found = fleet.catalogue.resolve(call.model)
-        meant = fleet.catalogue.meaning(call.model)
-        if not found and may_use(principal, meant):
-            found = await fleet.look_again(call.model)
-            if not found and fleet.missing(meant):
+        asked = Asked(call.operation, call.dialect, call.model, call.engine or "", shape_of(call))
+        permit = await self._shared.enforcement.permit(exchange, principal, asked, fleet.catalogue.meaning)
+        exchange.model = permit.model
+        exchange.stages.decided = self._shared.clock()
+        if not fleet.catalogue.resolve(permit.model) and not await fleet.look_again(permit.model):
+            if fleet.missing(permit.model):
                 raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
-        permit = self._permit(exchange, principal, call.operation, found)
-        targets = found if call.engine is None else fleet.catalogue.resolve(permit.model, call.engine)
+            raise Refusal(Reason.MODEL_NOT_PERMITTED)
+        targets = fleet.catalogue.resolve(permit.model, call.engine)
         if not targets:
             raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
         return permit, targets
-
-    def _permit(
-        self, exchange: Exchange, principal: Principal, operation: Operation, found: tuple[Target, ...]
-    ) -> Permit:
-        """The decision, on the canonical name of the model that was found; Refusal if it is a no."""
-        model = found[0].model.name if found else None
-        client = exchange.client
-        verdict = decide(principal, operation, model, ip=client.ip, listener=client.listener)
-        exchange.verdict = verdict
-        exchange.model = model or ""
-        exchange.stages.decided = self._shared.clock()
-        if isinstance(verdict, Denial):
-            raise Refusal(verdict.reason)
-        return verdict
 
     def _choose(self, operation: Operation, targets: tuple[Target, ...]) -> Target:
         """Of the engines that offer `operation`, the one with the least work per slot; the first one wins ties."""
@@ -213,7 +229,7 @@ class Line:
 
     def _leg(self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, target: Target) -> Leg:
         shared = self._shared
-        headers = {"x-request-id": exchange.id}
+        headers = {**dict(permit.obligations.headers), "x-request-id": exchange.id}
         if call.ignored:
             headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)
         salt = hashlib.blake2b(permit.principal.key_id.encode(), key=shared.salt_key, digest_size=16).hexdigest()
@@ -251,6 +267,12 @@ class Line:
         exchange.outcome.bytes_out = reply.sent
         exchange.stages.done = self._shared.clock()
         self._shared.lines.write(access_line(exchange, at=self._shared.wall()))
+
+
+def _band(permit: Permit) -> Priority:
+    """The policy's word, else the credential's own, else the middle."""
+    own_word = permit.principal.quota.priority
+    return permit.obligations.priority or next((band for band in Priority if band == own_word), Priority.NORMAL)
 
 
 def _headers(exchange: Exchange) -> dict[str, str]:

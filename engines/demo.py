@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,11 +19,10 @@ from engines.contract import Engine, Kind, Target
 from engines.discovery import alive, listed
 from engines.tiny import serve
 from engines.transport import AiohttpTransport
-from policies import leash
 from policies.call import Call, Dialect, Operation
-from policies.decision import Permit, decide
+from policies.child import Child
+from policies.decision import Permit, own_permit
 from policies.errors import EngineBroke, EngineUnreachable, UpstreamError
-from policies.principal import Principal, Scope
 
 READY_WITHIN: Final = 60.0
 STOP_WITHIN: Final = 5.0
@@ -75,7 +71,7 @@ class DemoEngine:
         self._recipe = recipe
         self._ready_within = ready_within
         self._pause = pause
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
         self._stopping = False
         port = _free_port()
         self._argv = recipe.argv(port)
@@ -96,8 +92,8 @@ class DemoEngine:
         """Start it again whenever it dies, with growing pauses while it keeps dying; until `stop`."""
         failures = 0
         while not self._stopping:
-            if self._process is not None:
-                await self._process.wait()
+            if self._child is not None:
+                await self._child.wait()
             if self._stopping:
                 return
             await self._pause(min(2.0**failures, _LONGEST_PAUSE))
@@ -116,29 +112,19 @@ class DemoEngine:
     async def _launch(self) -> None:
         if self._stopping:
             return
-        descriptor = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", leash.__file__, *self._argv),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=descriptor,
-                stderr=descriptor,
-                env={**os.environ, **self._recipe.environment},
-                start_new_session=True,
-            )
-        finally:
-            os.close(descriptor)
+        environment = {**os.environ, **self._recipe.environment}
+        self._child = await Child.start(self._argv, environment=environment, log=self._log, leashed=True)
         try:
             async with asyncio.timeout(self._ready_within):
-                await self._until_alive(self._process)
+                await self._until_alive(self._child)
                 await self._one_token()
         except TimeoutError:
             raise EngineUnreachable(f"not ready within {self._ready_within:g} s, see {LOG}") from None
 
-    async def _until_alive(self, process: asyncio.subprocess.Process) -> None:
+    async def _until_alive(self, child: Child) -> None:
         while not await alive(self._transport, self.engine):
-            if process.returncode is not None:
-                raise EngineUnreachable(f"ended with code {process.returncode}, see {LOG}")
+            if child.code is not None:
+                raise EngineUnreachable(f"ended with code {child.code}, see {LOG}")
             await asyncio.sleep(_POLL)
 
     async def _one_token(self) -> None:
@@ -155,33 +141,16 @@ class DemoEngine:
                 raise adapter.explain(answer.status, answer.content_type, body, answer.retry_after)
 
     async def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        _signal(process.pid, signal.SIGTERM)
-        try:
-            async with asyncio.timeout(STOP_WITHIN):
-                await process.wait()
-        except TimeoutError:
-            _signal(process.pid, signal.SIGKILL)
-            await process.wait()
-        finally:
-            if process.stdin is not None:
-                process.stdin.close()  # the leash pulls if it is still there, as after a cancellation
+        child, self._child = self._child, None
+        if child is not None:
+            await child.stop(STOP_WITHIN)
 
 
 def _permit(model: str) -> Permit:
-    scopes = frozenset({Scope.INFERENCE})
-    gateway = Principal("llm-gateway", "demo", "demo", "key", frozenset(), scopes, models=(model,))
-    verdict = decide(gateway, Operation.CHAT, model, ip="127.0.0.1", listener="")
-    if not isinstance(verdict, Permit):
-        raise EngineBroke("its model has no usable name")
-    return verdict
-
-
-def _signal(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
+    try:
+        return own_permit(model)
+    except ValueError:
+        raise EngineBroke("its model has no usable name") from None
 
 
 def _free_port() -> int:

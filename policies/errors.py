@@ -17,8 +17,9 @@ from policies.reasons import CAUSES, Cause, Reason
 class GatewayError(Exception):
     """A reason with its cause.
 
-    `param` names one of OUR known parameters and `hint` is a constant of ours; neither ever holds bytes a caller or an
-    engine sent. `detail` may, and is for the operator's log only (already stripped of secrets and prompts).
+    `param` names one of OUR known parameters; `hint` is a constant of ours, or what a policy's author marked as public.
+    Neither ever holds bytes an engine sent. `detail` may, and is for the operator's log only (already stripped of
+    secrets and prompts).
     """
 
     def __init__(

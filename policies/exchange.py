@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from policies.call import Call
-from policies.decision import Verdict
+from policies.decision import Permit
 from policies.principal import Principal
 from policies.reasons import Reason
 
@@ -66,7 +66,7 @@ class Exchange:
     route: str = ""  # the matched route's pattern, never the raw path
     principal: Principal | None = None
     call: Call | None = None
-    verdict: Verdict | None = None
+    permit: Permit | None = None
     requested: str = ""  # the model as the caller wrote it, without what looks like a key
     model: str = ""  # canonical name that was decided on
     engine: str = ""  # name of the engine that served it

@@ -19,7 +19,7 @@ from policies.principal import Principal
 
 VERSION: Final = 1
 _CHARS_PER_TOKEN: Final = 4
-_MAX_NAMES: Final = 256
+MAX_NAMES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ def shape_of(call: Call) -> Shape:
 
 
 def _tool_names(body: Object) -> tuple[str, ...]:
-    tools = as_list(body.get("tools"))[:_MAX_NAMES]
+    tools = as_list(body.get("tools"))[:MAX_NAMES]
     return tuple(as_str(as_object(as_object(tool).get("function")).get("name")) for tool in tools)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from policies.json import JSON, Object
 from policies.names import MAX_NAME, canonical, is_name
@@ -83,6 +83,43 @@ class Obligations:
 
 
 NOTHING: Final = Obligations()
+
+
+_CAPTURES: Final[tuple[Capture, ...]] = ("none", "metadata", "full")
+
+
+def merged(first: Obligations, then: Obligations) -> Obligations:
+    """Both at once, the stricter of each; of `model`, class and headers, `then` is the one about the model served."""
+    return Obligations(
+        max_tokens=_least(first.max_tokens, then.max_tokens),
+        model=then.model,
+        models=_both(first.models, then.models),
+        rate_class=then.rate_class or first.rate_class,
+        priority=_later(first.priority, then.priority),
+        tools_allowed=_both(first.tools_allowed, then.tools_allowed),
+        strip=first.strip | then.strip,
+        capture=max(first.capture, then.capture, key=_CAPTURES.index),
+        redact=first.redact | then.redact,
+        timeout_s=_least(first.timeout_s, then.timeout_s),
+        headers=tuple(sorted({**dict(first.headers), **dict(then.headers)}.items())),
+        audit=first.audit or then.audit,
+    )
+
+
+_N = TypeVar("_N", int, float)
+
+
+def _least(first: _N | None, then: _N | None) -> _N | None:
+    return min((value for value in (first, then) if value is not None), default=None)
+
+
+def _both(first: frozenset[str] | None, then: frozenset[str] | None) -> frozenset[str] | None:
+    return first & then if first is not None and then is not None else then if first is None else first
+
+
+def _later(first: Priority | None, then: Priority | None) -> Priority | None:
+    bands = list(Priority)
+    return max((band for band in (first, then) if band is not None), key=bands.index, default=None)
 
 
 def read_obligations(document: JSON) -> Obligations:

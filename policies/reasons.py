@@ -37,6 +37,13 @@ class Reason(StrEnum):
     SCOPE_MISSING = "scope_missing"
     MODEL_NOT_PERMITTED = "model_not_permitted"
     PLACE_NOT_PERMITTED = "place_not_permitted"
+    TOOLS_NOT_PERMITTED = "tools_not_permitted"
+    IMAGES_NOT_PERMITTED = "images_not_permitted"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    POLICY_DENIED = "policy_denied"
+    POLICY_OBLIGATION = "policy_obligation"
+    POLICY_FAILED = "policy_failed"
+    POLICY_UNAVAILABLE = "policy_unavailable"
     # turn and engine
     CONCURRENCY_EXCEEDED = "concurrency_exceeded"
     QUEUE_FULL = "queue_full"
@@ -94,6 +101,13 @@ CAUSES: dict[Reason, Cause] = {
     Reason.SCOPE_MISSING: Cause(403, "The credential lacks the scope for this operation.", _DENIED),
     Reason.MODEL_NOT_PERMITTED: Cause(403, "The credential may not use this model.", _DENIED),
     Reason.PLACE_NOT_PERMITTED: Cause(403, "The credential may not be used from here.", _DENIED),
+    Reason.TOOLS_NOT_PERMITTED: Cause(403, "The credential may not use these tools.", _DENIED),
+    Reason.IMAGES_NOT_PERMITTED: Cause(403, "The credential may not send images.", _DENIED),
+    Reason.QUOTA_EXCEEDED: Cause(429, "A quota of the credential is used up.", _LIMIT, retry=True),
+    Reason.POLICY_DENIED: Cause(403, "The policy does not allow this request.", _DENIED),
+    Reason.POLICY_OBLIGATION: Cause(403, "The policy ties its yes to something this gateway cannot do.", _DENIED),
+    Reason.POLICY_FAILED: Cause(403, "The policy gave no usable decision; the operator's log has the id.", _DENIED),
+    Reason.POLICY_UNAVAILABLE: Cause(503, "The policy engine does not answer.", _SERVER, retry=True),
     Reason.CONCURRENCY_EXCEEDED: Cause(
         429, "The credential has too many requests under way already.", _LIMIT, retry=True
     ),

@@ -9,6 +9,8 @@ from typing import Final
 from policies.json import JSON, Object, as_count, as_object, as_str
 
 MASK: Final = "(redacted)"
+_ALIKE: Final = {"caller.name": ("caller.name", "key.name")}
+"""What says the same in another place goes with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ def mask(document: Object, fields: Iterable[str]) -> tuple[Object, tuple[str, ..
     """A copy of an input document without the dotted `fields` that it holds, and which those were."""
     masked: list[str] = []
     copy = dict(document)
-    for name in sorted(fields):
+    names = {alike for name in fields for alike in _ALIKE.get(name, (name,))}
+    for name in sorted(names):
         section, _, leaf = name.partition(".")
         inner = as_object(copy.get(section))
         if leaf and leaf in inner:

@@ -24,6 +24,10 @@ class DecisionError(ValueError):
     """The document is no decision; the text says why in words of ours, for the operator's log."""
 
 
+class UnmetObligation(DecisionError):
+    """A yes that is tied to something outside the vocabulary of obligations."""
+
+
 @dataclass(frozen=True, slots=True)
 class Why:
     """One reason of a no: a code for logs and metrics, a message that callers see only if `public`."""
@@ -61,7 +65,7 @@ def read_decision(document: JSON) -> Decision:
     try:
         obligations = read_obligations(document.get("obligations", {})) if allow else NOTHING
     except ObligationError as error:
-        raise DecisionError(str(error)) from None
+        raise UnmetObligation(str(error)) from None
     revision = document.get("revision", "")
     if not isinstance(revision, str) or len(revision) > _MAX_TEXT:
         raise DecisionError("`revision` is not a short string")

@@ -73,7 +73,7 @@ def test_imports_point_to_the_ground_floor(package: str) -> None:
 
 
 # The adapters to policy engines, each a folder of its own, and what their child processes run.
-RIM_OF_POLICIES = ("policies/embedded/", "policies/opa/", "policies/leash.py")
+RIM_OF_POLICIES = ("policies/embedded/", "policies/opa/", "policies/child.py", "policies/leash.py")
 
 
 def test_policies_are_pure() -> None:
@@ -86,6 +86,23 @@ def test_policies_are_pure() -> None:
         if name.partition(".")[0] in impure and not module.startswith(RIM_OF_POLICIES)
     ]
     assert wrong == []
+
+
+def test_only_the_demo_has_a_permit_of_its_own() -> None:
+    """Every other Permit comes out of `judge`, with a policy's decision in it."""
+    users = {module for module in OURS for name, _ in names_used(module) if name == "own_permit"}
+    assert users == {"policies/decision.py", "engines/demo.py"}
+
+
+def names_used(module: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree(module)):
+        match node:
+            case ast.Name(id=name, lineno=line) | ast.Attribute(attr=name, lineno=line):
+                yield name, line
+            case ast.alias(name=name) | ast.FunctionDef(name=name):
+                yield name, getattr(node, "lineno", 0)
+            case _:
+                pass
 
 
 def test_aiohttp_stays_at_the_rim() -> None:

@@ -206,7 +206,7 @@ def _grant_options(parser: argparse.ArgumentParser) -> None:
     option(
         "--priority",
         _or("none", checks.word),
-        "priority band in the queue (stored, not enforced yet); 'none' clears",
+        "band in the queue of a busy engine: interactive, normal or batch; 'none' clears",
         "P",
     )
     option("--expires", _expiry, "from now, as 90m, 12h or 30d; 'never' clears", "SPAN")

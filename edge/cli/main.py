@@ -46,11 +46,12 @@ def main(argv: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
     from edge.config.problems import ConfigError
     from edge.identity.state import StateError
+    from edge.policy.errors import PolicyToolError
 
     args = build_parser().parse_args(argv)
     try:
         code: int = _keys(args) if args.command == "keys" else args.run(args)
-    except (ConfigError, StateError) as error:
+    except (ConfigError, StateError, PolicyToolError) as error:
         print(f"llm-gateway: {error}", file=sys.stderr)
         return WRONG_USAGE
     except BrokenPipeError:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+from zoneinfo import available_timezones
 
 from edge.config import leaves
 from edge.config.shapes import required, setting
@@ -21,8 +23,10 @@ from edge.identity.issuer import Issuer
 from edge.identity.lockout import LockoutSettings
 from edge.intake.strict_json import Limits as JsonLimits
 from edge.listener.limits import ListenerLimits
-from edge.queue.gate import QueueLimits
+from edge.queue.gate import QueueLimits, RateClass
 from engines.contract import Engine, Kind, Timeouts
+from observability.decisions.settings import DecisionLogSettings
+from policies.grants import Grant
 from policies.principal import Network
 
 _NAME: Final = leaves.text(r"[a-z0-9][a-z0-9-]{0,31}", "must be 1 to 32 of a-z, 0-9 and -, and not begin with -")
@@ -111,6 +115,77 @@ class Identity:
     lockout: LockoutSettings = setting(LockoutSettings(), "what happens to an address that fails to authenticate")
 
 
+class PolicyEngineKind(StrEnum):
+    """Who evaluates the policy."""
+
+    AUTO = "auto"
+    EMBEDDED = "embedded"
+    OPA = "opa"
+    REMOTE = "remote"
+
+
+class OnError(StrEnum):
+    """What happens to requests while the policy engine is away."""
+
+    DENY = "deny"
+    LAST_GOOD = "last-good"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may use which models: grants, and which engine decides by which policy."""
+
+    grants: tuple[Grant, ...] = setting(
+        (), "access without Rego; with none, the bounds of each credential decide alone"
+    )
+    networks: Mapping[str, tuple[Network, ...]] = setting(
+        MappingProxyType({}), "names for address ranges, for grants and policies: `office: [10.1.0.0/16]`"
+    )
+    max_tokens: int | None = setting(None, "of one answer, whatever grants say", leaf=leaves.integer(1, 1 << 31))
+    answer_timeout: float | None = setting(None, "for one answer, whatever grants say", leaf=leaves.seconds(0.1, 86400))
+    timezone: str = setting("local", "of hours in grants and policies: `local`, or a name like Europe/Berlin")
+    engine: PolicyEngineKind = setting(
+        PolicyEngineKind.AUTO, "`auto`: the OPA at `url`, else an installed `opa` as a child, else the embedded engine"
+    )
+    url: str | None = setting(None, "a remote OPA: http://, https:// or unix:///path", leaf=ENGINE_URL)
+    token: Secret | None = setting(None, "the bearer token for it")
+    ca_file: Path | None = setting(None, "a PEM file of the authorities to trust for it; null = the system's")
+    push: bool = setting(
+        default=False, help_text="put the policy into the remote OPA; else it fetches the bundle itself"
+    )
+    opa: Path | None = setting(None, "the `opa` program; null = the one on PATH")
+    dir: Path | None = setting(None, "a folder with the policy (*.rego, data.json); then `policy apply` is refused")
+    on_error: OnError = setting(
+        OnError.DENY, "while the engine is away: `deny`, or `last-good`: what it said to the same question before"
+    )
+    last_good_for: float = setting(300.0, "how long `last-good` remembers")
+    timeout: float = setting(0.25, "how long one decision may take", leaf=leaves.seconds(0.01, 30))
+    memory_bytes: int = setting(
+        256 * 1024 * 1024, "what an engine of our own may use", leaf=leaves.size(64 << 20, 1 << 36)
+    )
+    log: DecisionLogSettings = setting(DecisionLogSettings(), "the record of all decisions")
+
+    def __post_init__(self) -> None:
+        remote = self.engine in {PolicyEngineKind.AUTO, PolicyEngineKind.REMOTE}
+        if self.engine is PolicyEngineKind.REMOTE and self.url is None:
+            raise ValueError("engine: remote needs a url")
+        if self.url is not None and not remote:
+            raise ValueError(f"url is of no use to engine: {self.engine.value}")
+        if self.url is None and (self.token is not None or self.ca_file is not None or self.push):
+            raise ValueError("token, ca_file and push need a url")
+        if self.timezone != "local" and self.timezone not in available_timezones():
+            raise ValueError("timezone must be `local` or a name of the time zone database, like Europe/Berlin")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What callers may do at once."""
+
+    classes: Mapping[str, RateClass] = setting(
+        MappingProxyType({}), "classes that a policy puts requests into (`rate_class`)"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """Where state is kept."""
@@ -136,6 +211,8 @@ class Settings:
     engines: Engines = setting(Engines(), "the engines")
     models: Models = setting(Models(), "the models")
     identity: Identity = setting(Identity(), "the callers")
+    policy: Policy = setting(Policy(), "who may use which models")
+    limits: Limits = setting(Limits(), "the classes of callers")
     queue: QueueLimits = setting(QueueLimits(), "the line in front of a busy engine, and what one caller may hold")
     json: JsonLimits = setting(JsonLimits(), "what a request's JSON document may be")
     stores: Stores = setting(Stores(), "the state")

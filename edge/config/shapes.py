@@ -1,6 +1,6 @@
 """The type hints of a settings dataclass, read once into a `Shape` that decoder, schema and `show` walk.
 
-    float -> seconds (a bare number if the field's name ends in _rate, _burst or _share)
+    float -> seconds (a bare number if the field's name ends in _rate, _burst, _share or days)
     int -> a whole number (a size if the field's name ends in _bytes)
     bool, str, Path, Enum, Literal, Bind, Secret, CIDR network, X | None
     tuple[X, ...], frozenset[X] -> list     Mapping[str, X] -> table     a dataclass -> table with known keys
@@ -113,9 +113,12 @@ def _field(field: dataclasses.Field[object], hint: object) -> Field:
         default = lambda: value  # noqa: E731 - a def would need a name for nothing
     elif field.default_factory is not dataclasses.MISSING:
         default = field.default_factory
-    return Field(
-        field.name, _shape(hint, meta.leaf or _BY_SUFFIX.get(field.name.rpartition("_")[2])), default, meta.help
-    )
+    by_name = _BY_SUFFIX.get(field.name.rpartition("_")[2]) if _is_number(hint) else None
+    return Field(field.name, _shape(hint, meta.leaf or by_name), default, meta.help)
+
+
+def _is_number(hint: object) -> bool:
+    return set(get_args(hint) or (hint,)) <= {int, float, NoneType}
 
 
 def _shape(hint: object, leaf: Leaf | None) -> Shape:
@@ -149,6 +152,7 @@ _BY_SUFFIX: Final = {
     "rate": leaves.number(),
     "burst": leaves.number(),
     "share": leaves.number(),
+    "days": leaves.number(),
 }
 _SCALARS: Final[dict[object, Leaf]] = {
     bool: leaves.flag(),

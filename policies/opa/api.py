@@ -51,8 +51,13 @@ class Place:
         """What paths are appended to."""
         return "http://opa" if urlsplit(self.url).scheme == _UNIX else self.url.rstrip("/")
 
+    def check(self) -> None:
+        """OSError (an ssl.SSLError is one) if the CA file cannot be read."""
+        if self.ca_file is not None:
+            ssl.create_default_context(cafile=str(self.ca_file))
+
     def connector(self) -> aiohttp.BaseConnector:
-        """A connector to it. OSError or ssl.SSLError if the CA file cannot be read."""
+        """A connector to it. OSError as `check`."""
         parts = urlsplit(self.url)
         if parts.scheme == _UNIX:
             return aiohttp.UnixConnector(parts.path, limit=_CONNECTIONS)
@@ -69,8 +74,8 @@ class Place:
 class DataApi:
     """The decisions of one OPA. To be made inside the running loop."""
 
-    def __init__(self, place: Place, *, timeout: float) -> None:
-        """`timeout`: seconds for one decision, connecting included."""
+    def __init__(self, place: Place, *, timeout: float | None) -> None:
+        """`timeout`: seconds for one decision, connecting included; None if the caller sees to that."""
         self._timeout = timeout
         self._url = place.base + _DECISION
         self._health = place.base + "/health"
@@ -89,7 +94,7 @@ class DataApi:
             async with asyncio.timeout(self._timeout):
                 status, body = await self._post(b'{"input":' + document + b"}")
         except TimeoutError:
-            raise PolicyEngineDown(f"no answer within {self._timeout:g} s") from None
+            raise PolicyEngineDown(f"no answer within {self._timeout or 0:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise PolicyEngineDown(type(error).__name__) from None
         return _result(status, body)

@@ -9,10 +9,11 @@ from edge import own
 from edge.intake.routes import Routes
 from engines.catalogue import Catalogue
 from engines.contract import Engine, Kind, Model
-from policies.decision import Permit, decide
 from policies.errors import Refusal
 from policies.json import Object
+from policies.obligations import NOTHING, Obligations
 from policies.principal import DEFAULT_SCOPES, Principal
+from tests.policies import asking
 
 ONE = Engine("one", Kind.OPENAI, "http://127.0.0.1:1", 1)
 TWO = Engine("two", Kind.OLLAMA, "http://127.0.0.1:2", 1)
@@ -22,15 +23,13 @@ CATALOGUE = Catalogue(
 )
 
 
-def ask(path: str, *models: str, expires_at: float | None = None) -> Object:
+def ask(path: str, *models: str, expires_at: float | None = None, obligations: Obligations = NOTHING) -> Object:
     principal = Principal("ann", "k1", "n", "key", frozenset({"g"}), DEFAULT_SCOPES, models, expires_at=expires_at)
     route = Routes().match("GET", path)
     assert route is not None
-    found = CATALOGUE.resolve(route.model) if route.model else ()
-    name = found[0].model.name if found else None
-    verdict = decide(principal, route.operation, name, ip="127.0.0.1", listener="local")
-    assert isinstance(verdict, Permit)
-    document: Object = orjson.loads(own.answer(verdict, route, CATALOGUE, now=100.0))
+    name = CATALOGUE.meaning(route.model) if route.model else ""
+    permit = asking.permit(asking.question(principal, route.operation, name), obligations)
+    document: Object = orjson.loads(own.answer(permit, route, CATALOGUE, now=100.0))
     return document
 
 
@@ -44,6 +43,18 @@ def test_models_and_aliases_a_caller_may_use() -> None:
     assert ids(ask("/v1/models", "*")) == ["Qwen", "secret", "gpt-4o-mini", "hidden"]
     assert ids(ask("/v1/models", "qwen*")) == ["Qwen", "gpt-4o-mini"]
     assert ids(ask("/v1/models")) == []
+
+
+def test_a_listing_shows_what_the_policy_lets_through() -> None:
+    only_qwen = Obligations(models=frozenset({"qwen", "elsewhere"}))
+    assert ids(ask("/v1/models", "*", obligations=only_qwen)) == ["Qwen", "gpt-4o-mini"]
+    assert ask("/v1/me", "*", obligations=only_qwen)["models"] == ["Qwen", "gpt-4o-mini"]
+    assert ids(ask("/v1/models", "secret", obligations=only_qwen)) == []
+
+
+def test_the_policy_is_asked_about_what_a_caller_could_see_at_all() -> None:
+    principal = Principal("ann", "k1", "n", "key", frozenset(), DEFAULT_SCOPES, ("sec*",))
+    assert own.candidates(principal, CATALOGUE) == ("secret",)
 
 
 def test_the_models_of_one_engine() -> None:

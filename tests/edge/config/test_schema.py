@@ -20,6 +20,7 @@ from edge.config.settings import EngineSettings, Settings
 from edge.config.shapes import Listing, Maybe, Record, Shape, Table, shape_of
 from edge.config.show import effective
 from edge.identity.issuer import Issuer
+from policies.grants import Grant, Hours
 from policies.json import JSON, as_object
 
 UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
@@ -68,16 +69,19 @@ def differences(shape: Shape, node: JSON, path: str) -> list[str]:
 
 
 def test_every_example_default_is_the_real_one() -> None:
-    """All but the parts that have no default: one engine, one issuer, one alias."""
+    """All but the parts that have no default: one engine, one issuer, one alias, one grant, one class."""
     example, defaults = effective(load(EXAMPLE, {})), effective(Settings())
     for document in (example, defaults):
         as_object(document["engines"])["list"] = []
         as_object(document["identity"])["issuers"] = []
         as_object(document["models"])["aliases"] = {}
+        as_object(document["policy"]).update(grants=[], networks={})
+        as_object(document["limits"])["classes"] = {}
     assert example == defaults
     got = load(EXAMPLE, {})
     assert got.engines.list[0] == EngineSettings(name="box", kind=got.engines.list[0].kind, url="http://127.0.0.1:9000")
     issuer = got.identity.issuers[0]
+    assert got.policy.grants[0] == Grant("dev-chat", ("smollm2", "qwen*"), groups=("dev",), hours=(Hours(),))
     assert issuer == Issuer(issuer.name, issuer.issuer, issuer.audience, jwks_url=issuer.jwks_url)
 
 

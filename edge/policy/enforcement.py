@@ -1,0 +1,171 @@
+"""The policy enforcement point: builds the question, has it answered, records what came of it, hands out the Permit.
+
+    the credential's bounds -> ask the policy -> judge -> (another model? ask about that one) -> record -> Permit
+
+Everything that goes wrong on the way is a Refusal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from edge.identity.token import redact
+from edge.policy.surroundings import Surroundings
+from policies.call import Dialect, Operation
+from policies.decision import Abilities, Denial, Permit, Redirect, judge, within_bounds
+from policies.errors import Refusal
+from policies.exchange import Exchange
+from policies.input import NO_SHAPE, PolicyInput, Shape, Wanted
+from policies.json import Object
+from policies.names import is_name
+from policies.obligations import RECORDED
+from policies.pdp import Answer
+from policies.principal import Principal
+from policies.reasons import Reason
+from policies.record import Record, mask
+
+CREDENTIAL: Final = "credential"
+_RETRY: Final = 1.0
+
+
+class Point(Protocol):
+    """Where decisions come from: the decision point in force at the moment."""
+
+    async def ask(self, document: Object) -> Answer: ...
+
+
+class Recorder(Protocol):
+    """Where decisions go."""
+
+    def write(self, record: Record) -> None: ...
+
+    async def write_durably(self, record: Record) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the caller wants. `model` as the caller wrote it, `models` the candidates of a listing."""
+
+    operation: Operation
+    dialect: Dialect
+    model: str = ""
+    engine: str = ""
+    shape: Shape = NO_SHAPE
+    models: tuple[str, ...] = ()
+
+
+class Enforcement:
+    """One for all listeners."""
+
+    def __init__(
+        self,
+        point: Point,
+        recorder: Recorder,
+        surroundings: Surroundings,
+        abilities: Abilities,
+        *,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._point = point
+        self._recorder = recorder
+        self._surroundings = surroundings
+        self._abilities = abilities
+        self._wall_ns = wall_ns
+
+    async def permit(
+        self, exchange: Exchange, principal: Principal, asked: Asked, meaning: Callable[[str], str]
+    ) -> Permit:
+        """The Permit for what is `asked`. Refusal if it is a no.
+
+        `meaning` gives the canonical name of the model that a name means, whether or not there is one.
+        """
+        question = self._question(exchange, principal, asked, meaning)
+        bounds = within_bounds(question)
+        if bounds is not None:
+            await self._record(question, None, bounds, redirects=0)
+            raise _refusal(bounds)
+        verdict = await self._ask(question, after=None)
+        if isinstance(verdict, Redirect):
+            target = replace(verdict.question.model, resolved=meaning(verdict.question.model.resolved))
+            redirect = replace(verdict, question=replace(verdict.question, model=target))
+            verdict = await self._ask(redirect.question, after=redirect)
+        if isinstance(verdict, Permit):
+            exchange.permit = verdict
+            return verdict
+        raise _refusal(verdict) if isinstance(verdict, Denial) else RuntimeError("redirected twice")
+
+    async def _ask(self, question: PolicyInput, after: Redirect | None) -> Permit | Denial | Redirect:
+        document = question.document()
+        answer = await self._point.ask(document)
+        if answer.decision is None:
+            verdict: Permit | Denial | Redirect = Denial(answer.failure or Reason.POLICY_FAILED, detail=answer.detail)
+        else:
+            verdict = judge(question, answer.decision, self._abilities, after=after)
+        await self._record(question, answer, verdict, redirects=0 if after is None else 1, document=document)
+        return verdict
+
+    def _question(
+        self, exchange: Exchange, principal: Principal, asked: Asked, meaning: Callable[[str], str]
+    ) -> PolicyInput:
+        resolved = meaning(asked.model) if asked.model and is_name(asked.model) else ""
+        return PolicyInput(
+            id=exchange.id,
+            principal=principal,
+            place=self._surroundings.place(exchange.client),
+            operation=asked.operation,
+            dialect=asked.dialect,
+            method=exchange.method,
+            route=exchange.route,
+            time=self._surroundings.instant(self._wall_ns()),
+            model=Wanted(redact(asked.model), resolved, asked.engine),
+            shape=asked.shape,
+            models=asked.models,
+        )
+
+    async def _record(
+        self,
+        question: PolicyInput,
+        answer: Answer | None,
+        verdict: Permit | Denial | Redirect,
+        *,
+        redirects: int,
+        document: Object | None = None,
+    ) -> None:
+        """Write it down; with an `audit` obligation it is on disk when this returns, or the answer is a no."""
+        obligations = None if isinstance(verdict, Denial) else verdict.obligations
+        hidden = obligations.redact & RECORDED if obligations is not None else frozenset()
+        shown, masked = mask(document or question.document(), hidden) if hidden else (document, ())
+        denial = verdict if isinstance(verdict, Denial) else None
+        audit = obligations is not None and obligations.audit
+        record = Record(
+            id=question.id,
+            at=question.time.now_ns / 1e9,
+            input=shown if shown is not None else question.document(),
+            result=None if answer is None else answer.result,
+            allow=denial is None,
+            reason="" if denial is None else denial.reason.value,
+            detail=("redirected" if isinstance(verdict, Redirect) else "") if denial is None else denial.detail,
+            revision="" if answer is None else answer.revision,
+            engine=CREDENTIAL if answer is None else answer.engine,
+            took_us=0 if answer is None else answer.took_us,
+            masked=masked,
+            redirect=redirects,
+            audit=audit,
+        )
+        if not audit:
+            self._recorder.write(record)
+            return
+        try:
+            await self._recorder.write_durably(record)
+        except OSError as error:
+            raise Refusal(
+                Reason.POLICY_UNAVAILABLE, retry_after=_RETRY, detail=f"audit: {type(error).__name__}"
+            ) from None
+
+
+def _refusal(denial: Denial) -> Refusal:
+    retry = _RETRY if denial.reason is Reason.POLICY_UNAVAILABLE else None
+    return Refusal(denial.reason, hint=denial.hint or None, retry_after=retry, detail=denial.detail)

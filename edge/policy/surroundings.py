@@ -1,0 +1,44 @@
+"""What a policy may know of when and where, worked out here so that no policy needs a clock or network arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from policies.decision import within
+from policies.exchange import Client
+from policies.input import Instant, Place
+from policies.principal import Network
+
+_SECOND: Final = 1_000_000_000
+_ADDRESSES: Final = 4096
+
+
+class Surroundings:
+    """`networks` are the configured names for address ranges; `zone` is "local" or a name of the IANA database."""
+
+    def __init__(
+        self, networks: Mapping[str, tuple[Network, ...]], ports: Mapping[str, int], *, zone: str = "local"
+    ) -> None:
+        """`ports`: of each listener, by its name. ZoneInfoNotFoundError, a KeyError, for an unknown `zone`."""
+        self._networks = dict(sorted(networks.items()))
+        self._ports = dict(ports)
+        self._zone: tzinfo | None = None if zone == "local" else ZoneInfo(zone)
+        self._names = lru_cache(maxsize=_ADDRESSES)(self._find)
+
+    def place(self, client: Client) -> Place:
+        """Where `client` is."""
+        return Place(client.ip, self._names(client.ip), client.listener, self._ports.get(client.listener, 0))
+
+    def instant(self, now_ns: int) -> Instant:
+        """The moment, in the policy's time zone."""
+        utc = datetime.fromtimestamp(now_ns // _SECOND, UTC)
+        here = utc.astimezone(self._zone)
+        name = getattr(self._zone, "key", None) or here.tzname() or ""
+        return Instant(now_ns, here.isoformat(), here.hour, here.minute, here.weekday(), name)
+
+    def _find(self, ip: str) -> tuple[str, ...]:
+        return tuple(name for name, networks in self._networks.items() if within(ip, networks))

@@ -1,0 +1,82 @@
+"""A policy engine that is somebody else's OPA: it gets its policy by itself (a bundle), or has it pushed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from policies.bundle import Bundle
+from policies.engine import PolicyEngineDown
+from policies.json import JSON
+from policies.opa.admin import push, pushed
+from policies.opa.api import DataApi, Place
+from policies.opa.asked import Asked
+
+_log = logging.getLogger(__name__)
+_LOOK: Final = 1.0
+
+
+class RemoteEngine:
+    """Asks the OPA at `place`. With a `bundle` it pushes that, and again whenever the OPA has lost it."""
+
+    kind: Final = "remote"
+
+    def __init__(self, place: Place, bundle: Bundle | None, *, timeout: float) -> None:
+        """`timeout`: seconds for one decision."""
+        self._place = place
+        self._bundle = bundle
+        self._timeout = timeout
+        self._api = DataApi(place, timeout=timeout)
+        self._ready = asyncio.Event()
+        self._asked = Asked()
+
+    @property
+    def revision(self) -> str:
+        """Of the bundle that was pushed; "" where the OPA has its own ways."""
+        return "" if self._bundle is None else self._bundle.revision
+
+    async def start(self) -> None:
+        """Push what is to be pushed; an OPA that is away gets it once it is there, and until then all is denied."""
+        if self._bundle is None:
+            self._ready.set()
+            return
+        try:
+            await push(self._place, self._bundle)
+            self._ready.set()
+        except PolicyEngineDown as error:
+            _log.warning("remote OPA: %s", error.detail)
+
+    async def run(self) -> None:
+        """Look whether the OPA still has what was pushed: one that was started anew has nothing."""
+        bundle = self._bundle
+        while bundle is not None:
+            await asyncio.sleep(_LOOK)
+            try:
+                if await pushed(self._place) == bundle.revision:
+                    self._ready.set()
+                    continue
+                self._ready.clear()
+                _log.warning("the remote OPA does not have the policy; pushing it")
+                await push(self._place, bundle)
+                self._ready.set()
+            except PolicyEngineDown as error:
+                _log.warning("remote OPA: %s", error.detail)
+
+    async def evaluate(self, document: bytes) -> JSON:
+        """The decision's value for the input `document`. PolicyEngineDown or PolicyFault."""
+        with self._asked:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await self._ready.wait()
+            except TimeoutError:
+                raise PolicyEngineDown("the policy is not there yet") from None
+            return await self._api.evaluate(document)
+
+    async def retire(self) -> None:
+        """`close` it once the questions under way are answered."""
+        await self._asked.over(2 * self._timeout)
+        await self.close()
+
+    async def close(self) -> None:
+        await self._api.close()
