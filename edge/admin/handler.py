@@ -1,4 +1,4 @@
-"""What the admin listener answers: `/healthz` (the process is there) and `/readyz` (send it traffic).
+"""What the admin listener answers: `/healthz` (the process is there), `/readyz` (send it traffic), and what admins ask.
 
 Readiness goes off first when a drain begins, so that a balancer stops sending before the sockets close.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from edge.admin.api import AdminApi
 from edge.dialects.errors import JSON_TYPE, render
 from edge.listener.inbound import Inbound
 from observability.ids import new_id
@@ -29,18 +30,22 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class AdminHandler:
-    """The handler of the admin listener."""
+    """The handler of the admin listener. Without an `api` there is health and nothing else."""
 
     readiness: Callable[[], Readiness]
     randomness: Callable[[int], bytes]
+    api: AdminApi | None = None
 
     async def __call__(self, inbound: Inbound) -> None:
         """Answer one request."""
-        inbound.mark_authenticated()  # nothing here needs a key, and a probe must not starve behind the stranger share
         request_id = new_id(self.randomness)
         if inbound.method != "GET" or inbound.path not in {"/healthz", "/readyz"}:
+            if self.api is not None:
+                await self.api(inbound, request_id)
+                return
             await inbound.answer(*render(Refusal(Reason.UNKNOWN_ROUTE), Dialect.OPENAI, request_id))
             return
+        inbound.mark_authenticated()  # health needs no key, and a probe must not starve behind the stranger share
         status, document = self._answer(inbound.path)
         headers = {"content-type": JSON_TYPE, "cache-control": "no-store", "x-request-id": request_id}
         await inbound.answer(status, headers, orjson.dumps(document))

@@ -1,0 +1,47 @@
+"""The routes of the admin listener that are about the policy, and what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edge.admin.answers import Route
+from edge.admin.bundles import MOST_WAITING, BundleServer
+from edge.admin.reports import Events, Reports
+from edge.policy.active import ActivePolicy
+from edge.policy.instances import InstanceMemory, Instances
+
+if TYPE_CHECKING:
+    from policies.signing import Signer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyPlane:
+    """What the routes stand on.
+
+    `signer` is `SigningKey(home).signer`, `source` says in a word where the policy in force comes from. Without
+    `events` no decision logs are taken. `most_waiting` long polls are held at once.
+    """
+
+    active: ActivePolicy
+    signer: Callable[[], Signer]
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+    source: Callable[[], str]
+    instances: Instances = field(default_factory=InstanceMemory)
+    events: Events | None = None
+    most_waiting: int = MOST_WAITING
+
+
+def policy_routes(plane: PolicyPlane) -> Mapping[tuple[str, str], Route]:
+    """The routes by method and path, for `AdminApi`."""
+    bundles = BundleServer(plane.active, plane.signer, clock=plane.clock, most_waiting=plane.most_waiting)
+    reports = Reports(plane.active, bundles, plane.instances, plane.events, source=plane.source, wall=plane.wall)
+    return {
+        ("GET", "/policy/bundle.tar.gz"): bundles.bundle,
+        ("GET", "/policy/public-key.pem"): bundles.public_key,
+        ("GET", "/policy/status"): reports.show,
+        ("POST", "/policy/status"): reports.take_status,
+        ("POST", "/policy/logs"): reports.take_logs,
+    }
