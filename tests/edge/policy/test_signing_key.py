@@ -35,7 +35,8 @@ def test_it_is_made_private_and_read_back(tmp_path: Path) -> None:
 def test_nothing_is_made_or_imported_before_it_is_needed(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; import edge.admin.routes;"
-        "from edge.policy.signing_key import SigningKey; SigningKey(Path(sys.argv[1])); assert not any(name.startswith('cryptography') for name in sys.modules)"
+        "from edge.policy.signing_key import SigningKey; SigningKey(Path(sys.argv[1]));"
+        "assert not any(name.startswith('cryptography') for name in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=30)
     assert list(tmp_path.iterdir()) == []
