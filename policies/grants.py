@@ -144,7 +144,7 @@ def policy_data(grants: Sequence[Grant], *, max_tokens: int | None = None, timeo
     except ObligationError as error:
         raise ValueError(str(error)) from None
     compiled: list[JSON] = [_compiled(grant) for grant in grants]
-    return {"v": VERSION, "revision": "", "grants": compiled, "index": _index(grants), "caps": caps}
+    return {"v": VERSION, "revision": "", "grants": compiled, "caps": caps}
 
 
 def _check_together(grants: Sequence[Grant]) -> None:
@@ -187,15 +187,6 @@ def _compiled(grant: Grant) -> Object:
             }
         ),
     }
-
-
-def _index(grants: Sequence[Grant]) -> Object:
-    """Subject -> numbers of the grants that name it, so that a decision looks at a caller's own grants only."""
-    index: dict[str, list[JSON]] = {}
-    for number, grant in enumerate(grants):
-        for subject in _subjects(grant):
-            index.setdefault(subject, []).append(number)
-    return dict(index)
 
 
 def _subjects(grant: Grant) -> Object:

@@ -108,22 +108,19 @@ who contains concat(":", ["key", input.key.id])
 who contains concat(":", ["group", group]) if some group in input.caller.groups
 
 # METADATA
-# description: |
-#   The numbers of the grants that name the caller. The index only saves looking at all of them; a grant that does not
-#   name the caller itself is no grant for it.
+# description: The numbers of the grants for this caller and this operation.
 addressed := {i |
+	some i, g in data.gwcfg.grants
+	input.operation in g.operations
 	some name in who
-	some i in data.gwcfg.index[name]
-	g := data.gwcfg.grants[i]
 	g.subjects[name]
 }
 
 # METADATA
-# description: The grants for this caller and this operation, in the order of the configuration, as all those below.
+# description: These grants in the order of the configuration, as all those below.
 mine := [g |
 	some i in sort(addressed)
 	g := data.gwcfg.grants[i]
-	input.operation in g.operations
 ]
 
 # METADATA

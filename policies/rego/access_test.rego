@@ -35,11 +35,6 @@ cfg(grants) := {
 	"v": 1,
 	"revision": "r1",
 	"grants": grants,
-	"index": {name: numbers |
-		some g in grants
-		some name, _ in g.subjects
-		numbers := [i | some i, other in grants; other.subjects[name]]
-	},
 	"caps": {},
 }
 
@@ -147,11 +142,6 @@ test_subjects if {
 		not d.allow
 		codes(d) == {"no_grant"}
 	}
-}
-
-test_an_index_alone_gives_nothing if {
-	stale := object.union(cfg([changed(plain, {"subjects": {"group:ops": true}})]), {"index": {"group:dev": [0]}})
-	not decided({}, stale).allow
 }
 
 test_operations if {
