@@ -7,7 +7,7 @@ import data.gateway.authz
 question := {
 	"v": 1,
 	"caller": {"id": "ann", "groups": ["dev"]},
-	"key": {"id": "k1", "scopes": ["inference", "models:read"], "patterns": ["^.*$"]},
+	"key": {"id": "k1", "scopes": ["inference", "models:read"], "patterns": ["^.*$"], "expires_ns": 0},
 	"source": {"networks": ["office"]},
 	"listener": {"name": "lan"},
 	"model": {"requested": "Qwen2.5:7b", "resolved": "qwen2.5:7b"},

@@ -83,10 +83,10 @@ def test_every_rule_is_described() -> None:
     for name in default_bundle().modules:
         parsed = json.loads(opa("parse", "--format=json", str(FOLDER / name)))
         rules |= {".".join(term["value"] for term in rule["head"]["ref"]) for rule in parsed["rules"]}
-    inspected = json.loads(opa("inspect", "--annotations", "--format=json", str(FOLDER)))
+    annotations = json.loads(opa("inspect", "--annotations", "--format=json", str(FOLDER)))["annotations"]
     described = {
         ".".join(term["value"] for term in annotation["path"][3:])
-        for annotation in inspected["annotations"]
+        for annotation in annotations
         if annotation["annotations"]["description"]
     }
     assert rules - described == set()

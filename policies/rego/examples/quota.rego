@@ -1,8 +1,5 @@
-# METADATA
-# title: Quotas
-# description: |
-#   An addition to the default policy: tokens per day by group, and keys that have expired. It reads counters and the
-#   clock, so decisions are no longer remembered; that is why the default policy leaves both to the gateway itself.
+# Quotas: an addition to the default policy: tokens per day by group, and keys that have expired. It reads counters and
+# the clock, so decisions are no longer remembered; that is why the default policy leaves both to the gateway itself.
 package gateway.authz
 
 # METADATA
