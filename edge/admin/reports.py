@@ -7,8 +7,7 @@ that means nothing is counted and not refused: it would come back for ever.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from edge.admin.answers import Answer, Ask, json_answer
@@ -20,10 +19,9 @@ from edge.policy.instances import Instances
 from edge.policy.store_types import Instance
 from policies.errors import Refusal
 from policies.json import JSON, Object, as_object, as_str
+from policies.lifecycle.export import BUNDLE
 from policies.reasons import Reason
 
-BUNDLE_NAME: Final = "llm-gateway"
-"""What the documentation calls our bundle in an OPA's configuration."""
 MOST_AT_ONCE: Final = 8
 _ID: Final = 128
 _CODE: Final = 64
@@ -31,8 +29,6 @@ _MESSAGE: Final = 500
 _LABELS: Final = 16
 _LABEL: Final = 64
 _LABEL_VALUE: Final = 256
-_BREATH: Final = 50
-"""Events handed on before others get the event loop; about a millisecond."""
 _ARRAY: Final = "An array of decision events is expected."
 _LABELLED: Final = "A status with labels.id is expected."
 
@@ -40,8 +36,8 @@ _LABELLED: Final = "A status with labels.id is expected."
 class Events(Protocol):
     """Takes decision-log events of OPAs."""
 
-    def take(self, event: Object) -> bool:
-        """Keep one event; False if it means nothing. Must not block, nor raise."""
+    async def take(self, events: Sequence[JSON]) -> int:
+        """Keep `events`; returns how many of them mean something. GatewayError if they cannot be kept."""
 
 
 class Reports:
@@ -85,7 +81,7 @@ class Reports:
             document = await read_json(ask.inbound, self._limits)
             if not isinstance(document, list):
                 raise Refusal(Reason.INVALID_JSON, hint=_ARRAY)
-            taken = await _hand_on(document, self._events)
+            taken = await self._events.take(document)
         return json_answer(200, {"taken": taken, "ignored": len(document) - taken})
 
     async def show(self, _: Ask) -> Answer:
@@ -103,15 +99,6 @@ class Reports:
             "instances": instances,
         }
         return json_answer(200, document)
-
-
-async def _hand_on(events: list[JSON], sink: Events) -> int:
-    taken = 0
-    for number, event in enumerate(events, 1):
-        taken += isinstance(event, dict) and sink.take(event)
-        if number % _BREATH == 0:
-            await asyncio.sleep(0)
-    return taken
 
 
 def read_status(document: JSON, now: float) -> Instance | None:
@@ -135,8 +122,8 @@ def read_status(document: JSON, now: float) -> Instance | None:
 
 def _our_bundle(bundles: Object) -> Object:
     """The bundle of our name, or the only one there is, whatever its name."""
-    if BUNDLE_NAME in bundles or len(bundles) != 1:
-        return as_object(bundles.get(BUNDLE_NAME))
+    if BUNDLE in bundles or len(bundles) != 1:
+        return as_object(bundles.get(BUNDLE))
     return as_object(next(iter(bundles.values())))
 
 

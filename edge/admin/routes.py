@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge.admin.answers import Route
 from edge.admin.bundles import MOST_WAITING, BundleServer
+from edge.admin.data import PolicyAdmin, PolicyData
 from edge.admin.reports import Events, Reports
 from edge.policy.active import ActivePolicy
 from edge.policy.instances import InstanceMemory, Instances
@@ -21,7 +22,7 @@ class PolicyPlane:
     """What the routes stand on.
 
     `signer` is `SigningKey(home).signer`, `source` says in a word where the policy in force comes from. Without
-    `events` no decision logs are taken. `most_waiting` long polls are held at once.
+    `events` no decision logs are taken, without `admin` data is only shown. `most_waiting` long polls are held at once.
     """
 
     active: ActivePolicy
@@ -31,6 +32,7 @@ class PolicyPlane:
     source: Callable[[], str]
     instances: Instances = field(default_factory=InstanceMemory)
     events: Events | None = None
+    admin: PolicyAdmin | None = None
     most_waiting: int = MOST_WAITING
 
 
@@ -38,7 +40,11 @@ def policy_routes(plane: PolicyPlane) -> Mapping[tuple[str, str], Route]:
     """The routes by method and path, for `AdminApi`."""
     bundles = BundleServer(plane.active, plane.signer, clock=plane.clock, most_waiting=plane.most_waiting)
     reports = Reports(plane.active, bundles, plane.instances, plane.events, source=plane.source, wall=plane.wall)
+    data = PolicyData(plane.active, plane.admin, source=plane.source)
     return {
+        ("GET", "/policy"): data.show,
+        ("GET", "/policy/data"): data.read,
+        ("PUT", "/policy/data"): data.write,
         ("GET", "/policy/bundle.tar.gz"): bundles.bundle,
         ("GET", "/policy/public-key.pem"): bundles.public_key,
         ("GET", "/policy/status"): reports.show,

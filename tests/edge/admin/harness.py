@@ -8,14 +8,16 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from edge.admin.api import AdminApi
+from edge.admin.data import PolicyAdmin
 from edge.admin.handler import AdminHandler, Readiness
+from edge.admin.reports import Events
 from edge.admin.routes import PolicyPlane, policy_routes
 from edge.dialects.errors import render
 from edge.identity.authenticate import Authenticator
@@ -54,11 +56,10 @@ class Heard:
 
     events: list[Object] = field(default_factory=list)
 
-    def take(self, event: Object) -> bool:
-        if "path" not in event:
-            return False
-        self.events.append(event)
-        return True
+    async def take(self, events: Sequence[JSON]) -> int:
+        kept = [event for event in events if isinstance(event, dict) and "path" in event]
+        self.events += kept
+        return len(kept)
 
 
 @dataclass
@@ -157,6 +158,8 @@ async def admin(
     instances: Instances | None = None,
     most_waiting: int = 256,
     monotonic: Callable[[], float] = time.monotonic,
+    tool: PolicyAdmin | None = None,
+    events: Events | None = None,
 ) -> AsyncIterator[Admin]:
     """An admin listener on 127.0.0.1 with policy `one` in force."""
     clock, store, directory = Clock(), _store(home), KeyDirectory(PEPPERS)
@@ -175,7 +178,8 @@ async def admin(
         wall=clock,
         source=lambda: "test",
         instances=instances,
-        events=heard,
+        events=events or heard,
+        admin=tool,
         most_waiting=most_waiting,
     )
     api = AdminApi(

@@ -79,7 +79,7 @@ async def test_decision_logs_arrive(tmp_path: Path) -> None:
         assert event["path"] == "gateway/authz/decision"
         assert event["input"] == {"model": "m"}
         assert event["result"] == {"allow": True, "revision": "one"}
-        assert event["bundles"] == {"llm-gateway": {"revision": door.active.revision}}
+        assert event["bundles"] == {"gateway": {"revision": door.active.revision}}
 
 
 async def test_an_opa_starts_with_the_last_policy_when_the_gateway_is_away(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ EVENT: Object = {"path": "gateway/authz/decision", "input": {"model": "m"}, "res
 
 
 def status(**changes: JSON) -> Object:
-    bundle: Object = {"name": "llm-gateway", "active_revision": "r1", "last_successful_activation": "…"}
+    bundle: Object = {"name": "gateway", "active_revision": "r1", "last_successful_activation": "…"}
     labels: Object = {"id": "opa-1", "version": "1.22.0"}
-    return {"labels": labels, "bundles": {"llm-gateway": bundle}, "plugins": {"bundle": {"state": "OK"}}, **changes}
+    return {"labels": labels, "bundles": {"gateway": bundle}, "plugins": {"bundle": {"state": "OK"}}, **changes}
 
 
 async def post(door: Admin, path: str, document: JSON, *, packed: bool = True) -> Answer:
@@ -37,7 +37,7 @@ async def post(door: Admin, path: str, document: JSON, *, packed: bool = True) -
 @pytest.mark.parametrize("packed", [True, False])
 async def test_a_status_tells_which_revision_runs_where(tmp_path: Path, packed: bool) -> None:
     async with admin(tmp_path) as door:
-        bundles: Object = {"llm-gateway": {"active_revision": door.active.revision}}
+        bundles: Object = {"gateway": {"active_revision": door.active.revision}}
         assert (await post(door, "/policy/status", status(bundles=bundles), packed=packed)).status == 200
         labels: Object = {"id": "opa-2", "zone": "b"}
         broken: Object = {"x": {"active_revision": "old", "code": "bundle_error", "message": "no\nsuch\u202e key"}}
@@ -71,7 +71,7 @@ async def test_a_status_tells_which_revision_runs_where(tmp_path: Path, packed: 
 
 
 def test_of_several_bundles_ours_is_the_one_of_our_name() -> None:
-    both: Object = {"a": {"active_revision": "x"}, "llm-gateway": {"active_revision": "y"}}
+    both: Object = {"a": {"active_revision": "x"}, "gateway": {"active_revision": "y"}}
     cases: list[tuple[JSON, str]] = [
         (both, "y"),
         ({"a": {"active_revision": "x"}}, "x"),
