@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Final
 
 from policies.bundle import Bundle
-from policies.grants import VERSION, Grant, policy_data
-from policies.json import JSON, Object, as_object
+from policies.grants import Grant, policy_data
+from policies.json import JSON, Object
 
 _CAPS: Final = "caps"
 
@@ -36,25 +36,12 @@ def effective(bundle: Bundle, configured: Object) -> Bundle:
 
 
 def merged(own: Object, configured: Object) -> Object:
-    """Both joined; neither is changed. Grants are indexed anew: their numbers are others now."""
+    """Both joined; neither is changed."""
     result = _joined(own, configured)
     ours, theirs = own.get(_CAPS), configured.get(_CAPS)
     if isinstance(ours, dict) and isinstance(theirs, dict):
         result[_CAPS] = {name: _tighter(ours.get(name), theirs.get(name)) for name in {**ours, **theirs}}
-    grants = result.get("grants")
-    if isinstance(grants, list) and result.get("v") == VERSION:
-        result["index"] = _index(grants)
     return result
-
-
-def _index(grants: list[JSON]) -> Object:
-    """Subject -> numbers of the grants that name it, as `policies.grants` makes it. Hand-written data may leave it out,
-    or out of step: a grant that nobody finds would be a riddle."""
-    index: dict[str, list[JSON]] = {}
-    for number, grant in enumerate(grants):
-        for subject in as_object(as_object(grant).get("subjects")):
-            index.setdefault(subject, []).append(number)
-    return dict(index)
 
 
 def _joined(own: Object, configured: Object) -> Object:

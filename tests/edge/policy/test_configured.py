@@ -1,9 +1,10 @@
-"""What the configuration adds to a policy's data: joined, never loosened, and found by the default policy."""
+"""What the configuration adds to a policy's data: joined, never loosened."""
 
 from __future__ import annotations
 
 from edge.policy.configured import configured_data, effective, merged
 from policies.grants import Grant, policy_data
+from policies.json import Object
 from policies.rego import default_bundle
 
 ANN, BOB = Grant("ann", ("a*",), users=("ann",)), Grant("bob", ("b*",), groups=("dev",), users=("ann",))
@@ -19,15 +20,9 @@ def test_grants_in_the_configuration_are_data_of_the_default_policy() -> None:
     assert effective(default_bundle(), configured).data == policy_data((ANN, BOB), max_tokens=100)
 
 
-def test_grants_of_both_count_and_are_indexed_anew() -> None:
+def test_grants_of_both_count() -> None:
     own = default_bundle(policy_data((ANN,)))
     assert effective(own, configured_data((BOB,))).data == policy_data((ANN, BOB))
-
-
-def test_hand_written_grants_need_no_index() -> None:
-    data = policy_data((ANN, BOB))
-    del data["index"]
-    assert effective(default_bundle(data), {}).data == policy_data((ANN, BOB))
 
 
 def test_of_two_caps_the_tighter_holds() -> None:
@@ -38,7 +33,8 @@ def test_of_two_caps_the_tighter_holds() -> None:
 
 
 def test_tables_are_joined_and_the_configurations_values_count() -> None:
-    own, configured = {"a": {"b": 1, "c": [1]}, "d": 1, "e": 2}, {"a": {"b": 2, "c": [2]}, "d": {"x": 1}}
+    own: Object = {"a": {"b": 1, "c": [1]}, "d": 1, "e": 2}
+    configured: Object = {"a": {"b": 2, "c": [2]}, "d": {"x": 1}}
     before = repr((own, configured))
     assert merged(own, configured) == {"a": {"b": 2, "c": [1, 2]}, "d": {"x": 1}, "e": 2}
     assert repr((own, configured)) == before
