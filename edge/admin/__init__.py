@@ -1,12 +1,16 @@
 """The admin listener: health and readiness for anyone, the policy for holders of a key with scope `admin`.
 
-handler.py     AdminHandler: /healthz and /readyz; everything else goes to the api, if there is one
-api.py         AdminApi: who is it, may they, which route, one answer, one access line
-answers.py     Ask and Answer: what a route gets and gives
-bodies.py      bodies, inflated within bounds
-pacing.py      Turns and Pace: how much at once, how often
-routes.py      policy_routes: the table of routes, and what they need (PolicyPlane)
-bundles.py     GET /policy/bundle.tar.gz: the long poll of OPA fleets
-reports.py     POST /policy/status and /policy/logs: what OPAs say; GET /policy/status
-data.py        GET /policy; GET and PUT /policy/data
+    handler.py     AdminHandler: /healthz and /readyz; everything else goes to the api, if there is one
+    api.py         AdminApi: who is it, may they, which route, one answer, one access line
+    answers.py     Ask and Answer: what a route gets and gives
+    bodies.py      bodies, inflated within bounds
+    pacing.py      Turns and Pace: how much at once, how often
+    routes.py      policy_routes: the table of routes, and what they need (PolicyPlane)
+    bundles.py     GET /policy/bundle.tar.gz: the long poll of OPA fleets
+    reports.py     POST /policy/status and /policy/logs: what OPAs say; GET /policy/status
+    events.py      FleetEvents: what OPAs decided, into the decision log
+    data.py        GET /policy; GET and PUT /policy/data
+    applying.py    LifecycleAdmin: how a PUT gets into force
+
+What a route needs is passed in: `edge/gateway.py` puts it together.
 """

@@ -1,0 +1,173 @@
+"""A real OPA with the configuration of deploy/opa follows a real gateway: it decides the same, and says what it runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from policies.json import JSON, Object, as_list, as_object, as_str
+from tests.system.calls import ASKED, CHAT, chat
+from tests.system.conftest import Launch
+from tests.system.process import ROOT, Gateway, Key, until
+from tests.system.wire import Wire, compose, loads
+
+OPA = Path(sys.executable).parent / "opa"
+DECISION = "/v1/data/gateway/authz/decision?strict-builtin-errors=true"
+NOBODY: Object = {"v": 1, "operation": "chat"}
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """An OPA that polls."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def decides(self, given: Object) -> Object | None:
+        """Its decision for the input `given`; None while it has no policy."""
+        assert self.process.poll() is None
+        try:
+            with Wire.open(("127.0.0.1", self.port)) as wire:
+                answer = wire.ask(compose("POST", DECISION, body={"input": given}))
+        except OSError:
+            return None
+        found = loads(answer.body).get("result")
+        return found if isinstance(found, dict) else None
+
+
+@contextmanager
+def follower(gateway: Gateway, admin: Key, folder: Path, public_key: bytes = b"") -> Iterator[Follower]:
+    """An OPA of `gateway`, set up as docs/policy-fleet.md says."""
+    folder.mkdir()
+    (folder / "token").write_text(admin.secret)
+    (folder / "public-key.pem").write_bytes(
+        public_key or gateway.get("/policy/public-key.pem", admin.bearer, admin=True).body
+    )
+    port = free_port()
+    process = subprocess.Popen(
+        (
+            *(str(OPA), "run", "--server", "--addr", f"127.0.0.1:{port}", "--skip-version-check"),
+            *("--config-file", str(ROOT / "deploy" / "opa" / "opa.yaml")),
+            *("--set-file", f"keys.llm-gateway.key={folder / 'public-key.pem'}"),
+        ),
+        env={
+            "LLM_GATEWAY_POLICY_URL": "http://{}:{}/policy".format(*gateway.admin),
+            "LLM_GATEWAY_TOKEN_FILE": str(folder / "token"),
+            "OPA_PERSISTENCE_DIRECTORY": str(folder),
+            "HOME": str(folder),
+            "PATH": os.defpath,
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield Follower(port, process)
+    finally:
+        process.kill()
+        process.wait(10.0)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def admin_of(gateway: Gateway) -> Key:
+    return gateway.create_key("fleet", "--scope", "admin")
+
+
+def recorded(gateway: Gateway, request_id: str) -> Object:
+    """What the gateway's decision log holds of one request."""
+    folder = gateway.folder / "home" / "decisions"
+
+    def found() -> list[Object]:
+        lines = (line for file in sorted(folder.glob("*.jsonl")) for line in file.read_bytes().splitlines())
+        return [document for document in map(loads, lines) if document.get("id") == request_id]
+
+    until(lambda: bool(found()), 5.0, f"{request_id} is in the decision log")
+    return found()[0]
+
+
+def verdict(decision: Object) -> tuple[JSON, list[str], JSON]:
+    codes = sorted(as_str(as_object(reason)["code"]) for reason in as_list(decision.get("reasons")))
+    return decision.get("allow"), codes, as_object(decision.get("obligations")).get("max_tokens")
+
+
+@pytest.fixture
+def granted(launch: Launch) -> Gateway:
+    """A gateway whose configuration grants something to group `dev`."""
+    grants: list[JSON] = [{"id": "dev", "groups": ["dev"], "models": [ASKED], "max_tokens": 7}]
+    return launch(policy={"engine": "embedded", "grants": grants})
+
+
+def test_it_decides_as_the_gateway_does(granted: Gateway, tmp_path: Path) -> None:
+    with follower(granted, admin_of(granted), tmp_path / "opa") as opa:
+        until(lambda: opa.decides(NOBODY) is not None, 15.0, "OPA has the policy")
+        for group, allowed in (("dev", True), ("ops", False)):
+            key = granted.create_key(group, "--group", group)
+            answer = granted.post(CHAT, chat(), key.bearer)
+            assert (answer.status == 200) is allowed
+            record = recorded(granted, answer.head.get("x-request-id") or "none")
+            decided = opa.decides(as_object(record["input"]))
+            assert decided is not None
+            assert verdict(decided) == verdict(as_object(record["result"]))
+            assert decided["allow"] is allowed
+
+
+def test_the_gateway_shows_which_revision_runs_where(granted: Gateway, tmp_path: Path) -> None:
+    admin = admin_of(granted)
+
+    def instances() -> list[JSON]:
+        document = loads(granted.get("/policy/status", admin.bearer, admin=True).body)
+        assert document["source"] == "default"
+        return [each for each in as_list(document["instances"]) if as_object(each)["current"] is True]
+
+    with follower(granted, admin, tmp_path / "opa"):
+        until(lambda: bool(instances()), 15.0, "the instance runs the gateway's revision")
+    (instance,) = instances()
+    assert as_object(as_object(instance)["labels"])["app"] == "llm-gateway-policy"
+    assert as_object(instance)["code"] == ""
+
+
+def test_an_opa_that_trusts_another_key_runs_nothing(granted: Gateway, launch: Launch, tmp_path: Path) -> None:
+    admin, other = admin_of(granted), launch(policy={"engine": "embedded"})
+    stranger = other.get("/policy/public-key.pem", admin_of(other).bearer, admin=True).body
+
+    def troubled() -> bool:
+        document = loads(granted.get("/policy/status", admin.bearer, admin=True).body)
+        return any(as_object(each)["code"] == "bundle_error" for each in as_list(document["instances"]))
+
+    with follower(granted, admin, tmp_path / "opa", stranger) as opa:
+        until(troubled, 15.0, "OPA says that it could not verify the bundle")
+        assert opa.decides(NOBODY) is None
+
+
+def test_the_policy_is_for_admins_only(gateway: Gateway, key: Key) -> None:
+    for path in ("/policy", "/policy/status", "/policy/bundle.tar.gz", "/policy/public-key.pem", "/policy/data"):
+        assert gateway.get(path, admin=True).status == 401
+        refused = gateway.get(path, key.bearer, admin=True)
+        assert (refused.status, refused.error["code"]) == (403, "scope_missing")
+    # The data plane has no such routes, for anyone.
+    assert gateway.get("/policy", key.bearer).status == 404
+
+
+def test_the_signing_key_is_private_and_shown_nowhere(granted: Gateway) -> None:
+    admin = admin_of(granted)
+    public = granted.get("/policy/public-key.pem", admin.bearer, admin=True)
+    assert public.body.startswith(b"-----BEGIN PUBLIC KEY-----")
+    file = granted.folder / "home" / "policy-signing.pem"
+    assert file.stat().st_mode & 0o777 == 0o600
+    secret = file.read_text().splitlines()[1]
+    assert secret not in granted.logged()
+    assert admin.secret not in granted.logged()
