@@ -1,4 +1,4 @@
-"""A real OPA with the configuration of deploy/opa follows a real gateway: it decides the same, and says what it runs."""
+"""A real OPA with the configuration of deploy/opa follows a real gateway: it decides the same, says what it runs."""
 
 from __future__ import annotations
 
