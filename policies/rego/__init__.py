@@ -2,6 +2,7 @@
 
 access.rego        who may what: the credential's bounds, grants, reasons
 obligations.rego   what a yes is tied to
+result.rego        the entry point: the result document
 *_test.rego        their opa-style tests
 examples/          what the default policy leaves out, to be added by whoever wants it
 """
@@ -17,7 +18,7 @@ from policies.bundle import Bundle
 from policies.grants import policy_data
 from policies.json import Object
 
-_MODULES: Final = ("access.rego", "obligations.rego")
+_MODULES: Final = ("access.rego", "obligations.rego", "result.rego")
 _TESTS: Final = ("access_test.rego", "obligations_test.rego")
 
 
