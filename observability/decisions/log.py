@@ -39,7 +39,7 @@ _REMIND: Final = 60.0
 """Seconds between two lines about records that are still being lost."""
 
 
-class DecisionLogError(Exception):
+class DecisionLogError(OSError):
     """The record is not on the disk, as far as anybody can tell; the text says why, for the operator's log."""
 
 

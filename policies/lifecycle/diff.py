@@ -66,14 +66,10 @@ class Difference:
 def difference(old: Bundle, new: Bundle) -> Difference:
     """What has to be done to `old` to get `new`."""
     before, after = _grants(old.data), _grants(new.data)
-    told: set[str] = set()
+    was, now, was_grants, now_grants = old.data, new.data, dict[str, Object](), dict[str, Object]()
     if before is not None and after is not None:
-        told = {"grants"}
-        # Every insertion would change all of the index. It is left out only where it says nothing but what grants say.
-        if all(_indexed(grants, bundle.data.get("index")) for grants, bundle in ((before, old), (after, new))):
-            told.add("index")
-    was, now = ({k: v for k, v in bundle.data.items() if k not in told} for bundle in (old, new))
-    was_grants, now_grants = (before or {}, after or {}) if told else ({}, {})
+        was, now = ({name: value for name, value in data.items() if name != "grants"} for data in (was, now))
+        was_grants, now_grants = before, after
     return Difference(
         old=old.revision,
         new=new.revision,
@@ -87,22 +83,13 @@ def difference(old: Bundle, new: Bundle) -> Difference:
 def _grants(data: Object) -> dict[str, Object] | None:
     """The grants by id in their order; None if they are not a list of objects with an id of their own each."""
     found: dict[str, Object] = {}
-    grants = data.get("grants", [])
+    grants = data.get("grants")
     for grant in as_list(grants):
         name = as_str(as_object(grant).get("id"))
         if not name or name in found:
             return None
         found[name] = as_object(grant)
     return found if isinstance(grants, list) else None
-
-
-def _indexed(grants: Mapping[str, Object], index: JSON) -> bool:
-    """Whether `index` is absent, or what `policies.grants` derives: subject -> numbers of the grants that name it."""
-    derived: Object = {}
-    for number, grant in enumerate(grants.values()):
-        for subject in as_object(grant.get("subjects")):
-            derived[subject] = [*as_list(derived.get(subject)), number]
-    return index is None or _same(index, derived)
 
 
 def _order(grants: Mapping[str, Object], others: Mapping[str, Object]) -> list[str]:
@@ -150,12 +137,12 @@ def _values(old: JSON, new: JSON, path: str) -> Iterator[ValueChange]:
 
 
 def _same(old: JSON, new: JSON) -> bool:
-    """JSON's equality: `1 == True` is Python's."""
+    """The equality of the bytes that a revision is the hash of: there `1`, `1.0` and `true` are three values."""
     if isinstance(old, dict) and isinstance(new, dict):
         return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
     if isinstance(old, list) and isinstance(new, list):
         return len(old) == len(new) and all(map(_same, old, new))
-    return isinstance(old, bool) is isinstance(new, bool) and old == new
+    return type(old) is type(new) and old == new
 
 
 def difference_document(difference: Difference) -> Object:

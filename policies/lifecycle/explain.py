@@ -185,13 +185,14 @@ def _question(record: Record) -> list[str]:
         named += f" (that is {words(model.get('resolved'))})"
     listener = _at(given, "listener", "name") or "-"
     scoped = f"scopes {words(key.get('scopes'))}, models {words(key.get('models'))}"
+    usual = {"n"} if request.get("n") == 1 else set[str]()
     carried = ("max_tokens", "n", "stream", "tools", "tool_names", "images", "messages", "input_chars")
     return [
         f"request   {clean(record.id)}",
         f"who       {words(caller.get('id'))}, groups {words(caller.get('groups'))}",
         f"with      credential {words(key.get('id'))} ({words(key.get('name'))}), {scoped}",
         f"what      {words(given.get('operation'))} with model {named}: "
-        + ", ".join(f"{name} {words(request[name])}" for name in carried if request.get(name)),
+        + ", ".join(f"{name} {words(request[name])}" for name in carried if request.get(name) and name not in usual),
         f"where     {words(source.get('ip'))}, networks {words(source.get('networks'))}, listener {listener}",
         f"when      {words(time.get('iso'))} ({words(time.get('tz'))})",
     ]

@@ -17,9 +17,9 @@ def clean(text: str, most: int = _MOST) -> str:
 
 def words(value: JSON) -> str:
     """A JSON value as people write it: lists with commas, strings without quotes, nothing as `-`."""
+    if value is None or value in ("", [], {}):
+        return "-"
     match value:
-        case None | "" | [] | {}:
-            return "-"
         case bool():
             return "yes" if value else "no"
         case str():
