@@ -220,7 +220,7 @@ def _content(body: Object) -> tuple[int, int, int, bool]:
     messages = as_list(body.get("messages"))
     for message in messages:
         turn = as_object(message)
-        system = system or turn.get("role") in {"system", "developer"}
+        system = system or as_str(turn.get("role")) in {"system", "developer"}
         content = turn.get("content")
         if isinstance(content, str):
             chars += len(content)
