@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import itertools
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +23,25 @@ from observability.decisions.segments import LONGEST, listing
 from policies.json import Object, as_count
 from policies.record import Record, read_record
 
+_AT: Final = re.compile(rb'\{"id":"(?:[^"\\]|\\.){0,1024}","at":(\d+(?:\.\d+)?),')
+"""How a line begins that the log wrote."""
 _BLOCK: Final = 256 * 1024
 _GARBAGE: Final = b"\0"
 """Stands for a part of a line that is longer than any record: with it, the rest of the line is no JSON either."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """`since` <= at < `until`."""
+
+    since: float
+    until: float
+
+    def holds(self, at: float) -> bool:
+        return self.since <= at < self.until
+
+
+_ALWAYS: Final = _Window(-math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +66,12 @@ def iterate(
 ) -> Iterator[Record]:
     """The records with `since` <= at < `until` (seconds since the epoch), at most `limit`.
 
-    Files are interleaved by time, each is read from its end or its beginning; a record that was written late (one that
-    an OPA of the fleet reported) stands where it was written. A folder that is not there is an empty log.
+    Nothing is read before the first is asked for. Files are interleaved by time, each is read from its end or its
+    beginning; a record that was written late (one that an OPA of the fleet reported) stands where it was written. A
+    folder that is not there is an empty log.
     """
-    left = limit
-    for record in _merged(folder, newest_first=newest_first):
-        if left is not None and left <= 0:
-            return
-        if (since is not None and record.at < since) or (until is not None and record.at >= until):
-            continue
-        if left is not None:
-            left -= 1
-        yield record
+    wanted = _Window(-math.inf if since is None else since, math.inf if until is None else until)
+    return itertools.islice(_merged(folder, wanted, newest_first=newest_first), limit)
 
 
 def find(folder: Path, request_id: str) -> list[Record]:
@@ -98,12 +111,12 @@ def stats(folder: Path) -> LogStats:
     )
 
 
-def _merged(folder: Path, *, newest_first: bool) -> Iterator[Record]:
+def _merged(folder: Path, wanted: _Window, *, newest_first: bool) -> Iterator[Record]:
     """All records. A file is opened once no record of those before it comes sooner than its first."""
     sign = -1 if newest_first else 1
     closed: list[tuple[float, Path]] = []
     for file in listing(folder):
-        first = next(_records(file.path, newest_first=newest_first), None)
+        first = next(_records(file.path, wanted, newest_first=newest_first), None)
         if first is not None:
             closed.append((sign * first.at, file.path))
     closed.sort(reverse=True)
@@ -111,7 +124,7 @@ def _merged(folder: Path, *, newest_first: bool) -> Iterator[Record]:
     count = 0
     while closed or opened:
         while closed and (not opened or closed[-1][0] <= opened[0][0]):
-            records = _records(closed.pop()[1], newest_first=newest_first)
+            records = _records(closed.pop()[1], wanted, newest_first=newest_first)
             count += 1
             _push(opened, sign, count, records)
         if opened:
@@ -128,18 +141,23 @@ def _push(
         heapq.heappush(heap, (sign * record.at, number, record, records))
 
 
-def _records(path: Path, *, newest_first: bool) -> Iterator[Record]:
+def _records(path: Path, wanted: _Window, *, newest_first: bool) -> Iterator[Record]:
     for block in _blocks(path, backward=newest_first):
         lines = block.split(b"\n")
         for line in reversed(lines) if newest_first else lines:
-            record = _record(line)
+            record = _record(line, wanted)
             if record is not None:
                 yield record
 
 
-def _record(line: bytes) -> Record | None:
+def _record(line: bytes, wanted: _Window = _ALWAYS) -> Record | None:
+    """The record in `line`, None if it is none or at another time; that is seen without reading all of the line."""
+    at = _AT.match(line)
+    if at is not None and not wanted.holds(float(at[1])):
+        return None
     document = _object(line)
-    return None if document is None else read_record(document)
+    record = None if document is None else read_record(document)
+    return record if record is not None and wanted.holds(record.at) else None
 
 
 def _object(line: bytes) -> Object | None:

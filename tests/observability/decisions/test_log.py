@@ -31,7 +31,7 @@ from policies.record import Record
 from tests.observability.decisions.records import BEGAN, record, request
 
 KIB = 1024
-SMALL = DecisionLogSettings(days=10, max_bytes=256 * KIB, segment_bytes=64 * KIB)
+SMALL = DecisionLogSettings(days=10, max_bytes=256 * KIB, segment_bytes=64 * KIB, durable_seconds=60)
 
 
 @contextmanager

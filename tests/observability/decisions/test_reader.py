@@ -75,6 +75,15 @@ def test_limit_since_and_until(tmp_path: Path) -> None:
     assert [found.id for found in window] == [request(number) for number in range(59, 44, -1)]
 
 
+def test_times_that_are_written_in_any_way_are_within_the_window(tmp_path: Path) -> None:
+    odd = record(5).document()
+    shuffled = orjson.dumps({"at": 5, **{name: value for name, value in odd.items() if name != "at"}}) + b"\n"
+    quoted = line(record(0, at=5.5)).replace(request(0).encode(), b'a\\",\\"at\\":9,')
+    segment(tmp_path, 0, shuffled + quoted + orjson.dumps({**odd, "at": 1e-7}) + b"\n" + line(record(1)))
+    assert [found.at for found in iterate(tmp_path, since=5, until=6)] == [5.5, 5.0]
+    assert [found.at for found in iterate(tmp_path, until=1)] == [1e-7]
+
+
 def test_all_records_of_a_request_are_found_in_their_order(tmp_path: Path) -> None:
     first, second = record(7), record(7, at=BEGAN + 8)
     segment(tmp_path, 0, line(record(6)) + line(second) + line(record(70)))
