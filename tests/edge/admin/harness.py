@@ -160,6 +160,7 @@ async def admin(
     monotonic: Callable[[], float] = time.monotonic,
     tool: PolicyAdmin | None = None,
     events: Events | None = None,
+    logs: bool = True,
 ) -> AsyncIterator[Admin]:
     """An admin listener on 127.0.0.1 with policy `one` in force."""
     clock, store, directory = Clock(), _store(home), KeyDirectory(PEPPERS)
@@ -178,7 +179,7 @@ async def admin(
         wall=clock,
         source=lambda: "test",
         instances=instances,
-        events=events or heard,
+        events=(events or heard) if logs else None,
         admin=tool,
         most_waiting=most_waiting,
     )

@@ -123,6 +123,11 @@ async def test_events_are_handed_on_and_nonsense_is_counted(tmp_path: Path) -> N
         assert (await post(door, "/policy/logs", [], packed=False)).status == 200
 
 
+async def test_where_no_logs_are_kept_none_are_taken(tmp_path: Path) -> None:
+    async with admin(tmp_path, logs=False) as door:
+        assert (await post(door, "/policy/logs", [EVENT])).status == 404
+
+
 @pytest.mark.parametrize("document", [{}, {"events": [EVENT]}, "x", None, 7])
 async def test_what_is_no_list_of_events_is_refused(tmp_path: Path, document: JSON) -> None:
     async with admin(tmp_path) as door:
