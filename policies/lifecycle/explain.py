@@ -71,10 +71,13 @@ class Explanation:
 
 
 def deciding(records: Sequence[Record]) -> Record:
-    """Which of a request's records decided: the last question of a redirect. ValueError if there is none."""
+    """Which of a request's records decided: the last question of a redirect. ValueError if there is none.
+
+    Of several the first: what an OPA of the fleet reported of the same question came after the gateway had asked it.
+    """
     if not records:
         raise ValueError("no record of that request")
-    return max(records, key=lambda record: (record.redirect, record.at))
+    return max(records, key=lambda record: (record.redirect, -record.at))
 
 
 def explain(
@@ -98,7 +101,7 @@ def explain(
         bounds=bounds(record.input, target=target),
         grants=tuple(standings(data or {}, record.input, target=target)),
         helps=tuple(helps),
-        stale=bool(revision) and revision != record.revision,
+        stale=bool(revision and record.revision) and revision != record.revision,
     )
 
 

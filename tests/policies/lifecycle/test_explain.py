@@ -134,12 +134,19 @@ def test_a_redirect_is_told_and_the_last_question_decides() -> None:
         deciding([])
 
 
+def test_the_gateways_own_record_comes_before_what_an_opa_reported_of_it() -> None:
+    own = replace(record(YES, engine="remote", reason="policy_obligation"), allow=False)
+    reported = replace(record(YES, engine="remote"), at=own.at + 0.001)
+    assert deciding([reported, own]) is own
+
+
 def test_another_revision_than_the_recorded_one_is_said() -> None:
     taken = record(no("a"), reason="policy_denied")
     assert explain([taken], revision="other").stale
     assert "Another revision" in render_explanation(explain([taken], revision="other"))
     assert not explain([taken], revision=taken.revision).stale
     assert not explain([taken]).stale
+    assert not explain([replace(taken, revision="")], revision="other").stale  # no policy decided
 
 
 def test_what_was_redacted_is_said() -> None:
