@@ -1,9 +1,27 @@
 """The embedded Rego engine: regorus, always in a child process that may die (SECURITY.md, "The embedded Rego engine").
 
-rego.py       Policy   one compiled policy and its decision; the only module that touches regorus
-wire.py       requests and answers of the served protocol: strict, sans-io
-server.py     the program that decides on a UNIX socket (`python -m policies.embedded serve`)
-fence.py      limits that a child puts on itself: memory, CPU, time per decision, its parent's death
-findings.py   Problem, Reads, Inspection, CaseResult, TestReport: what a workshop run finds
-workshop.py   inspect, run_tests, Evaluator: check, test and evaluate in scratch children
+The engine
+    rego.py        Policy   one compiled policy and its values; the only module that touches regorus
+    weld.py        files of one package become one module, since regorus is not sound across files
+    fence.py       limits that a child puts on itself: memory, CPU, time per decision
+    wire.py        requests and answers of the served protocol: strict, sans-io
+    server.py      decides on a UNIX socket
+    __main__.py    the program: `serve` for the gateway, `scratch` for the workshop
+
+The workshop, in the parent
+    workshop.py    inspect, run_tests: check and test a policy that nobody trusts yet
+    evaluator.py   Evaluator: many inputs through one policy
+    child.py       Child   one scratch child, and what it died of
+    findings.py    Problem, Reads, Inspection, CaseResult, TestReport: what comes of it
+    sizes.py       what is refused before a child sees it
+    opacheck.py    what `opa check --strict` adds
+
+The workshop, in the child
+    scratch.py     the jobs
+    tree.py        a module as a typed tree; parse.py reads it from regorus
+    lints.py       findings about a text, with scope.py (names), calls.py (builtins), graph.py (recursion),
+                   portable.py (which builtins the engines have alike), known.py (what an input holds)
+    reads.py       which parts of the input a policy may read
+    battery.py     a policy run on nonsense
+    testing.py     `test_*` rules with coverage
 """

@@ -23,11 +23,14 @@ _MEMORY: Final = 512 << 20
 _LOAD_SECONDS: Final = 10.0
 _SCHEME: Final = "unix://"
 _FAILED, _USAGE = 1, 2
+OUT_OF_MEMORY: Final = 71
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command in `arguments`; its exit code."""
     options = _parser().parse_args(arguments)
+    if options.command == "scratch":
+        return _scratch(options.memory_bytes, options.cpu_seconds)
     if not tied_to_parent(sys.stdin.fileno()):
         return _say("standard input must be a pipe: its end is how this process learns that its parent died", _USAGE)
     raise_fence(memory_bytes=options.memory_bytes)
@@ -38,11 +41,15 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m policies.embedded", description="The embedded Rego engine.")
-    serve = parser.add_subparsers(required=True).add_parser("serve", help="decide on a UNIX socket")
+    commands = parser.add_subparsers(required=True, dest="command")
+    serve = commands.add_parser("serve", help="decide on a UNIX socket")
     serve.add_argument("--addr", required=True, help="unix:///path.sock")
     serve.add_argument("--bundle", required=True, type=Path, help='{"modules": {name: text}, "data": {...}}')
     serve.add_argument("--decision-seconds", type=_positive, default=0.25, help="a longer decision ends the process")
-    serve.add_argument("--memory-bytes", type=int, default=_MEMORY, help="address space, on Linux only")
+    scratch = commands.add_parser("scratch", help="the workshop's child: jobs on standard input")
+    scratch.add_argument("--cpu-seconds", type=_positive, help="CPU time in all; without it only decisions are limited")
+    for command in (serve, scratch):
+        command.add_argument("--memory-bytes", type=int, default=_MEMORY, help="address space, on Linux only")
     return parser
 
 
@@ -51,6 +58,16 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise ValueError
     return value
+
+
+def _scratch(memory_bytes: int, cpu_seconds: float | None) -> int:
+    raise_fence(memory_bytes=memory_bytes, cpu_seconds=cpu_seconds)
+    from policies.embedded.scratch import main as scratch  # behind the fence: what it loads counts, too
+
+    try:
+        return scratch()
+    except MemoryError:
+        return OUT_OF_MEMORY
 
 
 def _serve(path: Path, file: Path, decision_seconds: float) -> int:

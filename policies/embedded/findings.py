@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from policies.json import JSON, as_count, as_list, as_object, as_str
+
+
+class WorkshopError(Exception):
+    """The scratch child died, or ran out of time or of memory: the text says which, and at which file, for people."""
+
+
 Severity: TypeAlias = Literal["error", "warning"]
 _MIB: Final = 1 << 20
 
@@ -93,3 +100,33 @@ class ScratchLimits:
     seconds: float = 10.0
     memory_bytes: int = 512 * _MIB
     decision_seconds: float = 0.25
+
+
+def read_problem(value: JSON) -> Problem:
+    """A problem as `dataclasses.asdict` wrote it."""
+    found = as_object(value)
+    row, column = as_count(found.get("row")) or 0, as_count(found.get("column")) or 0
+    severity: Severity = "warning" if found.get("severity") == "warning" else "error"
+    return Problem(
+        as_str(found.get("file")), row, column, as_str(found.get("code")), as_str(found.get("message")), severity
+    )
+
+
+def read_reads(value: JSON) -> Reads:
+    """Reads as `dataclasses.asdict` wrote them."""
+    found = as_object(value)
+    paths = tuple(tuple(as_str(word) for word in as_list(path)) for path in as_list(found.get("paths")))
+    return Reads(paths, whole=found.get("whole") is not False, volatile=found.get("volatile") is not False)
+
+
+def read_case(value: JSON) -> CaseResult:
+    """A case as `dataclasses.asdict` wrote it."""
+    found = as_object(value)
+    return CaseResult(
+        name=as_str(found.get("name")),
+        file=as_str(found.get("file")),
+        row=as_count(found.get("row")) or 0,
+        passed=found.get("passed") is True,
+        message=as_str(found.get("message")),
+        took_us=as_count(found.get("took_us")) or 0,
+    )

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 import orjson
-import regorus  # type: ignore[import-untyped] # the wheel has no type information
+import regorus
 
 from policies.bundle import DATA_ROOT, ENTRY
-from policies.json import JSON, Object, as_list, as_object
+from policies.embedded.weld import Welded, weld
+from policies.json import JSON, Object, as_list, as_object, as_str
 
 RULE: Final = "data." + ENTRY.replace("/", ".")
 PACKAGE: Final = RULE.rpartition(".")[0]
@@ -27,6 +27,9 @@ FORBIDDEN: Final = {"http.send": 1, "opa.runtime": 0, "net.lookup_ip_addr": 1}
 _UNDEFINED: Final = '"<undefined>"'
 _TAB: Final = 4  # columns that regorus counts for a tab; everybody else counts one
 _PATTERNS: Final = 1_024  # a key's globs are patterns too, so more than the 256 that regorus keeps compiled
+_MAX_COLUMN: Final = 4_096
+_MAX_BYTES: Final = 4 << 20
+_MAX_LINES: Final = 200_000
 _PLACE: Final = re.compile(r"^--> (.+):(\d+):(\d+)$", re.MULTILINE)
 _ERROR: Final = re.compile(r"^error: (.*)", re.MULTILINE | re.DOTALL)
 
@@ -39,21 +42,25 @@ class _Engine(Protocol):
     def add_extension(self, path: str, nargs: int, extension: Callable[..., object]) -> None: ...
     def set_input_json(self, input: str) -> None: ...  # noqa: A002 - regorus' name
     def eval_rule_as_json(self, rule: str) -> str: ...
+    def eval_query_as_json(self, query: str) -> str: ...
     def get_ast_as_json(self) -> str: ...
     def set_enable_coverage(self, enable: bool) -> None: ...  # noqa: FBT001 - regorus' signature
     def get_coverage_report_as_json(self) -> str: ...
+    def set_policy_length_config(self, *, max_col: int, max_file_bytes: int, max_lines: int) -> None: ...
+    def clear_coverage_data(self) -> None: ...
     def set_gather_prints(self, b: bool) -> None: ...  # noqa: FBT001 - regorus' signature
     def take_prints(self) -> list[str]: ...
 
 
-@dataclass(frozen=True, slots=True)
 class RegoError(Exception):
     """What regorus says of a policy or of an evaluation. `file` "" and `row` 0 where it names no place."""
 
-    message: str
-    file: str = ""
-    row: int = 0
-    column: int = 0
+    def __init__(self, message: str, file: str = "", row: int = 0, column: int = 0) -> None:
+        super().__init__(message, file, row, column)
+        self.message = message
+        self.file = file
+        self.row = row
+        self.column = column
 
     def __str__(self) -> str:
         return f"{self.file}:{self.row}:{self.column}: {self.message}" if self.file else self.message
@@ -65,12 +72,13 @@ class Policy:
     def __init__(self, modules: Mapping[str, str], data: Object, *, coverage: bool = False) -> None:
         """`modules` maps file names to text, `data` is what stands under `data.gwcfg`."""
         regorus.set_cache_config(regex=_PATTERNS)
-        self._texts = dict(modules)
         self._engine = cast("_Engine", regorus.Engine())
         self._engine.set_gather_prints(True)
         self._engine.set_enable_coverage(coverage)
-        for name, text in modules.items():
-            self._load(name, text)
+        self._engine.set_policy_length_config(max_col=_MAX_COLUMN, max_file_bytes=_MAX_BYTES, max_lines=_MAX_LINES)
+        self._modules = {module.name: module for module in weld(modules)}
+        for module in self._modules.values():
+            self._load(module)
         try:
             self._engine.add_data_json(orjson.dumps({DATA_ROOT: data}).decode())
             for name, arguments in FORBIDDEN.items():
@@ -78,11 +86,18 @@ class Policy:
         except (RuntimeError, TypeError) as error:
             raise RegoError(f"the data cannot be used: {error}") from None
 
-    def _load(self, name: str, text: str) -> None:
+    def _load(self, module: Welded) -> None:
         try:
-            self._engine.add_policy(name, text)
+            self._engine.add_policy(module.name, module.text)
         except (RuntimeError, UnicodeError) as error:
             raise self._error(error) from None
+
+    def package(self, document: str) -> str | None:
+        """The value of the whole package of the decision, every rule in it: as `value`."""
+        answer: JSON = orjson.loads(self._evaluated(document, self._engine.eval_query_as_json, PACKAGE))
+        results = as_list(as_object(answer).get("result"))
+        expressions = as_list(as_object(results[0]).get("expressions")) if results else []
+        return orjson.dumps(as_object(expressions[0]).get("value")).decode() if expressions else None
 
     def value(self, document: str, rule: str = RULE) -> str | None:
         """The value of `rule` for the input `document` (JSON text) as JSON text, None if it is undefined.
@@ -90,32 +105,34 @@ class Policy:
         A policy whose value is the string "<undefined>" is taken for undefined: regorus does not tell them apart, and
         neither is a decision.
         """
+        value = self._evaluated(document, self._engine.eval_rule_as_json, rule)
+        return None if value == _UNDEFINED else value
+
+    def _evaluated(self, document: str, evaluate: Callable[[str], str], what: str) -> str:
         try:
             self._engine.set_input_json(document)
-            value = self._engine.eval_rule_as_json(rule)
+            return evaluate(what)
         except (RuntimeError, UnicodeError) as error:
             raise self._error(error) from None
         finally:
             self.prints = self._engine.take_prints()
-        return None if value == _UNDEFINED else value
-
-    def trees(self) -> list[tuple[str, Object]]:
-        """(file name, syntax tree) of every module, as regorus' own JSON."""
-        found: list[tuple[str, Object]] = []
-        for item in as_list(orjson.loads(self._engine.get_ast_as_json())):
-            module = as_object(item)
-            found.append((str(as_object(module.get("source")).get("file")), as_object(module.get("ast"))))
-        return found
 
     def warm(self) -> None:
         """Have regorus prepare the modules, which it does at the first evaluation: one on `{}`, whatever it gives."""
         with suppress(RegoError):
             self.value("{}")
+        self._engine.clear_coverage_data()
 
-    def coverage(self) -> JSON:
-        """regorus' coverage report: per file the rows that ran and those that did not."""
+    def coverage(self) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
+        """The rows (file, row) that ran, and those that could have and did not."""
+        ran, idle = set[tuple[str, int]](), set[tuple[str, int]]()
         report: JSON = orjson.loads(self._engine.get_coverage_report_as_json())
-        return report
+        for item in as_list(as_object(report).get("files")):
+            file = as_object(item)
+            module = self._modules[as_str(file.get("path"))]
+            for rows, found in ((file.get("covered"), ran), (file.get("not_covered"), idle)):
+                found |= {module.origin(row) for row in as_list(rows) if isinstance(row, int)}
+        return ran, idle
 
     def _error(self, error: Exception) -> RegoError:
         text = str(error).split("\n\nStack backtrace:")[0].strip()
@@ -123,19 +140,29 @@ class Policy:
         message = " ".join((found.group(1) if found else text).split())
         if place is None:
             return RegoError(message)
-        file, row, column = place.group(1), int(place.group(2)), int(place.group(3))
-        return RegoError(message, file, row, self._column(file, row, column))
+        row, shown = int(place.group(2)), int(place.group(3))
+        module = self._modules.get(place.group(1))
+        if module is None:
+            return RegoError(message, place.group(1), row, shown)
+        lines = module.text.split("\n")
+        return RegoError(message, *module.origin(row), _column(lines[row - 1] if row <= len(lines) else "", shown))
 
-    def _column(self, file: str, row: int, shown: int) -> int:
-        """The column as editors and OPA count it."""
-        lines = self._texts.get(file, "").split("\n")
-        line = lines[row - 1] if row <= len(lines) else ""
-        width = 1
-        for column, character in enumerate(line, start=1):
-            if width >= shown:
-                return column
-            width += _TAB if character == "\t" else 1
-        return len(line) + 1 + max(0, shown - width)
+
+def syntax_tree(name: str, text: str) -> Object:
+    """regorus' own syntax tree of one file, as its JSON. RegoError."""
+    engine = Policy({name: text}, {})._engine  # noqa: SLF001 - the same module
+    tree: JSON = orjson.loads(engine.get_ast_as_json())
+    return as_object(as_object(as_list(tree)[0]).get("ast"))
+
+
+def _column(line: str, shown: int) -> int:
+    """The column as editors and OPA count it."""
+    width = 1
+    for column, character in enumerate(line, start=1):
+        if width >= shown:
+            return column
+        width += _TAB if character == "\t" else 1
+    return len(line) + 1 + max(0, shown - width)
 
 
 def _refuse(*_arguments: object) -> object:
@@ -151,8 +178,7 @@ def forbid(modules: Mapping[str, str]) -> None:
     last_words = {name.rpartition(".")[2] for name in FORBIDDEN}
     for name, text in modules.items():
         if any(word in text for word in last_words):
-            for file, tree in Policy({name: text}, {}).trees():
-                _search(file, tree)
+            _search(name, syntax_tree(name, text))
 
 
 def _search(file: str, node: JSON) -> None:

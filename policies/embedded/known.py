@@ -1,0 +1,36 @@
+"""Which paths an input document v1 has, taken from one that is made: a rule that reads any other reads nothing."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from policies.call import Dialect, Operation
+from policies.input import Instant, Place, PolicyInput
+from policies.json import JSON, Object
+from policies.principal import Principal
+
+_OPEN: Final = (("caller", "claims"),)
+"""Objects whose keys come from elsewhere."""
+
+
+@cache
+def sample() -> Object:
+    """An input document with every field."""
+    who = Principal("id", "key", "name", "key", frozenset({"group"}), frozenset())
+    place = Place("192.0.2.1", ("office",), "local", 8080)
+    moment = Instant(0, "", 0, 0, 0, "UTC")
+    question = PolicyInput("id", who, place, Operation.CHAT, Dialect.OPENAI, "POST", "/v1/chat/completions", moment)
+    return question.document()
+
+
+def is_known(path: tuple[str, ...]) -> bool:
+    """Whether an input document has `path`."""
+    value: JSON = sample()
+    for depth, word in enumerate(path):
+        if path[:depth] in _OPEN:
+            return True
+        if not isinstance(value, dict) or word not in value:
+            return False
+        value = value[word]
+    return True

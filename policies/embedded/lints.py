@@ -1,0 +1,121 @@
+"""What a policy must not be, though it parses: each finding with a stable code, a row and a column.
+
+Pure: from typed trees to problems. What the text alone does not show is found by running it (battery.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Final
+
+from policies.bundle import DATA_ROOT, ENTRY, ROOTS
+from policies.embedded.calls import Finding, check_calls
+from policies.embedded.findings import Problem
+from policies.embedded.graph import Names, cycles, local_names
+from policies.embedded.known import is_known
+from policies.embedded.reads import input_path
+from policies.embedded.scope import loose_variables
+from policies.embedded.tree import Expr, Module, Ref, Rule, Var, inside_rule, words
+
+_ENTRY: Final = tuple(ENTRY.split("/"))
+_PACKAGE: Final = _ENTRY[:-1]
+_POLICY_ROOT: Final = ROOTS[0]
+_WARNINGS: Final = frozenset({"differs_at_edges", "unknown_input"})
+
+
+def lint(modules: Sequence[Module], tests: Sequence[Module]) -> list[Problem]:
+    """All findings. Of `tests` only the names are looked at: they run here, and nowhere else."""
+    names, everything = Names(modules), Names([*modules, *tests])
+    problems = [
+        problem(module, *finding)
+        for module in modules
+        for finding in chain(
+            _package(module),
+            _loose(module, everything),
+            *(_rule(module, rule, names) for rule in module.rules),
+        )
+    ]
+    problems += [problem(module, *finding) for module in tests for finding in _loose(module, everything)]
+    problems += _definitions(names)
+    problems += [
+        problem(module, rule.at, "recursive", f"{'.'.join(rule.path)} depends on itself")
+        for module, rule in cycles(names)
+    ]
+    if _ENTRY not in names.rules:
+        problems.append(no_place("no_entry_point", f"no rule data.{'.'.join(_ENTRY)}: nothing would be decided"))
+    return problems
+
+
+def problem(module: Module, at: int, code: str, message: str) -> Problem:
+    """A finding at byte offset `at` of `module`."""
+    row, column = module.place(at)
+    return Problem(module.file, row, column, code, message, "warning" if code in _WARNINGS else "error")
+
+
+def no_place(code: str, message: str) -> Problem:
+    """An error that is about no line in particular."""
+    return Problem("", 0, 0, code, message, "error")
+
+
+def _package(module: Module) -> Iterator[Finding]:
+    if module.package[0] != _POLICY_ROOT:
+        yield module.package_at, "package_outside", f"the package must be {_POLICY_ROOT} or below it"
+
+
+def _loose(module: Module, names: Names) -> Iterator[Finding]:
+    for loose in loose_variables(module, names.of_package(module.package)):
+        if loose.twice:
+            yield loose.at, "declared_twice", f"{loose.name} is declared already"
+        else:
+            yield loose.at, "unsafe_variable", f"{loose.name}: no such rule, and nothing here gives it a value"
+
+
+def _rule(module: Module, rule: Rule, names: Names) -> Iterator[Finding]:
+    yield from check_calls(module, rule, names)
+    local = local_names(rule)
+    for expression in inside_rule(rule):
+        if isinstance(expression, Ref | Var):
+            yield from _reference(module, expression, local, names)
+
+
+def _reference(module: Module, expression: Expr, local: frozenset[str], names: Names) -> Iterator[Finding]:
+    path = input_path(expression)
+    if path is not None:
+        if not is_known(path):
+            yield expression.at, "unknown_input", f"input.{'.'.join(path)} is never there: reading it is undefined"
+        return
+    named = words(expression)
+    full = names.full(module, named) if named and named[0] not in local else None
+    if full is None:
+        return
+    whole = isinstance(expression, Ref) and len(named) <= len(expression.steps)
+    if full[:1] == (DATA_ROOT,):
+        return
+    if not full or full in (_PACKAGE[:1], _PACKAGE) or (full == module.package[: len(full)]):
+        what = ".".join(("data", *full)) + ("[...]" if whole else "")
+        yield expression.at, "own_package", f"{what} holds the rule that reads it: put data below data.{DATA_ROOT}"
+    elif full[0] != _POLICY_ROOT:
+        yield expression.at, "foreign_data", f"data.{full[0]} is never there: data stands below data.{DATA_ROOT}"
+    elif not names.defined(full):
+        yield expression.at, "unknown_rule", f"data.{'.'.join(full)} is no rule of this policy"
+
+
+def _definitions(names: Names) -> Iterator[Problem]:
+    """What is wrong with how often, and as what, a rule is defined."""
+    for path, found in names.rules.items():
+        defaults = [(module, rule) for module, rule in found if rule.kind == "default"]
+        others = [(module, rule) for module, rule in found if rule.kind != "default"]
+        for module, rule in defaults[1:]:
+            yield problem(module, rule.at, "two_defaults", f"{path[-1]} has a default already")
+        if path == (*_PACKAGE, "allow") and not _denies(defaults):
+            module, rule = found[0]
+            yield problem(module, rule.at, "missing_default", "write `default allow := false`: undefined is no answer")
+        kinds = {(rule.kind, len(rule.arguments)) for _, rule in others}
+        if len(kinds) > 1:
+            module, rule = others[-1]
+            yield problem(module, rule.at, "conflicting_rules", f"{path[-1]} is defined as different kinds of rule")
+
+
+def _denies(defaults: list[tuple[Module, Rule]]) -> bool:
+    return all(getattr(rule.value, "value", None) is False for _, rule in defaults) and bool(defaults)
