@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -231,15 +231,20 @@ def real_opa(folder: Path) -> Iterator[tuple[Path, Path]]:
             stderr=out,
         )
         try:
-            until_true(sock.exists)
+            until_true(lambda: listens(sock))
             yield sock, log
         finally:
             opa.terminate()
             opa.wait(10)
 
 
-def until_true(condition: object) -> None:
-    assert callable(condition)
+def listens(path: Path) -> bool:
+    """Whether somebody takes connections at `path`: the file is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def until_true(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline
@@ -256,10 +261,9 @@ def test_what_a_real_opa_logs_is_read() -> None:
     try:
         with real_opa(folder) as (sock, log):
             for path in ("gateway/authz/decision", "gateway/authz/allow"):
-                asked = _Over(sock)
-                asked.request("POST", f"/v1/data/{path}", json.dumps({"input": CHAT.document()}))
-                assert asked.getresponse().read()
-                asked.close()
+                with closing(_Over(sock)) as asked:
+                    asked.request("POST", f"/v1/data/{path}", json.dumps({"input": CHAT.document()}))
+                    assert asked.getresponse().read()
             until_true(lambda: len(decisions(log)) == 2)
             ours, other = decisions(log)
     finally:
