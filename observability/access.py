@@ -6,8 +6,14 @@ a raw path or an engine's text.
 
 from __future__ import annotations
 
+from typing import Final
+
 from policies.exchange import Exchange, Stages
 from policies.json import Object
+from policies.record import MASK
+
+_REDACTED: Final = {"caller.id": "caller", "model.requested": "requested_model", "source.ip": "ip"}
+"""What an obligation to redact (`policies.obligations.RECORDED`) means here."""
 
 
 def access_line(exchange: Exchange, *, at: float) -> Object:
@@ -33,6 +39,10 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
         line.update(stream=call.stream, ignored=len(call.ignored))
     if exchange.model:
         line.update(model=exchange.model)
+    if exchange.permit is not None:
+        for field in exchange.permit.obligations.redact:
+            if (name := _REDACTED.get(field)) in line:
+                line[name] = MASK
     if exchange.engine:
         usage = outcome.usage
         line.update(engine=exchange.engine, tokens_in=usage.input, tokens_out=usage.output, tokens_cached=usage.cached)

@@ -152,7 +152,8 @@ class PolicyInput:
                 "local": True,
             },
             "models": _list(self.models),
-            "operation": self.operation.value,
+            # What `/v1/me` says of models is a listing; who one is needs no policy.
+            "operation": (Operation.MODELS_LIST if self.operation is Operation.ME else self.operation).value,
             "api": {"dialect": self.dialect.value, "method": self.method, "route": self.route},
             "request": {
                 "stream": shape.stream,

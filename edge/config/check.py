@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TypeAlias
 
+from edge.config.check_policy import policy
 from edge.config.decode import Steps
 from edge.config.problems import Wrong
 from edge.config.settings import Admin, Engines, Exposure, Listener, Settings
@@ -24,6 +25,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _aliases(settings)
     yield from _positive(("identity", "lockout"), settings.identity.lockout)
     yield from _issuers(settings)
+    yield from policy(settings)
 
 
 def _listeners(settings: Settings) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from edge.identity.token import redact
 from edge.policy.surroundings import Surroundings
+from observability.decisions.log import DecisionLogError
 from policies.call import Dialect, Operation
 from policies.decision import Abilities, Denial, Permit, Redirect, judge, within_bounds
 from policies.errors import Refusal
@@ -42,7 +43,8 @@ class Recorder(Protocol):
 
     def write(self, record: Record) -> None: ...
 
-    async def write_durably(self, record: Record) -> None: ...
+    async def write_durably(self, record: Record) -> None:
+        """Raises DecisionLogError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ class Enforcement:
             at=question.time.now_ns / 1e9,
             input=shown if shown is not None else question.document(),
             result=None if answer is None else answer.result,
-            allow=denial is None,
+            allow=denial is None and (answer is None or answer.decision is None or answer.decision.allow),
             reason="" if denial is None else denial.reason.value,
             detail=("redirected" if isinstance(verdict, Redirect) else "") if denial is None else denial.detail,
             revision="" if answer is None else answer.revision,
@@ -160,10 +162,8 @@ class Enforcement:
             return
         try:
             await self._recorder.write_durably(record)
-        except OSError as error:
-            raise Refusal(
-                Reason.POLICY_UNAVAILABLE, retry_after=_RETRY, detail=f"audit: {type(error).__name__}"
-            ) from None
+        except DecisionLogError as error:
+            raise Refusal(Reason.POLICY_UNAVAILABLE, retry_after=_RETRY, detail=f"audit: {error}") from None
 
 
 def _refusal(denial: Denial) -> Refusal:

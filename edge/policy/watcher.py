@@ -94,9 +94,11 @@ class PolicyWatcher:
             return
         try:
             await self._on_change(policy.bundle, policy.shadow)
-        except Exception:  # noqa: BLE001 - whatever it is, what runs goes on running
+        except Exception as error:  # noqa: BLE001 - whatever it is, what runs goes on running
             self._put_off(version)
-            _log.exception("policy %s is not taken over, the last good one stays", policy.bundle.revision[:12])
+            trace = None if isinstance(error, StateError | PolicyToolError) else error
+            short = policy.bundle.revision[:12]
+            _log.warning("policy %s is not taken over, the last good one stays: %s", short, error, exc_info=trace)
             return
         self._refused = None
         self._version, self.in_force = version, policy
