@@ -293,6 +293,32 @@ async def test_a_file_is_left_when_it_is_full_or_old(tmp_path: Path) -> None:
     assert ids(tmp_path) == [request(number) for number in range(1, 63)]
 
 
+def test_an_idle_log_leaves_its_old_file_and_removes_what_is_too_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "_ROUND", 0.02)
+    now = BEGAN
+    with opened(tmp_path, now=lambda: now) as log:
+        log.write(record(1))
+        until(lambda: ids(tmp_path) == [request(1)])
+        now += SMALL.age + 1
+        until(lambda: listing(tmp_path) == [])
+        log.write(record(2))
+    assert ids(tmp_path) == [request(2)]
+
+
+async def test_the_thread_survives_what_nobody_foresaw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(tmp_path) as log:
+        with monkeypatch.context() as patch:
+            patch.setattr(log_module, "_line", lambda *_: 1 / 0)
+            log.write(record(1))
+            until(lambda: "decision log: records lost" in caplog.messages)
+        await log.write_durably(record(2))
+    assert ids(tmp_path) == [request(2)]
+
+
 @given(st.lists(st.tuples(st.integers(0, 30 * KIB), st.floats(0, 5 * 86_400), st.booleans()), max_size=40))
 @settings(max_examples=25, deadline=None)
 def test_the_bounds_hold_whatever_is_written(

@@ -76,6 +76,29 @@ def test_a_write_that_fails_half_way_leaves_no_half_line(tmp_path: Path, monkeyp
     assert segment.path.read_bytes() == b"first\nthird\n"
 
 
+def test_a_file_that_gets_no_name_stays_out_of_the_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Path, __: Path) -> Path:
+        raise OSError(30, "Read-only file system")
+
+    before = len(list(Path("/dev/fd").iterdir()))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refused)
+        with pytest.raises(OSError, match="Read-only"):
+            Segment(tmp_path, NOW)
+    assert listing(tmp_path) == []
+    assert len(list(Path("/dev/fd").iterdir())) <= before
+
+
+def test_a_file_that_another_process_prunes_first_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = closed(tmp_path, started=NOW - SMALL.age - 1, size=100)
+    found = listing(tmp_path)
+    old.unlink()
+    monkeypatch.setattr(segments, "listing", lambda _: found)
+    assert prune(tmp_path, SMALL, NOW) == 1
+
+
 def test_too_old_goes_and_what_is_not_ours_stays(tmp_path: Path) -> None:
     old = closed(tmp_path, started=NOW - SMALL.age - 1, size=100)
     young = closed(tmp_path, started=NOW - SMALL.age + 1, size=100)

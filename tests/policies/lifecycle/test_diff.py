@@ -127,3 +127,10 @@ def test_nothing_is_hidden_that_data_say_beside_the_grants(before: Object, after
     assert {
         name for name in ("a", "b") if orjson.dumps(before.get(name, 0.5)) != orjson.dumps(after.get(name, 0.5))
     } == (top & {"a", "b"})
+
+
+def test_a_grant_that_goes_is_told_with_what_it_held() -> None:
+    found = difference(bundle(DEV, OPS), bundle(OPS))
+    assert [(grant.id, grant.what) for grant in found.grants] == [("dev", "removed")]
+    assert "- grant dev\n    /images: was yes\n" in render_difference(found)
+    assert not found.reordered

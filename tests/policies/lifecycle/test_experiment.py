@@ -129,3 +129,21 @@ def test_names_of_the_grants_are_known() -> None:
         ("dev", "x"), ("vpn",), ("wan", "lan"), ("m",)
     )
     assert Known().with_grants({"grants": [1, {"subjects": []}, {"networks": [5]}]}) == Known()
+
+
+def test_what_is_no_input_of_v1_is_changed_as_far_as_it_goes() -> None:
+    assert [change.kind for change in single_changes({}, KNOWN) if change.kind in {"hour", "model"}] == []
+    assert all(c.kind != "hour" for c in single_changes({"time": {"hour": 24, "weekday": 0}}, Known()))
+    assert all(c.kind != "hour" for c in single_changes({"time": {"hour": 1, "weekday": "mon"}}, Known()))
+    (hour, *_) = [
+        c for c in single_changes({"time": {"hour": 1, "weekday": 6, "iso": "then"}}, Known()) if c.kind == "hour"
+    ]
+    assert hour.input["time"] == {"hour": 2, "weekday": 6, "iso": "then"}
+
+
+def test_a_credential_that_has_expired_would_do_without_an_end() -> None:
+    late = replace(CHAT, principal=replace(ANN, expires_at=1.0)).document()
+    changes = single_changes(late, Known())
+    assert [c.description for c in what_would_help(changes, [YES] * len(changes))] == [
+        "with a credential that does not expire"
+    ]

@@ -188,3 +188,10 @@ def test_text_is_one_line_and_short() -> None:
     assert clean("x" * 300, 10) == "x" * 9 + "…"
     values: list[JSON] = [None, "", [], {}, False, 0, 1.5, ["a", ["b"]], {"k": [True]}]
     assert [words(value) for value in values] == ["-", "-", "-", "-", "no", "0", "1.5", "a, b", "k=yes"]
+
+
+def test_of_many_grants_the_nearest_are_told_and_the_rest_counted() -> None:
+    many = [replace(OPS, id=f"g{number:02d}") for number in range(13)]
+    text = render_explanation(explained(many))
+    assert text.count("does not hold:") == 10
+    assert "and 3 grants that are further off\n" in text

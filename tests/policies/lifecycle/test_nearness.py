@@ -46,6 +46,7 @@ def test_what_the_request_carries_leaves_the_grant_matching() -> None:
     assert found.matched
     assert {miss.condition for miss in found.misses} == {"tools", "images"}
     assert misses(replace(DEV, tool_names=("ls",)), carrying) == {"tool_names": (["ls"], ["sh"])}
+    assert misses(replace(DEV, tool_names=("ls", "sh")), carrying) == {}
     assert misses(replace(DEV, tool_names=("ls",), strip=("tools",)), carrying) == {}
 
 
