@@ -51,7 +51,7 @@ def test_both_engines_read_the_oddest_globs_as_python_does(tmp_path: Path) -> No
     assert embedded(pairs) == expected
     (tmp_path / "t.rego").write_text(POLICY)
     (tmp_path / "input.json").write_text(question(pairs))
-    command = [OPA, "eval", "--strict-builtin-errors", "--format=raw", "-d", "t.rego", "-i", "input.json"]
+    command = [str(OPA), "eval", "--strict-builtin-errors", "--format=raw", "-d", "t.rego", "-i", "input.json"]
     done = subprocess.run(
         [*command, "data.t.matching"], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=True
     )

@@ -1,0 +1,95 @@
+"""The cases that the engines are known to answer differently, and what `policy check` does about each.
+
+The test fails for a difference that is not here, and for one here that is gone.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+REFUSED_BY_CHECK: Final = frozenset(
+    {
+        "array.flatten",
+        "any and all",
+        "cast functions",
+        "unification of different lengths",
+        "local variables hide rules",
+        "a rule as a loop variable elsewhere",
+        "rule named as a loop variable",
+        "some with several names",
+        "shadowed function argument",
+        "misspelt variable",
+        "misspelt variable below not",
+        "misspelt function",
+        "wrong number of arguments",
+        "unsafe variable",
+        "unsafe below not",
+        "declared twice",
+        "used before declared",
+        "two defaults",
+        "recursion",
+        "a rule that depends on itself",
+        "duplicate arity",
+        "rule and function of one name",
+        "complete rule and partial set",
+        "package that reads itself",
+        "regex word boundary",
+        "regex perl classes and unicode",
+        "regex repeated too often",
+        "regex quoted",
+        "regex.split by nothing",
+        "regex.globs_match",
+        "indexof nothing",
+        "strings.replace_n",
+        "sprintf with too few",
+        "sprintf with too many",
+        "render_template",
+        "template string",
+        "net.cidr_intersects",
+        "net.cidr_contains_matches",
+        "net.cidr_merge",
+        "json.marshal",
+        "crypto.sha256",
+        "crypto.hmac",
+        "json.match_schema",
+        "http.send",
+        "opa.runtime",
+        "net.lookup_ip_addr",
+        "rego.metadata.rule",
+        "rego.parse_module",
+        "unknown namespace",
+    }
+)
+"""`policy check` refuses the text, so no policy in force rests on it."""
+
+_TYPES: Final = "OPA's type checker refuses it; here it is an error or undefined when it is reached, which is a no"
+_FRACTIONS: Final = "fractions are binary here and decimal in OPA"
+_LETTERS: Final = "one letter that becomes two; names of models are ASCII"
+_PLANES: Final = "such a character counts as two here; names of models are ASCII"
+
+PASSED_BY_CHECK: Final = MappingProxyType(
+    {
+        "index beyond": _TYPES,
+        "index negative": _TYPES,
+        "sort of mixed types": "sets sort before objects here, after them in OPA",
+        "object.get of no object": _TYPES,
+        "wrong type of argument": _TYPES,
+        "default of a partial set": "OPA takes no default for a set; here it is not looked at",
+        "fractions": _FRACTIONS,
+        "a large product": "whole numbers beyond 64 bits are rounded here",
+        "sum of fractions": _FRACTIONS,
+        "sum of strings": _TYPES,
+        "addition of text": _TYPES,
+        "an integer beyond 64 bits in json": "no field of the input has one",
+        "concat of a number": _TYPES,
+        "upper of sharp s": _LETTERS,
+        "lower of dotted capital i": _LETTERS,
+        "sprintf of a wrong type": "text for people",
+        "count beyond the basic plane": _PLANES,
+        "net.cidr_contains of mapped addresses": "warned of; the input's networks are worked out by the gateway",
+        "semver.compare with a v": "warned of; an error is a no",
+        "surrogate pairs in input": _PLANES,
+    }
+)
+"""What differs by value, not by text: to refuse it would be to refuse `count`, `sum` and `+`. Why it does no harm."""
