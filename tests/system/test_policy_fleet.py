@@ -1,11 +1,14 @@
-"""A real OPA with the configuration of deploy/opa follows a real gateway: it decides the same, says what it runs."""
+"""A real OPA with the configuration of deploy/opa edited a real gateway: it decides the same, and changes with it."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +24,10 @@ from tests.system.wire import Wire, compose, loads
 
 OPA = Path(sys.executable).parent / "opa"
 DECISION = "/v1/data/gateway/authz/decision?strict-builtin-errors=true"
+CLOSED = """package gateway.authz
+
+deny contains {"code": "closed", "message": "closed for today", "public": true} if true
+"""
 NOBODY: Object = {"v": 1, "operation": "chat"}
 
 
@@ -138,6 +145,27 @@ def test_the_gateway_shows_which_revision_runs_where(granted: Gateway, tmp_path:
     (instance,) = instances()
     assert as_object(as_object(instance)["labels"])["app"] == "llm-gateway-policy"
     assert as_object(instance)["code"] == ""
+
+
+def test_a_change_is_enforced_there_within_a_second(gateway: Gateway, launch: Launch, tmp_path: Path) -> None:
+    shown = loads(gateway.get("/policy", admin_of(gateway).bearer, admin=True).body)
+    source = tmp_path / "policy"
+    shutil.copytree(
+        ROOT / "policies" / "rego", source, ignore=shutil.ignore_patterns("*.py", "__pycache__", "examples")
+    )
+    (source / "data.json").write_text(json.dumps(shown["data"]))
+    edited = launch(policy={"engine": "embedded", "dir": str(source)})
+    key = edited.create_key("dev")
+    answer = edited.post(CHAT, chat(), key.bearer)
+    assert answer.status == 200
+    given = as_object(recorded(edited, answer.head.get("x-request-id") or "none")["input"])
+    with follower(edited, admin_of(edited), tmp_path / "opa") as opa:
+        until(lambda: as_object(opa.decides(given)).get("allow") is True, 15.0, "OPA allows what the gateway does")
+        (source / "closed.rego").write_text(CLOSED)
+        until(lambda: edited.post(CHAT, chat(), key.bearer).status == 403, 15.0, "the gateway enforces the change")
+        begun = time.monotonic()
+        until(lambda: verdict(as_object(opa.decides(given)))[:2] == (False, ["closed"]), 5.0, "OPA enforces it")
+        assert time.monotonic() - begun < 1.0
 
 
 def test_an_opa_that_trusts_another_key_runs_nothing(granted: Gateway, launch: Launch, tmp_path: Path) -> None:
