@@ -15,6 +15,7 @@ from opa_client import errors
 from opa_client.opa_async import AsyncOpaClient
 
 from policies.bundle import DATA_ROOT, Bundle
+from policies.embedded.weld import weld
 from policies.engine import PolicyEngineDown
 from policies.json import as_object
 from policies.opa.api import Place
@@ -59,7 +60,7 @@ async def push(place: Place, bundle: Bundle) -> None:
                 if str(name).startswith(_PREFIX):
                     await client.delete_policy(quote(str(name)))
             await client.update_or_create_data(bundle.data, DATA_ROOT)
-            await _put(client, dict(bundle.modules))
+            await _put(client, {module.name: module.text for module in weld(bundle.modules)})
             marker = f'package {_MARKER.replace("/", ".")}\n\nrevision := "{bundle.revision}"\n'
             await client.update_policy_from_string(marker, f"{_PREFIX}pushed.rego", rego_compat=False)
     except _REFUSED as error:
@@ -79,7 +80,10 @@ async def pushed(place: Place) -> str:
 
 
 async def _put(client: AsyncOpaClient, modules: dict[str, str]) -> None:
-    """Each module compiles only once those are there that it uses: those that do not are tried again after the rest."""
+    """Each module compiles only once those are there that it uses: those that do not are tried again after the rest.
+
+    Files of one package may use each other in a circle, so they go as one (`weld`).
+    """
     while modules:
         failed: dict[str, str] = {}
         last: errors.RegoParseError | None = None

@@ -41,9 +41,9 @@ class ChildEngine:
         self._program = program
         self._timeout = timeout
         # Short: a socket's path has at most 104 characters on macOS. Ours alone: whoever can write here decides.
-        self._folder = Path(tempfile.mkdtemp(prefix="llmgw-", dir=_short_place()))
-        self._socket = self._folder / "s"
-        self._bundle_file = self._folder / program.bundle_file
+        self.folder: Final = Path(tempfile.mkdtemp(prefix="llmgw-", dir=_short_place()))
+        self._socket = self.folder / "s"
+        self._bundle_file = self.folder / program.bundle_file
         self._packed = program.pack(bundle)
         self._child: Child | None = None
         self._api: DataApi | None = None
@@ -109,7 +109,7 @@ class ChildEngine:
             await api.close()
         if child is not None:
             await child.stop(STOP_WITHIN)
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
     async def _again(self) -> None:
         self.restarts += 1
@@ -125,7 +125,7 @@ class ChildEngine:
         child = self._child = await Child.start(
             program.argv(self._socket, self._bundle_file),
             environment=program.environment,
-            log=self._folder / _LOG,
+            log=self.folder / _LOG,
             leashed=program.leashed,
         )
         if self._api is None:
@@ -160,7 +160,7 @@ class ChildEngine:
 
     def _said(self) -> str:
         try:
-            text = (self._folder / _LOG).read_text(encoding="utf-8", errors="replace")
+            text = (self.folder / _LOG).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
         return " ".join(text[-_LOG_SHOWN:].split())

@@ -1,0 +1,154 @@
+"""Engines as children: real processes, killed, stopped and refused."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+import psutil
+import pytest
+
+from policies.bundle import Bundle
+from policies.engine import PolicyEngineDown, PolicyFault
+from policies.opa.engine import ChildEngine
+from policies.opa.programs import Program, embedded, opa
+
+OPA = Path(sys.executable).parent / "opa"
+MEMORY = 256 << 20
+TEXT = """package gateway.authz
+
+default allow := false
+
+allow if input.model in data.gwcfg.models
+
+default inside := false
+
+inside if net.cidr_contains("10.0.0.0/8", input.ip)
+
+decision := {"allow": allow, "in": inside} if not input.broken
+"""
+BUNDLE = Bundle({"access.rego": TEXT}, data={"models": ["tiny"]})
+KINDS = ("embedded", "opa")
+
+
+def program(kind: str) -> Program:
+    return opa(OPA, memory_bytes=MEMORY) if kind == "opa" else embedded(decision_seconds=0.5, memory_bytes=MEMORY)
+
+
+@asynccontextmanager
+async def running(kind: str, bundle: Bundle = BUNDLE, seconds: float = 5.0) -> AsyncIterator[ChildEngine]:
+    engine = ChildEngine(program(kind), bundle, timeout=seconds)
+    await engine.start()
+    try:
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(engine.run())
+            yield engine
+            keeper.cancel()
+    finally:
+        await engine.close()
+
+
+def child_of(kind: str) -> psutil.Process:
+    words = "policies.embedded" if kind == "embedded" else "run --server"
+    found = [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if words in " ".join(child.cmdline()) and "leash.py" not in " ".join(child.cmdline())
+    ]
+    assert len(found) == 1, found
+    return found[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_it_decides(kind: str) -> None:
+    async with running(kind) as engine:
+        assert (engine.kind, engine.revision) == (kind, BUNDLE.revision)
+        assert await engine.evaluate(b'{"model":"tiny","ip":"10.1.1.1"}') == {"allow": True, "in": True}
+        assert await engine.evaluate(b'{"model":"other","ip":"11.1.1.1"}') == {"allow": False, "in": False}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_undefined_and_failing_builtins_are_faults(kind: str) -> None:
+    async with running(kind) as engine:
+        with pytest.raises(PolicyFault, match="undefined"):
+            await engine.evaluate(b'{"broken":true,"model":"tiny","ip":"10.1.1.1"}')
+        with pytest.raises(PolicyFault):
+            await engine.evaluate(b'{"model":"tiny","ip":"zz"}')
+        assert await engine.evaluate(b'{"model":"tiny","ip":"10.1.1.1"}') == {"allow": True, "in": True}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_many_at_once_get_their_own_answers(kind: str) -> None:
+    async with running(kind) as engine:
+
+        async def one(number: int) -> bool:
+            model = "tiny" if number % 3 else "other"
+            answer = await engine.evaluate(orjson.dumps({"model": model, "ip": "10.0.0.1"}))
+            return isinstance(answer, dict) and answer["allow"] is (model == "tiny")
+
+        assert all(await asyncio.gather(*(one(number) for number in range(200))))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_dead_one_is_started_again_each_time(kind: str) -> None:
+    async with running(kind) as engine:
+        for restart in (1, 2):
+            child_of(kind).send_signal(signal.SIGKILL)
+            async with asyncio.timeout(20):
+                while engine.restarts < restart or not await answers(engine):
+                    await asyncio.sleep(0)
+
+
+async def answers(engine: ChildEngine) -> bool:
+    try:
+        return await engine.evaluate(b'{"model":"tiny","ip":"10.0.0.1"}') is not None
+    except PolicyEngineDown:
+        await asyncio.sleep(0)
+        return False
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_silent_one_is_replaced(kind: str) -> None:
+    async with running(kind, seconds=0.3) as engine:
+        before = child_of(kind).pid
+        child_of(kind).send_signal(signal.SIGSTOP)
+        with pytest.raises(PolicyEngineDown, match="no answer"):
+            await engine.evaluate(b"{}")
+        async with asyncio.timeout(20):
+            while not await answers(engine):
+                pass
+        assert child_of(kind).pid != before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_policy_that_does_not_load_is_no_engine(kind: str) -> None:
+    engine = ChildEngine(program(kind), Bundle({"a.rego": "package gateway.authz\n\nx := := 1\n"}), timeout=1.0)
+    with pytest.raises(PolicyEngineDown, match=r"a\.rego:3"):
+        await engine.start()
+
+
+async def test_a_program_that_is_not_there_is_no_engine() -> None:
+    engine = ChildEngine(opa(Path("/nonexistent/opa"), memory_bytes=MEMORY), BUNDLE, timeout=1.0)
+    with pytest.raises(PolicyEngineDown):
+        await engine.start()
+
+
+async def test_a_closed_one_says_no_and_leaves_nothing_behind() -> None:
+    async with running("embedded") as engine:
+        folder = engine.folder
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert not folder.exists()
+    with pytest.raises(PolicyEngineDown):
+        await engine.evaluate(b"{}")
+
+
+async def test_our_environment_stays_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET", "s3cret")
+    for kind in KINDS:
+        async with running(kind):
+            assert "A_SECRET" not in child_of(kind).environ()
