@@ -1,0 +1,94 @@
+"""docs/policy.md says what is so: its examples do what it says, and it leaves out nothing that there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from edge.config.load import load
+from policies.bundle import Bundle
+from policies.embedded.workshop import inspect
+from policies.grants import Grant, policy_data
+from policies.input import Place, Shape
+from policies.json import as_object
+from policies.obligations import NAMES
+from policies.principal import DEFAULT_SCOPES, Principal
+from policies.rego import default_bundle
+from policies.schemas import schema
+from tests.policies.asking import question
+from tests.policies.rego_engine import InProcess
+
+ROOT = Path(__file__).parent.parent.parent
+TEXT = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
+EXAMPLE = (ROOT / "policies" / "rego" / "examples" / "quota.rego").read_text(encoding="utf-8")
+
+
+def fenced(language: str) -> str:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)[0]
+
+
+def caller(*groups: str) -> Principal:
+    return Principal("ann", "k1", "ci", "key", frozenset(groups), DEFAULT_SCOPES)
+
+
+def test_the_first_grant_does_what_the_page_says(tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text(fenced("yaml"))
+    (grant,) = load(tmp_path / "gateway.yaml", {}).policy.grants
+    policy = InProcess(default_bundle(policy_data([grant])))
+    for model in ("qwen3", "llama3.2:3b"):
+        decision = policy.decide(question(caller("dev"), model=model).document())
+        assert (decision.allow, decision.obligations.max_tokens) == (True, 2048)
+    assert not policy.decide(question(caller("dev"), model="mistral").document()).allow
+    assert not policy.decide(question(caller("ops"), model="qwen3").document()).allow
+
+
+def test_the_addition_does_what_the_page_says() -> None:
+    bundle = default_bundle()
+    policy = InProcess(Bundle({**bundle.modules, "guests.rego": fenced("rego")}, {}, bundle.data))
+    asked = question(caller("guests"), shape=Shape(images=1))  # on a Saturday
+    assert isinstance(asked.place, Place)
+    assert policy.decide(asked.document()).codes == ("no_guest_images",)
+    assert policy.decide(question(caller("dev"), shape=Shape(images=1)).document()).allow
+    assert policy.decide(question(caller("guests")).document()).allow
+
+
+async def test_check_has_nothing_against_the_default_policy_and_its_answers_are_kept() -> None:
+    inspection = await inspect(default_bundle())
+    assert inspection.problems == ()
+    assert not inspection.reads.volatile
+    assert not inspection.reads.whole
+
+
+async def test_the_quota_example_is_volatile() -> None:
+    bundle = default_bundle()
+    inspection = await inspect(Bundle({**bundle.modules, "quota.rego": EXAMPLE}, {}, bundle.data))
+    assert inspection.ok
+    assert inspection.reads.volatile
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Grant)])
+def test_every_key_of_a_grant_is_told(name: str) -> None:
+    assert f"`{name}`" in TEXT.partition("## Grants")[2].partition("## The input document")[0]
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_obligation_is_told(name: str) -> None:
+    assert f"| `{name}` |" in TEXT.partition("Obligations are")[2]
+
+
+def test_every_field_of_the_input_is_told() -> None:
+    told = TEXT.partition("## The input document")[2].partition("## The result document")[0]
+    for section, part in as_object(schema("input")["properties"]).items():
+        inner = as_object(as_object(part).get("properties"))
+        names = [section] if not inner else [f"{section}.*"] if f"`{section}.*`" in told else [*inner]
+        assert [name for name in names if not re.search(rf"[`.]{re.escape(name)}`", told)] == [], section
+
+
+def test_links_lead_somewhere() -> None:
+    ours = {"policy-lifecycle.md", "policy-fleet.md"}
+    links = set(re.findall(r"\]\(([^)#:]+)\)", TEXT))
+    assert ours <= links
+    assert [link for link in links - ours if not (ROOT / "docs" / link).exists()] == []
