@@ -5,15 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import resource
-import signal
-import subprocess
 import sys
-import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,32 +22,7 @@ from observability.decisions.reader import iterate, stats
 from observability.decisions.segments import listing
 from observability.decisions.settings import DecisionLogSettings
 from policies.record import Record
-from tests.observability.decisions.records import BEGAN, record, request
-
-KIB = 1024
-SMALL = DecisionLogSettings(days=10, max_bytes=256 * KIB, segment_bytes=64 * KIB, durable_seconds=60)
-
-
-@contextmanager
-def opened(
-    folder: Path, limits: DecisionLogSettings = SMALL, now: Callable[[], float] = time.time
-) -> Iterator[DecisionLog]:
-    log = DecisionLog(folder, limits, now=now)
-    try:
-        yield log
-    finally:
-        log.close()
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
-
-
-def ids(folder: Path) -> list[str]:
-    return [found.id for found in iterate(folder, newest_first=False)]
+from tests.observability.decisions.records import BEGAN, KIB, SMALL, ids, opened, record, request, until
 
 
 def test_every_record_is_there_in_order_once_it_is_closed(tmp_path: Path) -> None:
@@ -201,41 +170,6 @@ async def test_when_the_disk_is_well_again_the_log_says_what_it_lacks(
     assert stats(folder).records == 1
 
 
-def test_a_full_disk_loses_whole_records_only(tmp_path: Path) -> None:
-    """The kernel's own limit on file sizes plays the disk, in a process of its own."""
-    program = textwrap.dedent("""
-        import asyncio, resource, sys
-        from pathlib import Path
-        from observability.decisions.log import DecisionLog, DecisionLogError
-        from observability.decisions.settings import DecisionLogSettings
-        from tests.observability.decisions.records import record
-
-        async def main():
-            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-            log = DecisionLog(Path(sys.argv[1]), DecisionLogSettings())
-            done = 0
-            try:
-                for number in range(100):
-                    await log.write_durably(record(number))
-                    done += 1
-            except DecisionLogError as error:
-                print(done, error)
-            log.close()
-
-        asyncio.run(main())
-    """)
-    assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_IGN
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
-    )
-    count, _, error = done.stdout.partition(" ")
-    assert "File too large" in error
-    assert ids(tmp_path) == [request(number) for number in range(int(count))]
-    assert listing(tmp_path)[0].size <= 20_000
-    assert listing(tmp_path)[0].path.read_bytes().endswith(b"}\n")
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 20_000
-
-
 def test_what_does_not_fit_is_dropped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "_CAPACITY", 3)
     monkeypatch.setattr(threading.Thread, "start", lambda _: None)
@@ -346,52 +280,6 @@ def test_the_bounds_hold_whatever_is_written(
     kept = ids(folder)
     assert kept == [name for name, _ in written][len(written) - len(kept) :]
     assert len(kept) > 0 or not steps
-
-
-def test_several_processes_fill_one_folder(tmp_path: Path) -> None:
-    program = textwrap.dedent("""
-        import sys
-        from pathlib import Path
-        from observability.decisions.log import DecisionLog
-        from observability.decisions.settings import DecisionLogSettings
-        from tests.observability.decisions.records import record
-
-        log = DecisionLog(Path(sys.argv[1]), DecisionLogSettings(max_bytes=64 * 2**20, segment_bytes=128 * 1024))
-        print("ready", flush=True)
-        sys.stdin.readline()
-        for number in range(int(sys.argv[2]), 600, 2):
-            log.write(record(number))
-        log.close()
-        assert log.dropped == 0
-    """)
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", program, str(tmp_path), str(first)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        for first in (0, 1)
-    ]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"ready\n"
-    for child in children:
-        child.communicate(b"go\n", timeout=60)
-        assert child.returncode == 0
-    assert ids(tmp_path) == [request(number) for number in range(600)]
-    assert len({file.path.name.split("-")[2] for file in listing(tmp_path)}) == 2
-
-
-def test_a_process_never_prunes_what_another_one_writes(tmp_path: Path) -> None:
-    with opened(tmp_path, now=lambda: BEGAN) as slow:
-        slow.write(record(0))
-        until(lambda: ids(tmp_path) == [request(0)])
-        with opened(tmp_path, now=lambda: BEGAN + 1) as fast:
-            for number in range(1, 400):
-                fast.write(record(number, pad="x" * 1024))
-            until(lambda: request(399) in ids(tmp_path))
-        slow.write(record(1000))
-        until(lambda: request(1000) in ids(tmp_path))
-    assert request(0) in ids(tmp_path)
-    assert sum(file.size for file in listing(tmp_path)) <= SMALL.max_bytes
 
 
 def test_writing_costs_the_loop_next_to_nothing(tmp_path: Path) -> None:
