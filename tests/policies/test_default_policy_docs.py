@@ -27,7 +27,7 @@ EXAMPLE = (ROOT / "policies" / "rego" / "examples" / "quota.rego").read_text(enc
 
 
 def fenced(language: str) -> str:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)[0]
+    return str(re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)[0])
 
 
 def caller(*groups: str) -> Principal:
