@@ -51,6 +51,31 @@ ISSUER = "name: %s, issuer: 'https://%s/', audience: [x], jwks_url: 'https://i/j
             "identity: {issuers: [{" + ISSUER % ("a", "x") + ", listeners: [lan]}]}",
             "issuers[0].listeners: `lan` is not the name of a listener",
         ),
+        (
+            "policy: {grants: [{id: a, models: [m], everyone: true}, {id: a, models: [m], everyone: true}]}",
+            "policy.grants[1].id: `a` is the id of another grant too",
+        ),
+        (
+            "policy: {grants: [{id: a, models: [m], networks: [ofice]}], networks: {office: [10.0.0.0/8]}}",
+            "policy.grants[0].networks: `ofice` is not the name of anything in policy.networks; write `office`",
+        ),
+        (
+            "policy: {grants: [{id: a, models: [m], listeners: [lan]}]}",
+            "policy.grants[0].listeners: `lan` is not the name of anything in listeners",
+        ),
+        (
+            "policy: {grants: [{id: a, models: [m], rate_class: gold}]}",
+            "policy.grants[0].rate_class: `gold` is not the name of anything in limits.classes",
+        ),
+        (
+            "policy: {grants: [{id: a, models: [m], capture: full}]}",
+            "policy.grants[0].capture: `full` is not available",
+        ),
+        ("policy: {engine: remote}", "engine: remote needs a url"),
+        ("policy: {engine: opa, url: 'http://opa:8181'}", "url is of no use to engine: opa"),
+        ("policy: {push: true}", "token, ca_file and push need a url"),
+        ("policy: {timezone: Mars/Olympus}", "timezone must be `local` or a name"),
+        ("policy: {grants: [{id: a, models: [], everyone: true}]}", "models must name at least one model"),
         ("identity: {issuers: [{name: a, issuer: i, audience: [x]}]}", "give either key_file or jwks_url"),
     ],
 )

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from edge.queue.gate import CallerGates, Gate, Gates, Line, QueueLimits
+from edge.queue.gate import CallerGates, Gate, Gates, Line, QueueLimits, RateClass
 from policies.errors import Refusal
+from policies.obligations import Priority
 from policies.principal import DEFAULT_SCOPES, Principal, Quota
 from policies.reasons import Reason
 
@@ -62,9 +63,9 @@ async def test_a_full_line_refuses_at_once_and_a_long_wait_ends() -> None:
     assert gate.load == 0
 
 
-async def _reason(gate: Gate) -> Reason:
+async def _reason(gate: Gate, band: Priority = Priority.NORMAL) -> Reason:
     with pytest.raises(Refusal) as caught:
-        async with gate.turn():
+        async with gate.turn(band):
             pass
     assert caught.value.retry_after is not None
     return caught.value.reason
@@ -136,3 +137,61 @@ async def test_a_caller_holds_so_many_slots_and_no_more_and_disturbs_nobody(own:
         leave.set()
     assert len(entered) == at_once + 2
     assert len(gates) == 0
+
+
+async def test_earlier_bands_go_first_and_inside_one_first_come_first_served() -> None:
+    gate, entered, leave, order = Gate(1, LINE), asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def one(name: str, band: Priority) -> None:
+        async with gate.turn(band):
+            order.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hold(gate, entered, leave))
+        await entered.wait()
+        waiting = [
+            ("b1", Priority.BATCH),
+            ("n1", Priority.NORMAL),
+            ("i1", Priority.INTERACTIVE),
+            ("b2", Priority.BATCH),
+            ("i2", Priority.INTERACTIVE),
+        ]
+        for name, band in waiting:
+            group.create_task(one(name, band))
+        await until(lambda: gate.load == 1 + len(waiting))
+        leave.set()
+    assert order == ["i1", "i2", "n1", "b1", "b2"]
+    assert gate.load == 0
+
+
+async def test_who_leaves_a_band_gives_nothing_away() -> None:
+    gate, entered, leave = Gate(1, LINE), asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hold(gate, entered, leave))
+        await entered.wait()
+        gone = [group.create_task(_reason(gate, band)) for band in Priority]
+        await until(lambda: gate.load == 4)
+        for task in gone:
+            task.cancel()
+        await until(lambda: gate.load == 1)
+        leave.set()
+    assert gate.load == 0
+
+
+async def test_a_class_holds_each_credential_to_its_slots() -> None:
+    classes = {"narrow": RateClass(concurrency=1), "free": RateClass()}
+    gates = CallerGates(QueueLimits(queued_per_caller=0), classes)
+    one, other = (Principal(n, n, n, "key", frozenset(), DEFAULT_SCOPES) for n in ("one", "other"))
+    async with gates.turn_in(one, "narrow"), gates.turn_in(other, "narrow"):
+        with pytest.raises(Refusal) as caught:
+            async with gates.turn_in(one, "narrow"):
+                pass
+        assert caught.value.reason is Reason.CONCURRENCY_EXCEEDED
+        async with gates.turn_in(one, "free"), gates.turn_in(one, None):
+            assert len(gates) == 2
+    assert len(gates) == 0
+
+
+def test_a_class_without_a_slot_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="concurrency"):
+        RateClass(concurrency=0)
