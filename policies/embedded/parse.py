@@ -55,7 +55,8 @@ class _Reader:
         body = as_object(value)
         at = _start(body.get("span"))
         if kind in _CONSTANTS:
-            return Const(body.get("value"), at)
+            # regorus' place of a text is that of its first character, everybody else's that of the quote.
+            return Const(body.get("value"), at - 1 if kind in {"String", "RawString"} else at)
         if kind in _OPERATORS:
             operands = [body[name] for name in _OPERANDS if body.get(name) is not None]
             return Op(kind, self._all(operands), at)

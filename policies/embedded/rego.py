@@ -149,9 +149,14 @@ class Policy:
 
 
 def syntax_tree(name: str, text: str) -> Object:
-    """regorus' own syntax tree of one file, as its JSON. RegoError."""
+    """regorus' own syntax tree of one file, as its JSON. RegoError; RecursionError if it is nested too deeply."""
     engine = Policy({name: text}, {})._engine  # noqa: SLF001 - the same module
-    tree: JSON = orjson.loads(engine.get_ast_as_json())
+    try:
+        tree: JSON = orjson.loads(engine.get_ast_as_json())
+    except orjson.JSONDecodeError as error:
+        if "ecursion" in str(error):
+            raise RecursionError(str(error)) from None
+        raise MemoryError(str(error)) from None  # regorus' own JSON is sound
     return as_object(as_object(as_list(tree)[0]).get("ast"))
 
 

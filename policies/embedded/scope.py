@@ -24,6 +24,7 @@ from policies.embedded.tree import (
     Rule,
     Statement,
     Var,
+    inside_rule,
     parts,
     words,
 )
@@ -50,7 +51,8 @@ def loose_variables(module: Module, rules: frozenset[str]) -> list[Loose]:
 
 def _rule(rule: Rule, known: frozenset[str]) -> Iterator[Loose]:
     arguments = {var.name for item in rule.arguments for var in _variables(item)}
-    outside = known | arguments
+    # Only names that occur here: a policy has many rules, and these sets are copied for every body.
+    outside = (known & _mentioned(rule)) | arguments
     head = [item for item in (*rule.steps, rule.key, rule.value) if item is not None]
     if all(body.is_else for body in rule.bodies):
         yield from _check(head, outside)
@@ -60,6 +62,10 @@ def _rule(rule: Rule, known: frozenset[str]) -> Iterator[Loose]:
         yield from _check_query(body.query, inner)
         yield from _check(head if not body.is_else else [], inner)
         yield from _check([body.value] if body.value is not None else [], inner)
+
+
+def _mentioned(rule: Rule) -> frozenset[str]:
+    return frozenset(word for item in inside_rule(rule) for word in words(item)[:1])
 
 
 def _closure(query: Query, outside: frozenset[str]) -> frozenset[str]:

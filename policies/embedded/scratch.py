@@ -106,7 +106,7 @@ def _module(name: str, text: str) -> Module | None:
         return read_module(name, text, syntax_tree(name, text))
     except RegoError as error:
         _tell_problem(Problem(name, error.row, error.column, "syntax_error", error.message, "error"))
-    except (RecursionError, orjson.JSONDecodeError):
+    except RecursionError:
         _tell_problem(Problem(name, 1, 1, "too_deep", "its expressions are nested too deeply", "error"))
     except ValueError as error:
         _tell_problem(Problem(name, 1, 1, "unknown_syntax", str(error), "error"))
@@ -157,7 +157,6 @@ def _hold(job: Job, seconds: float) -> None:
         evaluate = policy.package if asked.get("rule") == "package" else policy.value
         for document in as_list(asked.get("inputs")):
             _answer(evaluate, document, seconds)
-        _output.flush()
 
 
 def _answer(evaluate: Callable[[str], str | None], document: JSON, seconds: float) -> None:
@@ -169,3 +168,4 @@ def _answer(evaluate: Callable[[str], str | None], document: JSON, seconds: floa
     else:
         line = ["fault", "the decision is undefined"] if value is None else ["value", orjson.loads(value)]
     _output.write(orjson.dumps(line) + b"\n")
+    _output.flush()  # the next document may be the one that ends this process

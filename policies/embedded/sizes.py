@@ -12,7 +12,7 @@ import orjson
 from policies.bundle import Bundle
 from policies.embedded.findings import Problem
 
-MAX_FILE: Final = 256 << 10
+MAX_FILE: Final = 128 << 10
 MAX_MODULES: Final = 1 << 20
 MAX_DATA: Final = 8 << 20
 MAX_FILES: Final = 256

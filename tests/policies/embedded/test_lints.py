@@ -1,0 +1,156 @@
+"""Each lint, with a policy that it must find and one that it must leave alone; every finding says where."""
+
+from __future__ import annotations
+
+import pytest
+
+from policies.embedded.findings import Problem
+from policies.embedded.lints import lint
+from policies.embedded.parse import read_module
+from policies.embedded.rego import syntax_tree
+from policies.embedded.tree import Module
+from tests.policies.embedded.policies_for_tests import DENY, HEAD, PLAIN, allowing
+
+BASE = f"{HEAD}decision := {DENY}\n"
+
+
+def parsed(**texts: str) -> list[Module]:
+    return [read_module(f"{name}.rego", text, syntax_tree(f"{name}.rego", text)) for name, text in texts.items()]
+
+
+def found(*texts: str) -> list[Problem]:
+    return lint(parsed(**{f"m{index}": text for index, text in enumerate(texts)}), [])
+
+
+def codes(*texts: str) -> list[str]:
+    return [problem.code for problem in found(*texts)]
+
+
+BAD = [
+    ("unsafe_variable", "x if not gruop_ok", (5, 10)),
+    ("unsafe_variable", "x if not input.models[i]", (5, 23)),
+    ("unsafe_variable", "x := [y | some z in input.models; y := z + w]", (5, 44)),
+    ("unsafe_variable", "x contains y if input.v == 1", (5, 12)),
+    ("unsafe_variable", "x if every m in input.models { m == n }", (5, 37)),
+    ("unsafe_variable", "f(a) := b if a == 1", (5, 9)),
+    ("unsafe_variable", "x := 1 if input.v == 1 else := z", (5, 32)),
+    ("declared_twice", "x if {\n\ty := 1\n\ty := 2\n}", (7, 2)),
+    ("declared_twice", "f(a) if {\n\ta := 1\n}", (6, 2)),
+    ("two_defaults", "default x := 1\n\ndefault x := 2", (7, 1)),
+    ("missing_default", "allow if input.v == 1", (5, 1)),
+    ("missing_default", "default allow := true\n\nallow if input.v == 1", (5, 1)),
+    ("builtin_refused", 'x := http.send({"url": "http://x/"})', (5, 6)),
+    ("builtin_refused", "x := opa.runtime().env", (5, 6)),
+    ("builtin_refused", 'x := net.lookup_ip_addr("x")', (5, 6)),
+    ("builtin_refused", 'x := http["send"]({})', (5, 6)),
+    ("builtin_refused", 'x if startswith("a", "b") with startswith as http.send', (5, 46)),
+    ("builtin_not_portable", 'x := crypto.sha256("a")', (5, 6)),
+    ("builtin_not_portable", "x := json.match_schema({}, {})", (5, 6)),
+    ("builtin_not_portable", "x := object.subset([1], [])", (5, 6)),
+    ("builtin_not_portable", 'x := rand.intn("a", 3)', (5, 6)),
+    ("builtin_not_portable", "x := no_such(1)", (5, 6)),
+    ("wrong_arguments", "x := count(1, 2)", (5, 6)),
+    ("wrong_arguments", "f(a) := a\n\nx := f(1, 2)", (7, 6)),
+    ("unknown_function", "y := 1\n\nx := y(1)", (7, 6)),
+    ("caller_pattern", 'x if regex.match(input.model.requested, "a")', (5, 18)),
+    (
+        "caller_pattern",
+        'x if {\n\tsome tool in input.request.tool_names\n\tp := concat("", ["^", tool])\n\tregex.match(p, "a")\n}',
+        (8, 14),
+    ),
+    ("pattern_not_portable", 'x if regex.match(`^\\d+$`, "1")', (5, 18)),
+    ("pattern_not_portable", 'x if regex.match("{a", "1")', (5, 18)),
+    ("pattern_not_portable", 'x if regex.match("a{2000}", "1")', (5, 18)),
+    ("glob_delimiters", 'x if glob.match("qwen*", [], input.model.resolved)', (5, 26)),
+    ("sprintf_format", 'x := sprintf("%x", [1])', (5, 14)),
+    ("sprintf_format", 'x := sprintf("%d", [1, 2])', (5, 14)),
+    ("sprintf_format", "x := sprintf(input.model.requested, [1])", (5, 14)),
+    ("empty_needle", 'x := replace("a", "", "b")', (5, 19)),
+    ("own_package", "x := data.gateway", (5, 6)),
+    ("own_package", "x := data.gateway.authz", (5, 6)),
+    ("own_package", "x := data.gateway.authz[input.id]", (5, 6)),
+    ("own_package", "x := data", (5, 6)),
+    ("foreign_data", "x := data.grants", (5, 6)),
+    ("unknown_rule", "x if not data.gateway.authz.denied", (5, 10)),
+    ("unknown_input", "x if not input.callr.id", (5, 10)),
+    ("unknown_input", "x if input.key.expired", (5, 6)),
+    ("recursive", "f(x) := f([x])", (5, 1)),
+    ("recursive", "a if b\n\nb if a", None),
+    ("recursive", "a if data.gateway.authz.b\n\nb if not a", None),
+    ("conflicting_rules", "x := 1\n\nx contains 2", (7, 1)),
+    ("conflicting_rules", "f(a) := 1\n\nf(a, b) := 2", (7, 1)),
+    ("differs_at_edges", 'x if net.cidr_contains("10.0.0.0/8", input.source.ip)', (5, 6)),
+    ("differs_at_edges", "x if time.now_ns() > 1", (5, 6)),
+]
+
+
+@pytest.mark.parametrize(("code", "rule", "place"), BAD, ids=[f"{code}: {rule[:40]!r}" for code, rule, _ in BAD])
+def test_finds(code: str, rule: str, place: tuple[int, int] | None) -> None:
+    problems = [problem for problem in found(f"{BASE}\n{rule}\n") if problem.code == code]
+    assert problems, codes(f"{BASE}\n{rule}\n")
+    assert all(problem.row > 0 and problem.column > 0 and problem.file == "m0.rego" for problem in problems)
+    if place is not None:
+        assert place in {(problem.row, problem.column) for problem in problems}
+
+
+GOOD = [
+    "default allow := false\n\nallow if input.v == 1",
+    "x if {\n\tsome i\n\tinput.models[i] == 1\n\tnot input.request.tool_names[i]\n}",
+    "x if {\n\ty > 1\n\ty := input.v\n}",
+    "x contains y if some y in input.models",
+    "x[k] := v if some k, v in data.gwcfg.models",
+    "x if {\n\t[a, b] := input.models\n\ta == b\n}",
+    'x if {\n\t{"id": a} = input.caller\n\ta == 1\n}',
+    "x if {\n\twalk(data.gwcfg, [path, value])\n\tcount(path) == 1\n\tvalue == 1\n}",
+    "x if not input.models[_]",
+    "f(a, [b, _]) := a + b",
+    "f(a) := g(a)\n\ng(a) := count([z | some z in a; z > 1])",
+    "x := {k: v | some k, v in data.gwcfg.models}",
+    "x if regex.match(input.key.patterns[_], input.model.resolved)",
+    "x if {\n\tsome p in input.key.patterns\n\tregex.match(p, input.model.resolved)\n}",
+    "x if regex.match(data.gwcfg.patterns[input.caller.id], input.model.resolved)",
+    "x if regex.match(`^[a-z]{1,8}\\.(gguf|mlx)$`, input.model.resolved)",
+    'x if glob.match("qwen*", null, input.model.resolved)',
+    'x := sprintf("%s has %d of 100%%", [input.caller.id, 3])',
+    "target := input.model.resolved\n\nx if some target in data.gwcfg.models",
+    'x if input.caller.claims.team == "a"',
+    'o["a"] := 1\n\no["b"] := data.gateway.authz.o.a',
+    "import_ := 1\n\nx if time.now_ns() == 1 with time.now_ns as 1",
+    "x := 1 if {\n\tevery k, v in data.gwcfg.models {\n\t\tk != v\n\t}\n} else := 2",
+]
+
+
+@pytest.mark.parametrize("rule", GOOD)
+def test_leaves_alone(rule: str) -> None:
+    assert [problem for problem in found(f"{BASE}\n{rule}\n") if problem.severity == "error"] == []
+
+
+def test_a_policy_needs_its_entry() -> None:
+    assert codes(f"{HEAD}x := 1\n") == ["no_entry_point"]
+
+
+def test_packages_are_below_gateway() -> None:
+    assert "package_outside" in codes(PLAIN, "package elsewhere\n\nx := 1\n")
+    assert codes(PLAIN, "package gateway.team\n\nx := 1\n") == []
+
+
+def test_rules_of_other_files_and_imports_are_known() -> None:
+    other = "package gateway.authz\n\nimport data.gateway.team.known as friends\n\nfine if input.caller.id in friends\n"
+    team = 'package gateway.team\n\nknown := {"ann"}\n'
+    assert codes(allowing("fine"), other, team) == []
+    assert "unsafe_variable" in codes(allowing("fine"), team)
+
+
+def test_rings_through_several_packages_are_found() -> None:
+    other = "package gateway.team\n\nb if data.gateway.authz.a\n"
+    assert "recursive" in codes(f"{BASE}\na if data.gateway.team.b\n", other)
+
+
+def test_names_in_tests_are_checked_too() -> None:
+    tests = parsed(t="package gateway.authz_test\n\ntest_x if typo == 1\n")
+    assert [problem.code for problem in lint(parsed(a=PLAIN), tests)] == ["unsafe_variable"]
+
+
+def test_columns_count_characters() -> None:
+    problems = found(f'{BASE}\nx if {{\n\t"é😀" == typo\n}}\n')
+    assert [(problem.row, problem.column) for problem in problems] == [(6, 10)]
