@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from edge.admin.api import AdminApi
+from edge.admin.applying import LifecycleAdmin
+from edge.admin.events import FleetEvents
 from edge.admin.handler import AdminHandler, Readiness
-from edge.admin.routes import PolicyPlane, policy_routes
+from edge.admin.routes import FOR_OPAS, PolicyPlane, policy_routes
 from edge.config.settings import Listener as ListenerSettings
 from edge.config.settings import Settings
 from edge.config.values import Bind
@@ -39,7 +41,8 @@ from edge.listener.limits import ListenerLimits
 from edge.listener.server import Listener, require_c_parser
 from edge.pipeline import Line, Manner, Shared
 from edge.policy.instances import StoredInstances
-from edge.policy.opening import PolicyPart, open_policy
+from edge.policy.lifecycle import PolicyLifecycle
+from edge.policy.opening import DECISIONS, PolicyPart, open_policy
 from edge.policy.signing_key import SigningKey
 from edge.queue.gate import CallerGates, Gates
 from edge.tasks import Tasks
@@ -156,7 +159,7 @@ class Gateway:
 
     async def _policy(self, keys: Keys) -> PolicyPart:
         policy = await open_policy(self._settings, self._home, keys.database, self._tasks)
-        self._close += [policy.log.close, policy.service.close]
+        self._close.append(policy.close)
         return policy
 
     def _verifier(self) -> TokenVerifier | None:
@@ -264,11 +267,14 @@ def _admin_api(shared: Shared, policy: PolicyPart, home: Path) -> AdminApi:
         clock=shared.clock,
         wall=shared.wall,
         source=policy.origin,
-        instances=StoredInstances(policy.store),
+        instances=StoredInstances(policy.source.store),
+        events=FleetEvents(policy.log),
+        admin=LifecycleAdmin(PolicyLifecycle(policy.source, home / DECISIONS), os.urandom),
     )
     return AdminApi(
         authenticator=shared.authenticator,
         routes=policy_routes(plane),
+        for_opas=FOR_OPAS,
         lines=shared.lines,
         clock=shared.clock,
         wall=shared.wall,

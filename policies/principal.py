@@ -17,6 +17,8 @@ class Scope(StrEnum):
     MODELS_READ = "models:read"
     MODELS_WRITE = "models:write"
     USAGE_READ = "usage:read"
+    POLICY_SYNC = "policy:sync"
+    """For an OPA of the fleet: fetch the policy, report status and decisions; nothing else."""
     ADMIN = "admin"
 
 

@@ -31,13 +31,14 @@ _NO_STORE: Final = "no-store"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminApi:
-    """`routes` by method and path. `clock` is monotonic, `wall` seconds since the epoch.
-
-    `inflight` is the data plane's: a revoked or expired key ends what it waits for here as well.
+    """`routes` by method and path; those `for_opas` are open to keys with the scope of an OPA as well. `clock` is
+    monotonic, `wall` seconds since the epoch. `inflight` is the data plane's: a revoked or expired key ends what it
+    waits for here as well.
     """
 
     authenticator: Authenticator
     routes: Mapping[tuple[str, str], Route]
+    for_opas: frozenset[tuple[str, str]] = frozenset()
     lines: LineSink
     clock: Callable[[], float]
     wall: Callable[[], float]
@@ -87,14 +88,15 @@ class AdminApi:
         return await route(Ask(inbound, principal, readmit))
 
     async def _admit(self, inbound: Inbound) -> Principal:
-        """An admin, calling from where the key may be used. Refusal as `Authenticator`, and the two of policy."""
+        """Who may, calling from where the key may be used. Refusal as `Authenticator`, and the two of policy."""
         principal = await self.authenticator.authenticate(inbound.headers, inbound.client)
         inbound.mark_authenticated()
         client = inbound.client
         elsewhere = principal.listeners and client.listener not in principal.listeners
         if elsewhere or (principal.networks and not within(client.ip, principal.networks)):
             raise Refusal(Reason.PLACE_NOT_PERMITTED)
-        if Scope.ADMIN not in principal.scopes:
+        enough = {Scope.ADMIN, Scope.POLICY_SYNC} if (inbound.method, inbound.path) in self.for_opas else {Scope.ADMIN}
+        if principal.scopes.isdisjoint(enough):
             raise Refusal(Reason.SCOPE_MISSING)
         return principal
 

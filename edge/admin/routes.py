@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge.admin.answers import Route
 from edge.admin.bundles import MOST_WAITING, BundleServer
@@ -34,6 +34,17 @@ class PolicyPlane:
     events: Events | None = None
     admin: PolicyAdmin | None = None
     most_waiting: int = MOST_WAITING
+
+
+FOR_OPAS: Final = frozenset(
+    {
+        ("GET", "/policy/bundle.tar.gz"),
+        ("GET", "/policy/public-key.pem"),
+        ("POST", "/policy/status"),
+        ("POST", "/policy/logs"),
+    }
+)
+"""What an OPA needs. Its host may be anybody's: its key can change nothing."""
 
 
 def policy_routes(plane: PolicyPlane) -> Mapping[tuple[str, str], Route]:

@@ -42,6 +42,12 @@ def maker(settings: Policy) -> Maker:
     return lambda bundle: ChildEngine(local, bundle, timeout=settings.timeout)
 
 
+def embedded_maker(settings: Policy) -> Callable[[Bundle], ChildEngine]:
+    """A maker of embedded engines, whatever the settings choose for the live policy."""
+    program = embedded(decision_seconds=settings.timeout, memory_bytes=settings.memory_bytes)
+    return lambda bundle: ChildEngine(program, bundle, timeout=settings.timeout)
+
+
 def find_opa(settings: Policy) -> Path | None:
     """The `opa` program: the configured one, or the one on PATH; None if it is not there or older than version 1."""
     found = settings.opa or shutil.which("opa")

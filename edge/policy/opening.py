@@ -12,9 +12,10 @@ from edge.config.settings import Settings
 from edge.policy.active import ActivePolicy
 from edge.policy.configured import configured_data
 from edge.policy.enforcement import Enforcement
-from edge.policy.engines import maker
+from edge.policy.engines import embedded_maker, maker
 from edge.policy.errors import PolicyToolError
 from edge.policy.service import PolicyService
+from edge.policy.shadowing import Shadowing
 from edge.policy.source import Origin, PolicySource, ShadowPlan
 from edge.policy.store import PolicyStore
 from edge.policy.surroundings import Surroundings
@@ -32,14 +33,21 @@ DECISIONS: Final = "decisions"
 
 @dataclass(frozen=True, slots=True)
 class PolicyPart:
-    """What `open_policy` gives; to be closed: first `service`, then `log`."""
+    """What `open_policy` gives."""
 
     enforcement: Enforcement
     service: PolicyService
     active: ActivePolicy
     watcher: PolicyWatcher
-    store: PolicyStore
+    source: PolicySource
+    shadowing: Shadowing
     log: DecisionLog
+
+    async def close(self) -> None:
+        """Stop the engines, then write what is still to be recorded."""
+        await self.shadowing.close()
+        await self.service.close()
+        await asyncio.to_thread(self.log.close)
 
     def origin(self) -> str:
         """Where the policy in force comes from, in a word."""
@@ -68,12 +76,16 @@ async def open_policy(settings: Settings, home: Path, database: Database, tasks:
         make = await asyncio.to_thread(maker, settings.policy)
         service = PolicyService(settings.policy, make, tasks, clock=time.perf_counter)
 
-        async def changed(bundle: Bundle, _shadow: ShadowPlan | None) -> None:
+        shadowing = Shadowing(log, store, embedded_maker(settings.policy), tasks)
+
+        async def changed(bundle: Bundle, shadow: ShadowPlan | None) -> None:
             await service.take(bundle)
+            await shadowing.take(shadow)
 
         watcher = PolicyWatcher(source, changed)
         first = await asyncio.to_thread(watcher.load)
         active = await service.start(first.bundle, unchecked=first.origin is Origin.FOLDER)
+        await shadowing.take(first.shadow)
     except BaseException:
         await asyncio.to_thread(log.close)
         raise
@@ -81,4 +93,5 @@ async def open_policy(settings: Settings, home: Path, database: Database, tasks:
     ports = {listener.name: listener.bind.port for listener in settings.listeners}
     surroundings = Surroundings(settings.policy.networks, ports, zone=settings.policy.timezone)
     abilities = Abilities(rate_classes=frozenset(settings.limits.classes))
-    return PolicyPart(Enforcement(service, log, surroundings, abilities), service, active, watcher, store, log)
+    enforcement = Enforcement(service, shadowing, surroundings, abilities)
+    return PolicyPart(enforcement, service, active, watcher, source, shadowing, log)

@@ -18,7 +18,7 @@ from edge.admin.api import AdminApi
 from edge.admin.data import PolicyAdmin
 from edge.admin.handler import AdminHandler, Readiness
 from edge.admin.reports import Events
-from edge.admin.routes import PolicyPlane, policy_routes
+from edge.admin.routes import FOR_OPAS, PolicyPlane, policy_routes
 from edge.dialects.errors import render
 from edge.identity.authenticate import Authenticator
 from edge.identity.directory import KeyDirectory, prepare
@@ -186,6 +186,7 @@ async def admin(
     api = AdminApi(
         authenticator=Authenticator(directory, now=clock),
         routes=policy_routes(plane),
+        for_opas=FOR_OPAS,
         lines=lines,
         clock=time.monotonic,
         wall=clock,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge.admin.handler import AdminHandler, Readiness
+from edge.admin.routes import FOR_OPAS
 from edge.identity.grant import Grant
 from policies.principal import Scope
 from tests.edge.admin.harness import admin, until
@@ -70,6 +71,17 @@ async def test_a_key_without_the_scope_is_refused(tmp_path: Path, method: str, p
     async with admin(tmp_path) as door:
         answer = await door.ask(method, path, key=door.plain)
         assert (answer.status, code(answer)) == (403, "scope_missing")
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_the_key_of_an_opa_opens_what_an_opa_needs_and_nothing_else(
+    tmp_path: Path, method: str, path: str
+) -> None:
+    async with admin(tmp_path) as door:
+        key = door.store.create(Grant("opa", scopes=(Scope.POLICY_SYNC,)))[1].text
+        door.reload_keys()
+        answer = await door.ask(method, path, key=key)
+        assert (answer.status == 403) is ((method, path) not in FOR_OPAS)
 
 
 async def test_an_admin_elsewhere_is_refused(tmp_path: Path) -> None:
