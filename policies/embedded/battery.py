@@ -6,6 +6,7 @@ A policy that says yes to any of that, or has no answer to an empty question, is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -13,6 +14,7 @@ import orjson
 
 from policies.embedded.fence import deadline
 from policies.embedded.findings import Problem
+from policies.embedded.job import Job
 from policies.embedded.known import sample
 from policies.embedded.rego import Policy, RegoError
 from policies.json import JSON
@@ -84,14 +86,13 @@ def _odd(text: str, value: JSON) -> JSON:
 
 
 class Trial:
-    """A policy with its data, the same without, and how to say where a finding belongs."""
+    """A policy with its data, the same without, the same loaded backwards, and how to say where a finding belongs."""
 
-    def __init__(
-        self, policy: Policy, bare: Policy, place: Callable[[str, str], Problem], trying: Callable[[Problem], None]
-    ) -> None:
+    def __init__(self, job: Job, place: Callable[[str, str], Problem], trying: Callable[[Problem], None]) -> None:
         """`place` makes an error of a code and a message; `trying` is told before each run what to say if it dies."""
-        self._subjects = (("without data", bare), ("with its data", policy))
-        self._policy = policy
+        self._policy = Policy(job.modules, job.data)
+        self._subjects = (("without data", Policy(job.modules, {})), ("with its data", self._policy))
+        self._backwards = Policy(job.modules, job.data, backwards=True)
         self._place = place
         self._trying = trying
 
@@ -105,6 +106,19 @@ class Trial:
                 message = f"it allows {what}: check `input.v`, the caller and the operation first"
                 yield self._place("allows_nonsense", message)
                 return  # the others would say the same
+        yield from self._order(seconds)
+
+    def _order(self, seconds: float) -> Iterator[Problem]:
+        """Whether the order in which regorus gets the files changes an answer: it has done so (weld.py)."""
+        for what, document in (("an empty input", {}), ("an ordinary input", sample())):
+            answers = [self._run(policy, what, document, seconds) for policy in (self._policy, self._backwards)]
+            one, other = (str(answer) if isinstance(answer, RegoError) else answer for answer in answers)
+            if one != other:
+                message = (
+                    f"the answer to {what} depends on the order of the files: put rules that use each other into one"
+                )
+                yield self._place("order_dependent", message)
+                return
 
     def _empty(self, policy: Policy, data: str, seconds: float) -> Iterator[Problem]:
         what = f"an empty input, {data}"
@@ -132,5 +146,6 @@ class Trial:
         return result
 
 
+@dataclass(frozen=True, slots=True)
 class _Undefined:
     """No value at all."""

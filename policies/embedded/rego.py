@@ -69,15 +69,20 @@ class RegoError(Exception):
 class Policy:
     """Modules and data, compiled. Everything here may raise RegoError, and may end the process (see fence.py)."""
 
-    def __init__(self, modules: Mapping[str, str], data: Object, *, coverage: bool = False) -> None:
-        """`modules` maps file names to text, `data` is what stands under `data.gwcfg`."""
+    def __init__(
+        self, modules: Mapping[str, str], data: Object, *, coverage: bool = False, backwards: bool = False
+    ) -> None:
+        """`modules` maps file names to text, `data` is what stands under `data.gwcfg`.
+
+        `backwards` loads them in reverse, as a check on regorus: the order must not matter.
+        """
         regorus.set_cache_config(regex=_PATTERNS)
         self._engine = cast("_Engine", regorus.Engine())
         self._engine.set_gather_prints(True)
         self._engine.set_enable_coverage(coverage)
         self._engine.set_policy_length_config(max_col=_MAX_COLUMN, max_file_bytes=_MAX_BYTES, max_lines=_MAX_LINES)
         self._modules = {module.name: module for module in weld(modules)}
-        for module in self._modules.values():
+        for module in sorted(self._modules.values(), key=lambda module: module.name, reverse=backwards):
             self._load(module)
         try:
             self._engine.add_data_json(orjson.dumps({DATA_ROOT: data}).decode())

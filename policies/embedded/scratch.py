@@ -22,11 +22,12 @@ from policies.embedded.battery import Trial
 from policies.embedded.calls import constant_patterns
 from policies.embedded.fence import deadline
 from policies.embedded.findings import Problem
+from policies.embedded.job import Job
 from policies.embedded.lints import lint, problem
 from policies.embedded.parse import read_module
 from policies.embedded.reads import reads
 from policies.embedded.rego import RULE, Policy, RegoError, syntax_tree
-from policies.embedded.testing import Job, run_cases
+from policies.embedded.testing import run_cases
 from policies.embedded.tree import Module
 from policies.json import JSON, as_list, as_object, as_str
 
@@ -139,7 +140,7 @@ def _try_out(parsed: list[Module], job: Job, seconds: float) -> None:
     def trying(item: Problem) -> None:
         tell("trial", asdict(item))
 
-    trial = Trial(Policy(job.modules, job.data), Policy(job.modules, {}), place, trying)
+    trial = Trial(job, place, trying)
     for item in trial.findings(seconds * _PATIENCE):
         _tell_problem(item)
 

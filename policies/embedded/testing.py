@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final, TypeAlias
 
 import orjson
 
 from policies.embedded.fence import deadline
 from policies.embedded.findings import CaseResult, Problem
+from policies.embedded.job import Job
 from policies.embedded.parse import read_module
 from policies.embedded.rego import Policy, RegoError, syntax_tree
 from policies.embedded.tree import Module, Rule
@@ -27,15 +28,6 @@ _PATIENCE: Final = 8
 """Counting lines slows an evaluation down, and a first one prepares all modules."""
 
 Tell: TypeAlias = Callable[[str, JSON], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What there is to work on: file names to texts, and what stands under `data.gwcfg`."""
-
-    modules: Mapping[str, str]
-    tests: Mapping[str, str]
-    data: Object
 
 
 def run_cases(job: Job, seconds: float, skip: frozenset[str], tell: Tell) -> None:

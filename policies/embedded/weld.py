@@ -95,7 +95,7 @@ def _clash(files: list[_File]) -> bool:
     for file in files:
         for alias, path in file.imports.items():
             for other in files:
-                if other.imports.get(alias) != path and re.search(rf"\b{alias}\b", other.text):
+                if other.imports.get(alias) != path and re.search(rf"(?<![\w.]){alias}\b", other.text):
                     return True
     return len({(alias, path) for file in files for alias, path in file.imports.items()}) != len(
         {alias for file in files for alias in file.imports}
@@ -110,4 +110,4 @@ def _join(package: str, files: list[_File]) -> Welded:
         places.append((file.name, rows))
         parts.append(file.text)
         rows += file.text.count("\n") + 1
-    return Welded(package, "\n".join(parts) + "\n", tuple(places))
+    return Welded(package, "\n".join(parts), tuple(places))

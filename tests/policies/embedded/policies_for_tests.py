@@ -21,7 +21,7 @@ ROOT: Final = Path(__file__).parents[3]
 OPA: Final = Path(sys.executable).parent / "opa"
 HEAD: Final = "package gateway.authz\n\n"
 DENY: Final = '{"allow": false, "reasons": [], "obligations": {}, "grants": [], "revision": ""}'
-SHORT: Final = ScratchLimits(seconds=20.0, decision_seconds=0.3)
+SHORT: Final = ScratchLimits(seconds=30.0, decision_seconds=1.0)
 
 PLAIN: Final = """package gateway.authz
 

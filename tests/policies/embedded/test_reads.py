@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -93,7 +95,7 @@ CONDITIONS = st.sampled_from(
 @st.composite
 def policies(draw: st.DrawFn) -> str:
     """Rules of conditions over references to the input, direct, iterated and through a function."""
-    lines = []
+    lines: list[str] = []
     for _ in range(draw(st.integers(1, 3))):
         condition = draw(CONDITIONS).format(draw(REFS), draw(REFS))
         iterate = 'some k in {"a", "b"}; ' if "[k]" in condition else ""
@@ -101,7 +103,7 @@ def policies(draw: st.DrawFn) -> str:
     return "\n\n".join(["f(v) := v.a", *lines, "decision := [v | some v in x]"])
 
 
-def answer(policy: Policy, document: JSON) -> str | None:
+def answer(policy: Policy, document: Mapping[str, object]) -> str | None:
     try:
         return policy.value(orjson.dumps(document).decode())
     except RegoError as error:

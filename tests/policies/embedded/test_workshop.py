@@ -266,7 +266,7 @@ async def test_a_test_that_runs_away_fails_and_the_others_run() -> None:
     report = await run_tests(bundle(PLAIN, tests), limits=SHORT)
     results = {case.name.rpartition(".")[2]: case for case in report.cases}
     assert not results["test_endless"].passed
-    assert results["test_endless"].message == "it took longer than 0.3 s"
+    assert results["test_endless"].message == "it took longer than 1 s"
     assert results["test_after"].passed
     assert results["test_yes"].passed
     assert report.coverage == 1.0
