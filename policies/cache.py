@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Final, Generic, TypeAlias, TypeVar
 
 import orjson
@@ -19,6 +20,9 @@ V = TypeVar("V")
 
 VOLATILE: Final = (("id",), ("trace_id",), ("time", "now_ns"), ("time", "iso"), ("time", "minute"), ("usage",))
 """What differs between two requests that are otherwise the same."""
+
+_PLAIN: Final = 2
+"""Section and field: most paths."""
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -48,9 +52,30 @@ class Lru(Generic[V]):
             self._values.popitem(last=False)
 
 
-def key_at(paths: Sequence[Path], document: Object) -> bytes:
-    """The values at `paths`, as bytes; what is not there differs from everything that can be."""
-    return orjson.dumps([_at(document, path) for path in paths], option=orjson.OPT_SORT_KEYS)
+class KeyAt:
+    """Makes keys: the values at certain paths, as bytes. What is not there differs from everything that can be."""
+
+    __slots__ = ("_flat", "_getters", "_paths")
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = tuple(paths)
+        by_head: dict[str, list[str]] = {}
+        for path in paths:
+            if len(path) == _PLAIN:
+                by_head.setdefault(path[0], []).append(path[1])
+        # For what every input document has: one call in C for each section, instead of some lines for each value.
+        self._getters = tuple((head, itemgetter(*leaves)) for head, leaves in by_head.items())
+        self._flat = tuple(path for path in paths if len(path) != _PLAIN)
+
+    def __call__(self, document: Object) -> bytes:
+        """The key of `document`. orjson.JSONEncodeError for text that is no Unicode."""
+        try:
+            # Whatever is no object has no fields: a TypeError like the others.
+            values: list[object] = [getter(document[head]) for head, getter in self._getters]  # type: ignore[arg-type]
+        except (KeyError, TypeError, IndexError):
+            return b"?" + orjson.dumps([_at(document, path) for path in self._paths], option=orjson.OPT_SORT_KEYS)
+        values += [_at(document, path) for path in self._flat]
+        return orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
 
 
 def key_without(paths: Sequence[Path], document: Object) -> bytes:

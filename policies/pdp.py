@@ -8,12 +8,12 @@ A decision point belongs to one engine and so to one revision; changing the poli
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import orjson
 
-from policies.cache import VOLATILE, Lru, Path, key_at, key_without
+from policies.cache import VOLATILE, KeyAt, Lru, Path, key_without
 from policies.engine import PolicyEngine, PolicyEngineDown, PolicyFault
 from policies.json import Object
 from policies.reasons import Reason
@@ -24,8 +24,7 @@ LAST_GOOD: Final = "last-good"
 _CAPACITY: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of one question. Exactly one of `decision` and `failure` is there.
 
     `result` is the result document as the engine gave it, None if it gave none. `engine` is who answered: embedded,
@@ -56,7 +55,7 @@ class DecisionPoint:
         self.engine: Final = engine
         self._clock = clock
         self._last_good = last_good
-        self._paths: tuple[Path, ...] | None = None
+        self._key_at: KeyAt | None = None
         self._cache: Lru[Answer] = Lru(_CAPACITY)
         self._remembered: Lru[tuple[float, Answer]] = Lru(_CAPACITY)
         self.asked = 0
@@ -64,18 +63,18 @@ class DecisionPoint:
     @property
     def caches(self) -> bool:
         """Whether answers are kept."""
-        return self._paths is not None
+        return self._key_at is not None
 
     def cache_on(self, paths: Sequence[Path]) -> None:
         """Keep answers from now on: the policy reads nothing of the input but what is at `paths`."""
-        self._paths = tuple(paths)
+        self._key_at = KeyAt(paths)
 
     async def ask(self, document: Object) -> Answer:
         """The answer for the input `document`. Never raises but for cancellation: every failure is an Answer."""
         began = self._clock()
         key = self._key(document)
         if key is not None and (kept := self._cache.get(key)) is not None:
-            return replace(kept, engine=CACHE, took_us=self._since(began))
+            return self._again(kept, CACHE, began)
         self.asked += 1
         answer = await self._evaluate(document, began)
         if key is not None and answer.decision is not None:
@@ -84,7 +83,7 @@ class DecisionPoint:
 
     def _key(self, document: Object) -> bytes | None:
         try:
-            return None if self._paths is None else key_at(self._paths, document)
+            return None if self._key_at is None else self._key_at(document)
         except orjson.JSONEncodeError:  # half a surrogate pair: `_evaluate` says so
             return None
 
@@ -114,7 +113,10 @@ class DecisionPoint:
         found = self._remembered.get(key_without(VOLATILE, document))
         if found is None or began - found[0] > self._last_good.seconds:
             return None
-        return replace(found[1], engine=LAST_GOOD, took_us=self._since(began))
+        return self._again(found[1], LAST_GOOD, began)
+
+    def _again(self, answer: Answer, engine: str, began: float) -> Answer:
+        return Answer(answer.decision, None, "", answer.result, engine, answer.revision, self._since(began))
 
     def _failed(self, reason: Reason, detail: str, result: Object | None, began: float) -> Answer:
         engine = self.engine

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from policies.json import JSON, Object
-from tests.benchmarks import load, nginx, report, streams
+from tests.benchmarks import decisions, load, nginx, report, streams
 from tests.benchmarks.contenders import Contender, Peak, field, gateway_to, streaming_origin
 
 START_GOAL = 1.0
@@ -30,9 +30,10 @@ class Plan:
     concurrent: tuple[int, ...] = (1, 16)
     rounds: int = 8
     starts: int = 5
+    decisions: int = 5_000
 
 
-QUICK = Plan(seconds=2, connections=(1, 64), rounds=3, starts=3)
+QUICK = Plan(seconds=2, connections=(1, 64), rounds=3, starts=3, decisions=1_000)
 FULL = Plan(seconds=8)
 
 
@@ -59,11 +60,13 @@ def main(argv: Sequence[str]) -> int:
 def _measure(plan: Plan, folder: Path) -> Object:
     whole, memory = _whole(plan, folder / "whole")
     streamed = _streamed(plan, folder / "streamed")
+    decided = _decided(plan, folder / "decided")
     start = _start(plan, folder / "start")
     return {
         "machine": {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
         "whole": list[JSON](whole),
         "streamed": list[JSON](streamed),
+        "decisions": list[JSON](decided),
         "memory": memory,
         "start": start,
         "errors": sum(int(str(result["errors"])) for result in whole),
@@ -117,6 +120,13 @@ def _streamed(plan: Plan, folder: Path) -> list[Object]:
         *("added_transit_p50_ms", "transit_p99_ms", "gap_p50_ms", "gap_p99_ms"),
     )
     _say(report.table("Streams (50 events, one each 10 ms)", names, report.rows(results, names)))
+    return results
+
+
+def _decided(plan: Plan, folder: Path) -> list[Object]:
+    results = decisions.measure(folder, plan.decisions)
+    names = ("way", "grants", "p50_us", "p99_us", "goal_us", "met")
+    _say(report.table("Policy decisions, microseconds", names, report.rows(results, names)))
     return results
 
 

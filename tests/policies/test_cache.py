@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.cache import VOLATILE, Lru, key_at, key_without
+from policies.cache import VOLATILE, KeyAt, Lru, key_without
 from policies.json import JSON, Object
 
 NAMES = st.sampled_from(["a", "b", "id", "time", "now_ns"])
@@ -43,12 +43,13 @@ def test_keys_are_equal_exactly_if_all_that_is_read_is(
     paths: list[tuple[str, ...]], one: Object, other: Object
 ) -> None:
     same = all(at(one, path) == at(other, path) for path in paths)
-    assert (key_at(paths, one) == key_at(paths, other)) is same
+    key = KeyAt(paths)
+    assert (key(one) == key(other)) is same
 
 
 def test_absent_is_not_null_nor_empty() -> None:
     documents: list[Object] = [{}, {"a": None}, {"a": []}, {"a": [None]}, {"a": {}}]
-    assert len({key_at([("a",)], document) for document in documents}) == len(documents)
+    assert len({KeyAt([("a",)])(document) for document in documents}) == len(documents)
 
 
 def test_what_changes_with_every_request_is_left_out() -> None:
