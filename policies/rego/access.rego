@@ -30,8 +30,6 @@ revision := data.gwcfg.revision
 # description: Whether the operation, on the model it is about, is within the credential's bounds and granted.
 default permitted := false
 
-permitted if input.operation == "me"
-
 permitted if {
 	scope_ok
 	within_key

@@ -66,12 +66,6 @@ test_another_version_is_a_no if {
 	not decided({}, object.union(cfg([]), {"v": 2})).allow
 }
 
-test_who_asks_about_itself_may if {
-	d := decided({"operation": "me", "key": {"scopes": [], "patterns": []}}, cfg([plain]))
-	d.allow
-	d.grants == {"dev-chat"} - {"dev-chat"}
-}
-
 test_unknown_operations_are_a_no if {
 	d := decided({"operation": "models.delete"}, cfg([]))
 	not d.allow

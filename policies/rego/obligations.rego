@@ -8,8 +8,8 @@ package gateway.authz
 # description: Serve the model that an alias stands for.
 obligations["model"] := target if {
 	allow
+	input.operation != "models.list"
 	target != input.model.resolved
-	about_a_model
 }
 
 # METADATA
@@ -107,10 +107,6 @@ obligations["headers"] := headers if {
 	headers := object.union_n(array.reverse([added | some g in matching; added := g.obligations.headers]))
 	count(headers) > 0
 }
-
-# METADATA
-# description: Whether the operation is about one model.
-about_a_model if not input.operation in {"me", "models.list"}
 
 # METADATA
 # description: Whether a listing may show less than all there is.

@@ -102,8 +102,7 @@ test_an_alias_of_itself_is_no_redirect if {
 	d.obligations == {}
 }
 
-test_nothing_to_redirect_for_who_asks_about_itself if {
-	t.decided({"operation": "me"}, t.cfg([])).obligations == {}
-	g := t.changed(t.plain, {"operations": ["me"], "aliases": {"qwen2.5:7b": "llama3"}})
-	t.decided({"operation": "me"}, t.cfg([g])).obligations == {}
+test_a_listing_is_not_redirected if {
+	g := t.changed(t.plain, {"aliases": {"": "llama3"}})
+	t.decided(t.listing(["qwen3"]), t.cfg([g])).obligations == {"models": {"qwen3"}}
 }
