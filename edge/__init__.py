@@ -4,10 +4,11 @@ listener/    sockets in: limits, deadlines, strict HTTP checks; the only place t
 intake/      exact routes, strict JSON, known parameters -> Call
 identity/    credential -> Principal (keys, JWT)
 store/       the database: opening, migrations
-queue/       a bounded turn on the engine
+policy/      asks the policy, honours what it ties its yes to, and changes it without surprises
+queue/       a bounded turn on the engine, in bands
 relay/       the engine's events -> the caller's bytes; meters as it goes
 dialects/    how answers and errors look on the wire
-admin/       health and readiness
+admin/       health and readiness; the policy for OPAs and for admins
 config/      one YAML file -> frozen settings
 cli/         the command line
 pipeline.py  the request handler: reads like the line in README's "life of a request"
