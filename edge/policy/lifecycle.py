@@ -178,7 +178,7 @@ class PolicyLifecycle:
         """Put in force what was previewed. PolicyMoved if somebody was faster, NewAccess if nobody said it is meant."""
         if preview.replay.opened and not confirm_new_access:
             raise NewAccess(
-                f"{preview.replay.opened} recorded requests that were denied would be allowed",
+                f"recorded requests that were denied would be allowed ({preview.replay.opened})",
                 "look at them with `policy replay`; if that is meant, add --confirm-new-access",
             )
         if preview.unchanged and (head := await self._head()) is not None and head.seq == preview.after:

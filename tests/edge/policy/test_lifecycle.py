@@ -37,7 +37,7 @@ async def test_from_draft_to_rollback(tmp_path: Path) -> None:
     assert (await tool.test("opens-b")).coverage == 1.0
     report = await tool.replay("opens-b")
     assert (report.compared, report.same, dict(report.kinds)) == (3, 1, {Kind.OPENED: 2})
-    with pytest.raises(NewAccess, match=r"2 recorded requests .* --confirm-new-access"):
+    with pytest.raises(NewAccess, match=r"recorded requests .* \(2\): .* --confirm-new-access"):
         await tool.apply("opens-b", author="ann", note="why")
     assert await revision(tmp_path) == (Origin.DEFAULT, A.revision)
     entry = await tool.apply("opens-b", author="ann", note="why", confirm_new_access=True)
