@@ -147,16 +147,12 @@ class _Testing:
     def __init__(self, limits: ScratchLimits) -> None:
         self._limits = limits
         self._at = ("", "the policy", 0)
+        self.place = "the policy"
+        """What was worked on last, for people; between two children still that of the first."""
         self._cases: list[CaseResult] = []
         self._problems: list[Problem] = []
         self._ran: set[tuple[str, int]] = set()
         self._rows: set[tuple[str, int]] = set()
-
-    @property
-    def place(self) -> str:
-        """What is worked on."""
-        name, file, row = self._at
-        return f"{name} in {file}:{row}" if name else file
 
     async def run(self, bundle: Bundle) -> bool:
         """Run what has not run yet; whether that was all. A test that ends the child is the last of this run."""
@@ -182,6 +178,8 @@ class _Testing:
             match await child.hear():
                 case "at", [str(name), str(file), int(row)]:
                     self._at = (name, file, row)
+                    if name or not self._cases:
+                        self.place = f"{name} in {file}:{row}" if name else file
                 case "case", value:
                     self._cases.append(read_case(value))
                 case "coverage", [list(ran), list(idle)]:
