@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edge.policy.errors import PolicyToolError
+from edge.policy.lifecycle_types import DECISION_BUDGET_US
 from policies.bundle import Bundle
 from policies.embedded import workshop
 from policies.embedded.findings import Inspection, ScratchLimits, TestReport
@@ -47,7 +48,11 @@ class ScratchWorkshop:
 
     async def run_tests(self, bundle: Bundle) -> TestReport:
         try:
-            return await workshop.run_tests(bundle, limits=self._limits)
+            report = await workshop.run_tests(bundle, limits=self._limits)
+            if _out_of_time(report):
+                # Time is wall clock, and a busy machine takes it from whoever is running: once is no proof.
+                report = await workshop.run_tests(bundle, limits=self._limits)
+            return report
         except WorkshopError as error:
             raise _gave_up("tested", error) from None
 
@@ -58,6 +63,12 @@ class ScratchWorkshop:
                 yield evaluator
         except (WorkshopError, PolicyEngineDown) as error:
             raise _gave_up("run", error) from None
+
+
+def _out_of_time(report: TestReport) -> bool:
+    """Whether a case took longer than a decision may; one that was stopped for it has no time of its own."""
+    stopped = any(not case.passed and not case.took_us for case in report.cases)
+    return stopped or report.slowest_us > DECISION_BUDGET_US
 
 
 def _gave_up(what: str, error: WorkshopError | PolicyEngineError) -> PolicyToolError:
