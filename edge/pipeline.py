@@ -187,7 +187,7 @@ class Line:
             models=() if route.model else own.candidates(principal, catalogue),
         )
         permit = await self._shared.enforcement.permit(exchange, principal, asked, catalogue.meaning)
-        exchange.model = permit.model
+        exchange.model = permit.model if catalogue.resolve(permit.model) else ""
         exchange.stages.decided = self._shared.clock()
         body = own.answer(permit, route, catalogue, now=self._shared.wall())
         exchange.outcome.status = 200
@@ -208,12 +208,12 @@ class Line:
         fleet = self._shared.fleet
         asked = Asked(call.operation, call.dialect, call.model, call.engine or "", shape_of(call))
         permit = await self._shared.enforcement.permit(exchange, principal, asked, fleet.catalogue.meaning)
-        exchange.model = permit.model
         exchange.stages.decided = self._shared.clock()
         if not fleet.catalogue.resolve(permit.model) and not await fleet.look_again(permit.model):
             if fleet.missing(permit.model):
                 raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
             raise Refusal(Reason.MODEL_NOT_PERMITTED)
+        exchange.model = permit.model  # only now: what is no model may be anything, and stays out of the access line
         targets = fleet.catalogue.resolve(permit.model, call.engine)
         if not targets:
             raise Refusal(Reason.NO_ENGINE, retry_after=5.0)

@@ -242,9 +242,16 @@ def _place_ok(principal: Principal, ip: str, listener: str) -> bool:
 def within(ip: str, networks: Iterable[Network]) -> bool:
     """Whether address `ip` lies in one of `networks`; an IPv4-mapped IPv6 address counts as the IPv4 one it is."""
     try:
-        address = ip_address(ip)
+        address = ip_address(plain_address(ip))
     except ValueError:
         return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
     return any(address.version == network.version and address in network for network in networks)
+
+
+def plain_address(ip: str) -> str:
+    """`ip` as IPv4 if it is mapped into IPv6 (`::ffff:10.0.0.1`), where engines differ; anything else unchanged."""
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ip
+    return str(address.ipv4_mapped) if isinstance(address, IPv6Address) and address.ipv4_mapped else ip

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from policies.decision import within
+from policies.decision import plain_address, within
 from policies.exchange import Client
 from policies.input import Instant, Place
 from policies.principal import Network
@@ -31,7 +31,8 @@ class Surroundings:
 
     def place(self, client: Client) -> Place:
         """Where `client` is."""
-        return Place(client.ip, self._names(client.ip), client.listener, self._ports.get(client.listener, 0))
+        port = self._ports.get(client.listener, 0)
+        return Place(plain_address(client.ip), self._names(client.ip), client.listener, port)
 
     def instant(self, now_ns: int) -> Instant:
         """The moment, in the policy's time zone."""

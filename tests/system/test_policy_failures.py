@@ -220,8 +220,9 @@ def test_a_policy_that_takes_too_much_denies_and_the_door_stays_open(
         engine_under_test("embedded", tmp_path / "opa") as embedded,
         serving(embedded, engine, tmp_path, ONE_MODEL + rule) as gateway,
     ):
-        modest, greedy = gateway.create_key("modest"), gateway.create_key("greedy", "--owner", "greedy")
+        modest = gateway.create_key("modest")
         assert gateway.post(CHAT, chat(), modest.bearer).status == 200
+        greedy = gateway.create_key("greedy", "--owner", "greedy")
         assert gateway.post(CHAT, chat(model=PRIVATE), greedy.bearer).status in {403, 503}
         until(lambda: gateway.post(CHAT, chat(), modest.bearer).status == 200, 20.0, "others are served")
         assert all(as_str(seen.document["model"]) != PRIVATE_MODEL for seen in engine.requests)
