@@ -78,7 +78,8 @@ def test_nothing_secret_is_logged_or_stored(busy: tuple[Gateway, Key], engine: R
         if file.is_file():
             assert secret.encode() not in file.read_bytes(), file
             # As above, for the decision log.
-            lines = (line for line in file.read_bytes().split(b"\n") if b'"requested":"%s"' % PROMPT.encode() not in line)
+            named = b'"requested":"%s"' % PROMPT.encode()
+            lines = (line for line in file.read_bytes().split(b"\n") if named not in line)
             assert PROMPT.encode() not in b"\n".join(lines), file
 
 
