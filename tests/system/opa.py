@@ -1,20 +1,27 @@
-"""A real OPA as somebody else's process: a server on a port, with a token, that can be killed and started again."""
+"""A real OPA as somebody else's: one with a token that can be killed and come back, one that follows a gateway."""
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-from tests.system.process import until
-from tests.system.wire import Wire, compose
+from policies.json import Object
+from tests.system.process import ROOT, Gateway, Key, until
+from tests.system.wire import Wire, compose, loads
 
 OPA: Final = Path(sys.executable).parent / "opa"
 TOKEN: Final = "an-opa-token"
+
+DECISION: Final = "/v1/data/gateway/authz/decision?strict-builtin-errors=true"
 
 _AUTHZ: Final = f"""package system.authz
 
@@ -66,6 +73,58 @@ class RemoteOpa:
                 return wire.ask(compose("GET", "/health")).status == 200
         except OSError:
             return False
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """An OPA that polls."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def decides(self, given: Object) -> Object | None:
+        """Its decision for the input `given`; None while it has no policy."""
+        assert self.process.poll() is None
+        try:
+            with Wire.open(("127.0.0.1", self.port)) as wire:
+                answer = wire.ask(compose("POST", DECISION, body={"input": given}))
+        except OSError:
+            return None
+        found = loads(answer.body).get("result")
+        return found if isinstance(found, dict) else None
+
+
+@contextmanager
+def follower(gateway: Gateway, key: Key, folder: Path, public_key: bytes = b"") -> Iterator[Follower]:
+    """An OPA that follows `gateway`, set up as docs/policy-fleet.md says; `key` has scope policy:sync."""
+    folder.mkdir()
+    (folder / "token").write_text(key.secret)
+    (folder / "public-key.pem").write_bytes(
+        public_key or gateway.get("/policy/public-key.pem", key.bearer, admin=True).body
+    )
+    port = _free_port()
+    process = subprocess.Popen(
+        (
+            *(str(OPA), "run", "--server", "--addr", f"127.0.0.1:{port}", "--skip-version-check"),
+            *("--config-file", str(ROOT / "deploy" / "opa" / "opa.yaml")),
+            *("--set-file", f"keys.llm-gateway.key={folder / 'public-key.pem'}"),
+        ),
+        env={
+            "LLM_GATEWAY_POLICY_URL": "http://{}:{}/policy".format(*gateway.admin),
+            "LLM_GATEWAY_TOKEN_FILE": str(folder / "token"),
+            "OPA_PERSISTENCE_DIRECTORY": str(folder),
+            "HOME": str(folder),
+            "PATH": os.defpath,
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield Follower(port, process)
+    finally:
+        process.kill()
+        process.wait(10.0)
 
 
 def children_named(parent: int, *words: str) -> list[psutil.Process]:

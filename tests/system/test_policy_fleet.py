@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,75 +11,15 @@ import pytest
 from policies.json import JSON, Object, as_list, as_object, as_str
 from tests.system.calls import ASKED, CHAT, chat
 from tests.system.conftest import Launch
+from tests.system.opa import follower
 from tests.system.process import ROOT, Gateway, Key, until
-from tests.system.wire import Wire, compose, loads
+from tests.system.wire import loads
 
-OPA = Path(sys.executable).parent / "opa"
-DECISION = "/v1/data/gateway/authz/decision?strict-builtin-errors=true"
 CLOSED = """package gateway.authz
 
 deny contains {"code": "closed", "message": "closed for today", "public": true} if true
 """
 NOBODY: Object = {"v": 1, "operation": "chat"}
-
-
-@dataclass(frozen=True, slots=True)
-class Follower:
-    """An OPA that polls."""
-
-    port: int
-    process: subprocess.Popen[bytes]
-
-    def decides(self, given: Object) -> Object | None:
-        """Its decision for the input `given`; None while it has no policy."""
-        assert self.process.poll() is None
-        try:
-            with Wire.open(("127.0.0.1", self.port)) as wire:
-                answer = wire.ask(compose("POST", DECISION, body={"input": given}))
-        except OSError:
-            return None
-        found = loads(answer.body).get("result")
-        return found if isinstance(found, dict) else None
-
-
-@contextmanager
-def follower(gateway: Gateway, admin: Key, folder: Path, public_key: bytes = b"") -> Iterator[Follower]:
-    """An OPA of `gateway`, set up as docs/policy-fleet.md says."""
-    folder.mkdir()
-    (folder / "token").write_text(admin.secret)
-    (folder / "public-key.pem").write_bytes(
-        public_key or gateway.get("/policy/public-key.pem", admin.bearer, admin=True).body
-    )
-    port = free_port()
-    process = subprocess.Popen(
-        (
-            *(str(OPA), "run", "--server", "--addr", f"127.0.0.1:{port}", "--skip-version-check"),
-            *("--config-file", str(ROOT / "deploy" / "opa" / "opa.yaml")),
-            *("--set-file", f"keys.llm-gateway.key={folder / 'public-key.pem'}"),
-        ),
-        env={
-            "LLM_GATEWAY_POLICY_URL": "http://{}:{}/policy".format(*gateway.admin),
-            "LLM_GATEWAY_TOKEN_FILE": str(folder / "token"),
-            "OPA_PERSISTENCE_DIRECTORY": str(folder),
-            "HOME": str(folder),
-            "PATH": os.defpath,
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield Follower(port, process)
-    finally:
-        process.kill()
-        process.wait(10.0)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def sync_key(gateway: Gateway) -> Key:
