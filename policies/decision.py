@@ -208,13 +208,13 @@ def _unmet(question: PolicyInput, wanted: Obligations, abilities: Abilities) -> 
         detail = f"capture {wanted.capture} is not available"
     elif wanted.model is not None and question.operation in _NO_MODEL:
         detail = "model: there is no model to redirect"
-    elif wanted.max_tokens is not None and wanted.max_tokens < shape.n:
+    elif wanted.max_tokens is not None and wanted.max_tokens < shape.n * shape.prompts:
         detail = "max_tokens is less than one for each choice"
     if detail:
         return Denial(Reason.POLICY_OBLIGATION, detail=detail)
     if wanted.tools_allowed is not None and not _tools_ok(shape, wanted.tools_allowed, wanted.strip):
         return Denial(Reason.TOOLS_NOT_PERMITTED, detail="tools_allowed")
-    served = wanted.model is None and question.operation not in _NO_MODEL
+    served = wanted.model in {None, model} and question.operation not in _NO_MODEL
     if served and wanted.models is not None and model not in wanted.models:
         return Denial(Reason.MODEL_NOT_PERMITTED, detail="not among the obligation's models")
     return None

@@ -60,7 +60,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What can be said of a request without quoting it. `temperature` -1 and `max_tokens` 0 = not given."""
+    """What can be said of a request without quoting it. `temperature` -1 and `max_tokens` 0 = not given.
+
+    `prompts` is not in the document: each of them has `n` choices.
+    """
 
     stream: bool = False
     max_tokens: int = 0
@@ -73,6 +76,7 @@ class Shape:
     input_chars: int = 0
     response_format: str = ""
     has_system: bool = False
+    prompts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,16 @@ def shape_of(call: Call) -> Shape:
         input_chars=chars,
         response_format=as_str(as_object(body.get("response_format")).get("type")),
         has_system=system,
+        prompts=prompts_of(call),
     )
+
+
+def prompts_of(call: Call) -> int:
+    """How many prompts a checked call has: only a completion can have several, and a list of tokens is one."""
+    prompt = call.body.get("prompt")
+    if call.operation is not Operation.COMPLETIONS or not isinstance(prompt, list):
+        return 1
+    return 1 if not prompt or isinstance(prompt[0], int) else len(prompt)
 
 
 def _tool_names(body: Object) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ that which keys were valid (CVE-2026-23996, facts/security.md 2.1).
 from __future__ import annotations
 
 import hmac
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -109,8 +110,9 @@ class KeyDirectory:
             if entry.record.status(seen) is Status.ACTIVE
             and not _goes_on(entry.record, after[key_id].record if key_id in after else None, now)
         )
-        self._contents, self._passed = contents, 0
-        self.expired(now)  # what is over already was reported above, if it was alive when last looked at
+        # What is over already was reported above, if it was alive when last looked at.
+        passed = bisect_right(contents.ends, now, key=lambda end: end[0])
+        self._contents, self._passed, self._seen = contents, passed, now
         return ended
 
     def expired(self, now: float) -> frozenset[str]:

@@ -87,7 +87,7 @@ class Enforcement:
         question = self._question(exchange, principal, asked, meaning)
         bounds = within_bounds(question)
         if bounds is not None:
-            await self._record(question, None, bounds, redirects=0)
+            await self._record(question, None, bounds)
             raise _refusal(bounds)
         verdict = await self._ask(question, after=None)
         if isinstance(verdict, Redirect):
@@ -106,13 +106,17 @@ class Enforcement:
             verdict: Permit | Denial | Redirect = Denial(answer.failure or Reason.POLICY_FAILED, detail=answer.detail)
         else:
             verdict = judge(question, answer.decision, self._abilities, after=after)
-        await self._record(question, answer, verdict, redirects=0 if after is None else 1, document=document)
+        await self._record(question, answer, verdict, after=after, document=document)
         return verdict
 
     def _question(
         self, exchange: Exchange, principal: Principal, asked: Asked, meaning: Callable[[str], str]
     ) -> PolicyInput:
-        resolved = meaning(asked.model) if asked.model and is_name(asked.model) else ""
+        requested = redact(asked.model)
+        # What looks like a key is no model: its canonical spelling would be most of the key.
+        named = asked.model and requested == asked.model and is_name(asked.model)
+        resolved = meaning(asked.model) if named else ""
+        tools = tuple(redact(name) for name in asked.shape.tool_names)
         return PolicyInput(
             id=exchange.id,
             principal=principal,
@@ -122,8 +126,8 @@ class Enforcement:
             method=exchange.method,
             route=exchange.route,
             time=self._surroundings.instant(self._wall_ns()),
-            model=Wanted(redact(asked.model), resolved, asked.engine),
-            shape=asked.shape,
+            model=Wanted(requested, resolved, asked.engine),
+            shape=replace(asked.shape, tool_names=tools) if tools else asked.shape,
             models=asked.models,
         )
 
@@ -133,15 +137,16 @@ class Enforcement:
         answer: Answer | None,
         verdict: Permit | Denial | Redirect,
         *,
-        redirects: int,
+        after: Redirect | None = None,
         document: Object | None = None,
     ) -> None:
         """Write it down; with an `audit` obligation it is on disk when this returns, or the answer is a no."""
-        obligations = None if isinstance(verdict, Denial) else verdict.obligations
+        # A no binds to nothing, but a yes to be served by another model was one: what it hides stays hidden.
+        obligations = (after.obligations if after else None) if isinstance(verdict, Denial) else verdict.obligations
         hidden = obligations.redact & RECORDED if obligations is not None else frozenset()
         shown, masked = mask(document or question.document(), hidden) if hidden else (document, ())
         denial = verdict if isinstance(verdict, Denial) else None
-        audit = obligations is not None and obligations.audit
+        audit = denial is None and obligations is not None and obligations.audit
         record = Record(
             id=question.id,
             at=question.time.now_ns / 1e9,
@@ -154,7 +159,7 @@ class Enforcement:
             engine=CREDENTIAL if answer is None else answer.engine,
             took_us=0 if answer is None else answer.took_us,
             masked=masked,
-            redirect=redirects,
+            redirect=0 if after is None else 1,
             audit=audit,
         )
         if not audit:

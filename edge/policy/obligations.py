@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from policies.call import Call
+from policies.input import prompts_of
 from policies.obligations import Obligations
 
 _WITH: Final = {
@@ -20,10 +21,10 @@ _WITH: Final = {
 
 
 def honour(obligations: Obligations, call: Call) -> Call:
-    """`call` as it may be sent. `max_tokens` is for the whole answer, so that each of n choices gets its share."""
+    """`call` as it may be sent. `max_tokens` is for the whole answer: each prompt's each choice gets a share."""
     most = obligations.max_tokens
     if most is not None:
-        each = max(1, most // call.n)
+        each = max(1, most // (call.n * prompts_of(call)))
         call = replace(call, max_tokens=each if call.max_tokens is None else min(call.max_tokens, each))
     if obligations.strip:
         out = set(obligations.strip)

@@ -38,6 +38,7 @@ class PolicyService:
         self._clock = clock
         self._point: DecisionPoint | None = None
         self._engine: Engine | None = None
+        self._retiring: list[Engine] = []
         self._watch: asyncio.Task[None] | None = None
         self.active: ActivePolicy | None = None
 
@@ -76,11 +77,11 @@ class PolicyService:
         _log.warning("policy %s is in force", bundle.revision[:12])
 
     async def close(self) -> None:
-        """Stop the engine; every question from now on gets a no."""
+        """Stop all engines; every question from now on gets a no."""
         if self._watch is not None:
             self._watch.cancel()
-        if self._engine is not None:
-            await self._engine.close()
+        for engine in (*self._retiring, *((self._engine,) if self._engine is not None else ())):
+            await engine.close()
 
     @property
     def _cacheable(self) -> bool:
@@ -113,7 +114,13 @@ class PolicyService:
         if watch is not None:
             watch.cancel()
         if old is not None:
-            _ = self._tasks.start(old.retire(), name="policy engine's end")
+            self._retiring.append(old)
+            _ = self._tasks.start(self._retire(old), name="policy engine's end")
+
+    async def _retire(self, engine: Engine) -> None:
+        """Close it once its questions are answered. If the gateway ends first, `close` does."""
+        await engine.retire()
+        self._retiring.remove(engine)
 
     async def _look(self, bundle: Bundle) -> None:
         """After the start: what does it read, so that answers can be kept? Not worth a caller's waiting."""

@@ -1,8 +1,11 @@
 """What the gateway does to an OPA beside asking it: put a policy there, see whether it is still there.
 
 By opa-python-client, with what it lacks put in (a private CA, a UNIX socket, no second try that stalls for a second,
-no silent rewriting of what was reviewed: facts A2). An OPA takes one module at a time, so a push is not atomic there:
-whoever asks this OPA for decisions must wait until it is over (`RemoteEngine` does).
+no silent rewriting of what was reviewed: facts A2).
+
+An OPA takes one module at a time, so a push is not atomic there, and half a policy may allow what the whole denies. So
+decisions are asked for at `ANSWER`, a rule of a module that goes first and comes last: while a push is under way it is
+undefined, which is a no, and afterwards every answer says by which revision it is.
 """
 
 from __future__ import annotations
@@ -20,8 +23,19 @@ from policies.engine import PolicyEngineDown
 from policies.json import as_object
 from policies.opa.api import Place
 
+ANSWER: Final = "gateway/llm_gateway/pushed/answer"
+"""Below `/v1/data/`: `{"revision", "decision"}`, of a policy that was pushed whole."""
 _PREFIX: Final = "llm-gateway/"
-_MARKER: Final = "gateway/llm_gateway/pushed"
+_MODULES: Final = _PREFIX + "policy/"
+# Beside the modules' folder: no file of a policy can have this name.
+_MARKER_FILE: Final = _PREFIX + "pushed.rego"
+_MARKER: Final = """package gateway.llm_gateway.pushed
+
+revision := "%s"
+
+answer := {"revision": revision, "decision": data.gateway.authz.decision}
+"""
+_REVISION: Final = "gateway/llm_gateway/pushed/revision"
 _TIMEOUT: Final = 5.0
 _REFUSED: Final = (
     errors.RegoParseError,
@@ -56,13 +70,10 @@ async def push(place: Place, bundle: Bundle) -> None:
     """Put `bundle` in place of what was pushed before. PolicyEngineDown if the OPA is away or refuses it."""
     try:
         async with _Client(place) as client:
-            for name in await client.get_policies_list():
-                if str(name).startswith(_PREFIX):
-                    await client.delete_policy(quote(str(name)))
+            await _clear(client)
             await client.update_or_create_data(bundle.data, DATA_ROOT)
             await _put(client, {module.name: module.text for module in weld(bundle.modules)})
-            marker = f'package {_MARKER.replace("/", ".")}\n\nrevision := "{bundle.revision}"\n'
-            await client.update_policy_from_string(marker, f"{_PREFIX}pushed.rego", rego_compat=False)
+            await client.update_policy_from_string(_MARKER % bundle.revision, _MARKER_FILE, rego_compat=False)
     except _REFUSED as error:
         raise PolicyEngineDown(f"the policy could not be pushed: {type(error).__name__} {error}"[:500]) from None
 
@@ -71,12 +82,32 @@ async def pushed(place: Place) -> str:
     """The revision that was pushed last and whole, "" if none. PolicyEngineDown if the OPA is away."""
     try:
         async with _Client(place) as client:
-            found = as_object(await client.get_data(f"{_MARKER}/revision")).get("result")
+            found = as_object(await client.get_data(_REVISION)).get("result")
     except errors.PolicyNotFoundError:
         return ""
     except _REFUSED as error:
         raise PolicyEngineDown(type(error).__name__) from None
     return found if isinstance(found, str) else ""
+
+
+async def _clear(client: AsyncOpaClient) -> None:
+    """What was pushed goes, its marker first; a module whose functions another still calls goes after that one."""
+    names = [name for name in map(str, await client.get_policies_list()) if name.startswith(_PREFIX)]
+    if _MARKER_FILE in names:
+        names.remove(_MARKER_FILE)
+        await client.delete_policy(_MARKER_FILE)
+    while names:
+        needed: list[str] = []
+        last: errors.DeletePolicyError | None = None
+        for name in names:
+            try:
+                await client.delete_policy(quote(name))
+            except errors.DeletePolicyError as error:
+                needed.append(name)
+                last = error
+        if last is not None and len(needed) == len(names):
+            raise last
+        names = needed
 
 
 async def _put(client: AsyncOpaClient, modules: dict[str, str]) -> None:
@@ -89,7 +120,7 @@ async def _put(client: AsyncOpaClient, modules: dict[str, str]) -> None:
         last: errors.RegoParseError | None = None
         for name, text in modules.items():
             try:
-                await client.update_policy_from_string(text, _PREFIX + quote(name), rego_compat=False)
+                await client.update_policy_from_string(text, _MODULES + quote(name), rego_compat=False)
             except errors.RegoParseError as error:
                 failed[name], last = text, error
         if last is not None and len(failed) == len(modules):

@@ -25,7 +25,7 @@ from policies.json import JSON, as_object, as_str
 MAX_ANSWER: Final = 1 << 20
 _UNIX: Final = "unix"
 _CONNECTIONS: Final = 32
-_DECISION: Final = f"/v1/data/{ENTRY}?strict-builtin-errors=true"
+_STRICT: Final = "?strict-builtin-errors=true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,11 @@ class Place:
 class DataApi:
     """The decisions of one OPA. To be made inside the running loop."""
 
-    def __init__(self, place: Place, *, timeout: float | None) -> None:
-        """`timeout`: seconds for one decision, connecting included; None if the caller sees to that."""
+    def __init__(self, place: Place, *, timeout: float | None, path: str = ENTRY) -> None:
+        """`timeout`: seconds for one decision, connecting included; None if the caller sees to that. `path` is what is
+        asked for, below `/v1/data/`."""
         self._timeout = timeout
-        self._url = place.base + _DECISION
+        self._url = f"{place.base}/v1/data/{path}{_STRICT}"
         self._health = place.base + "/health"
         self._session = aiohttp.ClientSession(  # noqa: TID251 - a seam of its own, like engines/transport.py
             connector=place.connector(),
@@ -89,7 +90,7 @@ class DataApi:
         )
 
     async def evaluate(self, document: bytes) -> JSON:
-        """The decision's value for the input `document`. PolicyEngineDown or PolicyFault."""
+        """The value for the input `document`. PolicyEngineDown or PolicyFault."""
         try:
             async with asyncio.timeout(self._timeout):
                 status, body = await self._post(b'{"input":' + document + b"}")

@@ -100,15 +100,15 @@ class ChildEngine:
         await self.close()
 
     async def close(self) -> None:
-        """End it; whoever still waits for an answer gets PolicyEngineDown."""
+        """End it; whoever still waits for an answer gets PolicyEngineDown. Once more, if it was cancelled half way."""
         self._closed = True
         api, self._api = self._api, None
-        child, self._child = self._child, None
         self._ready.set()
         if api is not None:
             await api.close()
-        if child is not None:
-            await child.stop(STOP_WITHIN)
+        if self._child is not None:
+            await self._child.stop(STOP_WITHIN)
+            self._child = None
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
     async def _again(self) -> None:

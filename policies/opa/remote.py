@@ -6,10 +6,10 @@ import asyncio
 import logging
 from typing import Final
 
-from policies.bundle import Bundle
+from policies.bundle import ENTRY, Bundle
 from policies.engine import PolicyEngineDown
-from policies.json import JSON
-from policies.opa.admin import push, pushed
+from policies.json import JSON, as_object
+from policies.opa.admin import ANSWER, push, pushed
 from policies.opa.api import DataApi, Place
 from policies.opa.asked import Asked
 
@@ -27,14 +27,11 @@ class RemoteEngine:
         self._place = place
         self._bundle = bundle
         self._timeout = timeout
-        self._api = DataApi(place, timeout=timeout)
+        self._api = DataApi(place, timeout=timeout, path=ENTRY if bundle is None else ANSWER)
         self._ready = asyncio.Event()
         self._asked = Asked()
-
-    @property
-    def revision(self) -> str:
+        self.revision: Final = "" if bundle is None else bundle.revision
         """Of the bundle that was pushed; "" where the OPA has its own ways."""
-        return "" if self._bundle is None else self._bundle.revision
 
     async def start(self) -> None:
         """Push what is to be pushed; an OPA that is away gets it once it is there, and until then all is denied."""
@@ -53,7 +50,7 @@ class RemoteEngine:
         while bundle is not None:
             await asyncio.sleep(_LOOK)
             try:
-                if await pushed(self._place) == bundle.revision:
+                if await pushed(self._place) == self.revision:
                     self._ready.set()
                     continue
                 self._ready.clear()
@@ -71,7 +68,15 @@ class RemoteEngine:
                     await self._ready.wait()
             except TimeoutError:
                 raise PolicyEngineDown("the policy is not there yet") from None
-            return await self._api.evaluate(document)
+            value = await self._api.evaluate(document)
+        return value if self._bundle is None else self._ours(value)
+
+    def _ours(self, value: JSON) -> JSON:
+        """The decision in an answer by our revision. Another gateway may have pushed another policy meanwhile."""
+        answer = as_object(value)
+        if answer.get("revision") != self.revision:
+            raise PolicyEngineDown("the OPA has another policy")
+        return answer.get("decision")
 
     async def retire(self) -> None:
         """`close` it once the questions under way are answered."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from policies.json import JSON, Object
-from tests.benchmarks import decisions, load, nginx, report, streams
+from tests.benchmarks import decisions, fleet, load, nginx, report, streams
 from tests.benchmarks.contenders import Contender, Peak, field, gateway_to, streaming_origin
 
 START_GOAL = 1.0
@@ -61,12 +61,14 @@ def _measure(plan: Plan, folder: Path) -> Object:
     whole, memory = _whole(plan, folder / "whole")
     streamed = _streamed(plan, folder / "streamed")
     decided = _decided(plan, folder / "decided")
+    fleeted = _fleet(plan, folder / "fleet")
     start = _start(plan, folder / "start")
     return {
         "machine": {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
         "whole": list[JSON](whole),
         "streamed": list[JSON](streamed),
         "decisions": list[JSON](decided),
+        "fleet": fleeted,
         "memory": memory,
         "start": start,
         "errors": sum(int(str(result["errors"])) for result in whole),
@@ -128,6 +130,13 @@ def _decided(plan: Plan, folder: Path) -> list[Object]:
     names = ("way", "grants", "p50_us", "p99_us", "goal_us", "met")
     _say(report.table("Policy decisions, microseconds", names, report.rows(results, names)))
     return results
+
+
+def _fleet(plan: Plan, folder: Path) -> Object:
+    with nginx.origin(folder / "origin") as origin:
+        found = fleet.measure(folder, origin.port, plan.starts)
+    _say(f"\npolicy applied to enforced by a following OPA: {json.dumps(found)}\n")
+    return found
 
 
 def _start(plan: Plan, folder: Path) -> Object:

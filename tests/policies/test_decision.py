@@ -147,6 +147,7 @@ def test_everyone_may_know_who_they_are() -> None:
         (tied(capture="full"), Reason.POLICY_OBLIGATION),
         (tied(max_tokens=2), Reason.POLICY_OBLIGATION),
         (tied(models=frozenset({"other"})), Reason.MODEL_NOT_PERMITTED),
+        (tied(model="tiny", models=frozenset({"other"})), Reason.MODEL_NOT_PERMITTED),
         (tied(tools_allowed=frozenset({"search"})), Reason.TOOLS_NOT_PERMITTED),
     ],
 )
@@ -171,6 +172,12 @@ def test_an_obligation_that_can_be_met_is_carried_by_the_permit(decision: Decisi
     found = verdict(asked, decision, Abilities(frozenset({"silver"})))
     assert isinstance(found, Permit)
     assert found.obligations == decision.obligations
+
+
+def test_a_cap_below_one_token_for_each_choice_of_each_prompt_is_a_no() -> None:
+    asked = question(principal(), Operation.COMPLETIONS, shape=Shape(n=2, prompts=3))
+    assert isinstance(verdict(asked, tied(max_tokens=5)), Denial)
+    assert isinstance(verdict(asked, tied(max_tokens=6)), Permit)
 
 
 def test_tools_beyond_what_the_input_can_name_are_not_allowed_unseen() -> None:

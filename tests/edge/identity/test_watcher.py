@@ -249,7 +249,6 @@ async def test_no_fault_of_ours_ends_the_watch(
         assert not works(directory, token)
         await until(lambda: "works again" in caplog.text)
     assert ended == [{record.id}]
-    # `swap` looks at expiry too: with that broken, reading may fail as well, depending on which poll comes first.
     messages = [(each.getMessage().partition(",")[0], bool(each.exc_info)) for each in caplog.records]
     logged = [each for each in messages if each[0].startswith(said)]
     assert logged == [(f"{said} fails", True), (f"{said} works again", False)], "once each"

@@ -11,6 +11,7 @@ from policies.call import Dialect, Operation
 from policies.decision import Abilities, Permit
 from policies.errors import Refusal
 from policies.exchange import Client, Exchange
+from policies.input import NO_SHAPE, Shape
 from policies.json import JSON, Object, as_object
 from policies.pdp import Answer
 from policies.principal import DEFAULT_SCOPES, Principal, Scope
@@ -68,13 +69,14 @@ async def ask(
     *,
     scopes: frozenset[Scope] = DEFAULT_SCOPES,
     globs: tuple[str, ...] = ("*",),
+    shape: Shape = NO_SHAPE,
 ) -> Permit:
     surroundings = Surroundings({}, {}, zone="UTC")
     enforcement = Enforcement(point, log, surroundings, Abilities(), wall_ns=lambda: 5_000_000_000)
     principal = Principal("ann", "k1", "laptop", "key", frozenset(), scopes, globs)
     exchange = Exchange("f" * 32, Client("127.0.0.1", 1, "local"), "POST", "/v1/chat/completions")
     models = () if model else ("tiny", "qwen")
-    asked = Asked(operation, Dialect.OPENAI, model, models=models)
+    asked = Asked(operation, Dialect.OPENAI, model, shape=shape, models=models)
     permit = await enforcement.permit(exchange, principal, asked, lambda name: ALIASES.get(name.lower(), name.lower()))
     assert exchange.permit is permit
     return permit
@@ -186,5 +188,22 @@ async def test_who_one_is_is_never_refused_and_lists_what_a_listing_would() -> N
 async def test_a_key_in_the_place_of_a_model_is_in_no_record() -> None:
     log = Log()
     secret = "lgw_Qqi41Dwtbh_ySxR5sDwrUIaqZXZaXep9fuAHnDQp8Pv7s3QjzPLjjM3gt9aE"
-    _ = await refused(Point(), log, secret)
-    assert "ySxR5sDwrUIaqZXZaXep9fuAHnDQp8Pv7s3QjzPLjjM3gt9aE" not in str(log.records[0].document())
+    point = Point()
+    assert (await refused(point, log, secret)).reason is Reason.MODEL_NOT_PERMITTED
+    # Its canonical spelling, all lower case, is as good as the key to whoever can guess.
+    assert secret[15:].lower() not in str(log.records[0].document()).lower()
+    assert point.asked == []
+
+
+async def test_a_key_in_the_place_of_a_tools_name_is_in_no_record() -> None:
+    log = Log()
+    secret = "lgw_Qqi41Dwtbh_ySxR5sDwrUIaqZXZaXep9fuAHnDQp8Pv7s3QjzPLjjM3gt9aE"
+    _ = await ask(Point(tiny=yes()), log, shape=Shape(tools=2, tool_names=("look_up", secret)))
+    assert as_object(log.records[0].input["request"])["tool_names"] == ["look_up", "lgw_Qqi41Dwtbh_[redacted]"]
+
+
+async def test_what_a_redirect_hides_stays_hidden_if_its_target_is_denied() -> None:
+    log = Log()
+    _ = await refused(Point(fast=yes(model="qwen", redact=["source.ip"])), log, "fast")
+    assert [record.allow for record in log.records] == [True, False]
+    assert "127.0.0.1" not in str([record.document() for record in log.records])

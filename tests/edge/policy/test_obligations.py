@@ -55,3 +55,10 @@ def test_never_more_than_allowed_and_never_what_was_to_go(
     if wanted is not None:
         assert sent.max_tokens is not None
         assert sent.max_tokens <= wanted
+
+
+def test_a_cap_is_shared_by_the_choices_of_all_prompts() -> None:
+    asked = Call(Operation.COMPLETIONS, Dialect.OPENAI, "m", max_tokens=500, n=2, body={"prompt": ["a", "b", "c"]})
+    assert honour(Obligations(max_tokens=60), asked).max_tokens == 10
+    tokens = Call(Operation.COMPLETIONS, Dialect.OPENAI, "m", n=2, body={"prompt": [1, 2, 3]})
+    assert honour(Obligations(max_tokens=60), tokens).max_tokens == 30

@@ -15,6 +15,7 @@ from edge.policy.service import PolicyService
 from edge.tasks import Tasks
 from policies.bundle import Bundle
 from policies.json import Object
+from policies.opa.engine import ChildEngine
 from policies.pdp import CACHE
 
 TEXT = """package gateway.authz
@@ -132,3 +133,12 @@ async def test_a_policy_that_reads_what_always_changes_is_asked_each_time(servic
     assert (await service.ask(about("two", 7))).engine == "embedded"
     decisions = [(await service.ask(about("two", number))).decision for number in (6, 7)]
     assert [decision.allow for decision in decisions if decision] == [False, True]
+
+
+async def test_nothing_is_left_behind_when_it_ends_in_the_middle_of_a_change(service: PolicyService) -> None:
+    await service.start(only("one"), unchecked=False)
+    engine = service.point.engine
+    assert isinstance(engine, ChildEngine)
+    await service.take(only("two"))
+    await service.close()
+    assert not engine.folder.exists()

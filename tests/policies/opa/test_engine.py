@@ -53,14 +53,12 @@ async def running(kind: str, bundle: Bundle = BUNDLE, seconds: float = 5.0) -> A
         await engine.close()
 
 
-def child_of(kind: str) -> psutil.Process:
-    words = "policies.embedded" if kind == "embedded" else "run --server"
-    found = [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if words in " ".join(child.cmdline()) and "leash.py" not in " ".join(child.cmdline())
-    ]
-    assert len(found) == 1, found
+def child_of(engine: ChildEngine) -> psutil.Process:
+    """The program itself, not its leash. Other tests of this process may have engines of their own."""
+    children = psutil.Process().children(recursive=True)
+    lines = {child: " ".join(child.cmdline()) for child in children}
+    found = [child for child, line in lines.items() if str(engine.folder) in line and "leash.py" not in line]
+    assert len(found) == 1, lines
     return found[0]
 
 
@@ -98,7 +96,7 @@ async def test_many_at_once_get_their_own_answers(kind: str) -> None:
 async def test_a_dead_one_is_started_again_each_time(kind: str) -> None:
     async with running(kind) as engine:
         for restart in (1, 2):
-            child_of(kind).send_signal(signal.SIGKILL)
+            child_of(engine).send_signal(signal.SIGKILL)
             async with asyncio.timeout(20):
                 while engine.restarts < restart or not await answers(engine):
                     await asyncio.sleep(0)
@@ -115,14 +113,14 @@ async def answers(engine: ChildEngine) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_silent_one_is_replaced(kind: str) -> None:
     async with running(kind, seconds=0.3) as engine:
-        before = child_of(kind).pid
-        child_of(kind).send_signal(signal.SIGSTOP)
+        before = child_of(engine).pid
+        child_of(engine).send_signal(signal.SIGSTOP)
         with pytest.raises(PolicyEngineDown, match="no answer"):
             await engine.evaluate(b"{}")
         async with asyncio.timeout(20):
             while not await answers(engine):
                 pass
-        assert child_of(kind).pid != before
+        assert child_of(engine).pid != before
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -150,5 +148,5 @@ async def test_a_closed_one_says_no_and_leaves_nothing_behind() -> None:
 async def test_our_environment_stays_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_SECRET", "s3cret")
     for kind in KINDS:
-        async with running(kind):
-            assert "A_SECRET" not in child_of(kind).environ()
+        async with running(kind) as engine:
+            assert "A_SECRET" not in child_of(engine).environ()

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from policies.bundle import Bundle
 from policies.engine import PolicyEngineDown, PolicyFault
-from policies.opa.admin import push, pushed
+from policies.opa.admin import _Client, push, pushed
 from policies.opa.api import DataApi, Place
 from policies.opa.remote import RemoteEngine
 
@@ -245,3 +245,73 @@ def test_places_are_plain_addresses(url: str) -> None:
 
 def test_the_token_is_not_printed() -> None:
     assert "t0ken" not in repr(Place("http://opa", "t0ken"))
+
+
+BLOCKING = """package gateway.authz
+
+decision := {"allow": allow}
+
+default allow := false
+
+allow if not data.gateway.zlists.blocked[input.model]
+"""
+LISTS = 'package gateway.zlists\n\nblocked contains "secret"\n'
+SECRET = b'{"model":"secret"}'
+
+
+@asynccontextmanager
+async def plain_opa() -> AsyncIterator[Place]:
+    port = free_port()
+    place = Place(f"http://127.0.0.1:{port}")
+    async with serving(place, "--addr", f"127.0.0.1:{port}"):
+        yield place
+
+
+async def test_half_a_policy_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = Bundle({"access.rego": BLOCKING, "lists.rego": LISTS})
+    answers: list[object] = []
+    async with plain_opa() as place, asking(place, bundle) as engine:
+        assert await engine.evaluate(SECRET) == {"allow": False}
+        put = _Client.update_policy_from_string
+
+        async def spy(client: _Client, text: str, name: str, *, rego_compat: bool) -> object:
+            done = await put(client, text, name, rego_compat=rego_compat)
+            try:
+                answers.append(await engine.evaluate(SECRET))
+            except PolicyFault:
+                answers.append(None)
+            return done
+
+        monkeypatch.setattr(_Client, "update_policy_from_string", spy)
+        await push(place, bundle)
+    assert answers == [None, None, {"allow": False}]
+
+
+async def test_no_file_of_a_policy_takes_the_place_of_what_marks_it_as_whole() -> None:
+    bundle = Bundle({"access.rego": BLOCKING, "pushed.rego": LISTS})
+    async with plain_opa() as place, asking(place, bundle) as engine:
+        assert await engine.evaluate(SECRET) == {"allow": False}
+
+
+async def test_modules_that_call_each_other_can_be_replaced() -> None:
+    calls = Bundle(
+        {
+            "a.rego": "package gateway.authz\n\nf(x) := x\n\ndecision := 1\n",
+            "z.rego": "package gateway.zz\n\ny := data.gateway.authz.f(1)\n",
+        }
+    )
+    async with plain_opa() as place:
+        await push(place, calls)
+        await push(place, OTHER)
+        assert await pushed(place) == OTHER.revision
+
+
+async def test_what_another_gateway_pushed_is_no_answer_of_ours() -> None:
+    tight = Bundle({"access.rego": BLOCKING, "lists.rego": LISTS})
+    async with plain_opa() as place:
+        ours = RemoteEngine(place, tight, timeout=5.0)
+        await ours.start()
+        await push(place, Bundle({"access.rego": BLOCKING}))
+        with pytest.raises(PolicyEngineDown, match="another policy"):
+            await ours.evaluate(SECRET)
+        await ours.close()
