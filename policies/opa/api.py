@@ -98,6 +98,13 @@ class DataApi:
             raise PolicyEngineDown(f"no answer within {self._timeout or 0:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise PolicyEngineDown(type(error).__name__) from None
+        except asyncio.CancelledError:
+            # aiohttp cancels who waits for a connection when the session closes; nobody asked this task to end, and the
+            # line would take it for a caller who left, and answer nothing.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise PolicyEngineDown("closed") from None
         return _result(status, body)
 
     async def healthy(self, within: float) -> bool:

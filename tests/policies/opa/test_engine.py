@@ -150,3 +150,19 @@ async def test_our_environment_stays_ours(monkeypatch: pytest.MonkeyPatch) -> No
     for kind in KINDS:
         async with running(kind) as engine:
             assert "A_SECRET" not in child_of(engine).environ()
+
+
+async def test_more_questions_than_connections_are_all_answered_when_it_closes() -> None:
+    engine = ChildEngine(program("embedded"), BUNDLE, timeout=5.0)
+    await engine.start()
+    child_of(engine).suspend()
+
+    async def ask() -> None:
+        with pytest.raises(PolicyEngineDown):
+            await engine.evaluate(b"{}")
+
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(ask()) for _ in range(80)]
+        await asyncio.sleep(0.2)
+        await engine.close()
+    assert not any(task.cancelled() for task in asked)
