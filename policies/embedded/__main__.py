@@ -1,7 +1,7 @@
 """`python -m policies.embedded serve ...`: decide on a UNIX socket. `... scratch`: the workshop's child.
 
 Exit codes of `serve`: 0 told to stop (SIGTERM, or standard input closed), 1 the policy does not load, 2 wrong usage.
-Ended by SIGALRM: a decision took too long; SIGSEGV: it recursed without end; SIGABRT: it ran out of memory.
+Ended by SIGPROF: a decision took too long; SIGSEGV: it recursed without end; SIGABRT: it ran out of memory.
 """
 
 from __future__ import annotations

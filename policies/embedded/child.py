@@ -88,7 +88,7 @@ class Child:
 def _cause(code: int, limits: ScratchLimits) -> str:
     memory = f"ran out of memory ({limits.memory_bytes // _MIB} MiB)"
     causes = {
-        -signal.SIGALRM: f"took longer than {limits.decision_seconds:g} s",
+        -signal.SIGPROF: f"took longer than {limits.decision_seconds:g} s",
         -signal.SIGXCPU: f"used more than {limits.seconds:g} s of CPU time",
         -signal.SIGKILL: "was killed: out of CPU time or memory",
         -signal.SIGSEGV: "recursed without end",

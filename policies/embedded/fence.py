@@ -34,9 +34,9 @@ def raise_fence(*, memory_bytes: int, cpu_seconds: float | None = None) -> None:
         _lower(resource.RLIMIT_AS, memory_bytes)
     if cpu_seconds is not None:
         _lower(resource.RLIMIT_CPU, math.ceil(cpu_seconds) + 1)
-    # An ignored or blocked SIGALRM is inherited through exec, and would switch the deadline off.
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+    # An ignored or blocked SIGPROF is inherited through exec, and would switch the deadline off.
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF})
 
 
 def _lower(limit: int, value: int) -> None:
@@ -47,12 +47,16 @@ def _lower(limit: int, value: int) -> None:
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """SIGALRM ends this process if the block takes longer."""
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    """SIGPROF ends this process if the block uses more than so many seconds of CPU.
+
+    Not of time: on a busy machine an honest decision may have to wait for its turn. Whoever asked has a limit of their
+    own for that.
+    """
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def tied_to_parent(descriptor: int) -> bool:

@@ -13,6 +13,7 @@ from policies.bundle import DATA_ROOT, ENTRY, ROOTS
 from policies.embedded.calls import Finding, check_calls
 from policies.embedded.findings import Problem
 from policies.embedded.graph import Names, cycles, local_names
+from policies.embedded.kinds import wrong_kinds
 from policies.embedded.known import is_known
 from policies.embedded.reads import input_path
 from policies.embedded.scope import loose_variables
@@ -21,7 +22,7 @@ from policies.embedded.tree import Expr, Module, Ref, Rule, Var, inside_rule, wo
 _ENTRY: Final = tuple(ENTRY.split("/"))
 _PACKAGE: Final = _ENTRY[:-1]
 _POLICY_ROOT: Final = ROOTS[0]
-_WARNINGS: Final = frozenset({"differs_at_edges", "unknown_input"})
+_WARNINGS: Final = frozenset({"differs_at_edges"})
 
 
 def lint(modules: Sequence[Module], tests: Sequence[Module]) -> list[Problem]:
@@ -75,6 +76,8 @@ def _rule(module: Module, rule: Rule, names: Names) -> Iterator[Finding]:
     yield from check_calls(module, rule, names)
     local = local_names(rule)
     for expression in inside_rule(rule):
+        for at, wrong in wrong_kinds(expression):
+            yield at, "wrong_kind", wrong
         if isinstance(expression, Ref | Var):
             yield from _reference(module, expression, local, names)
 
@@ -111,6 +114,9 @@ def _definitions(names: Names) -> Iterator[Problem]:
         if path == (*_PACKAGE, "allow") and not _denies(defaults):
             module, rule = found[0]
             yield problem(module, rule.at, "missing_default", "write `default allow := false`: undefined is no answer")
+        if defaults and any(rule.kind == "set" for _, rule in others):
+            module, rule = defaults[0]
+            yield problem(module, rule.at, "conflicting_rules", f"{path[-1]} is a set: it needs no default")
         kinds = {(rule.kind, len(rule.arguments)) for _, rule in others}
         if len(kinds) > 1:
             module, rule = others[-1]

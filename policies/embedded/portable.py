@@ -24,7 +24,7 @@ _BY_COUNT: Final[dict[int, str]] = {
     2: """
         array.concat bits.and bits.lsh bits.rsh concat contains endswith format_int graph.reachable
         graph.reachable_paths indexof net.cidr_contains numbers.range object.filter object.remove object.union
-        regex.match semver.compare split sprintf startswith strings.any_prefix_match strings.any_suffix_match time.diff
+        regex.match split sprintf startswith strings.any_prefix_match strings.any_suffix_match time.diff
         trim trim_left trim_prefix trim_right trim_suffix
     """,
     3: "array.slice glob.match numbers.range_step object.get regex.replace replace substring",
@@ -55,7 +55,6 @@ EDGES: Final = MappingProxyType(
     {
         "net.cidr_contains": "OPA takes ::ffff:a.b.c.d for the IPv4 address, this engine does not: "
         "name networks in the configuration and use input.source.networks",
-        "semver.compare": "OPA accepts a leading v, this engine does not",
         "time.now_ns": "decisions that read the clock cannot be replayed or cached: use input.time",
     }
 )

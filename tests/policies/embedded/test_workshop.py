@@ -187,7 +187,7 @@ async def test_opa_adds_what_it_finds_and_nothing_twice() -> None:
     assert {"unsafe_variable", "rego_type_error"} & codes(inspection) == {"unsafe_variable", "rego_type_error"} or (
         "unsafe_variable" in codes(inspection)
     )
-    types = await workshop.inspect(bundle(PLAIN + '\nx := "a" + 1\n'), limits=ScratchLimits(), opa=OPA)
+    types = await workshop.inspect(bundle(PLAIN + '\nx := input.v + input.operation + {"a": 1}.a.b\n'), opa=OPA)
     assert [(p.file, p.row, p.code) for p in types.problems] == [("access.rego", 13, "rego_type_error")]
     assert (await workshop.inspect(bundle(), limits=ScratchLimits(), opa=OPA)).problems == ()
 
