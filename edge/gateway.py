@@ -268,7 +268,7 @@ def _admin_api(shared: Shared, policy: PolicyPart, home: Path) -> AdminApi:
         wall=shared.wall,
         source=policy.origin,
         instances=StoredInstances(policy.source.store),
-        events=FleetEvents(policy.log),
+        events=FleetEvents(policy.fleet_log),
         admin=LifecycleAdmin(PolicyLifecycle(policy.source, home / DECISIONS), os.urandom),
     )
     return AdminApi(

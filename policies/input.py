@@ -72,6 +72,7 @@ class Shape:
     tools: int = 0
     tool_names: tuple[str, ...] = ()
     images: int = 0
+    audio: int = 0
     messages: int = 0
     input_chars: int = 0
     response_format: str = ""
@@ -167,6 +168,7 @@ class PolicyInput:
                 "tools": shape.tools,
                 "tool_names": _list(shape.tool_names),
                 "images": shape.images,
+                "audio": shape.audio,
                 "messages": shape.messages,
                 "input_chars": shape.input_chars,
                 "input_tokens_est": shape.input_chars // _CHARS_PER_TOKEN,
@@ -197,7 +199,7 @@ def shape_of(call: Call) -> Shape:
     body = call.body
     names = _tool_names(body)
     temperature = body.get("temperature")
-    chars, images, turns, system = _content(body)
+    chars, images, audio, system = _content(body)
     return Shape(
         stream=call.stream,
         max_tokens=call.max_tokens or 0,
@@ -206,7 +208,8 @@ def shape_of(call: Call) -> Shape:
         tools=len(as_list(body.get("tools"))),
         tool_names=names,
         images=images,
-        messages=turns,
+        audio=audio,
+        messages=len(as_list(body.get("messages"))),
         input_chars=chars,
         response_format=as_str(as_object(body.get("response_format")).get("type")),
         has_system=system,
@@ -228,11 +231,10 @@ def _tool_names(body: Object) -> tuple[str, ...]:
 
 
 def _content(body: Object) -> tuple[int, int, int, bool]:
-    """(characters of text, images, messages, whether a system message is there)."""
+    """(characters of text, images, recordings, whether a system message is there)."""
     chars = _chars(body.get("prompt")) + _chars(body.get("input"))
-    images, system = 0, False
-    messages = as_list(body.get("messages"))
-    for message in messages:
+    images, audio, system = 0, 0, False
+    for message in as_list(body.get("messages")):
         turn = as_object(message)
         system = system or as_str(turn.get("role")) in {"system", "developer"}
         content = turn.get("content")
@@ -242,8 +244,9 @@ def _content(body: Object) -> tuple[int, int, int, bool]:
         for part in as_list(content):
             piece = as_object(part)
             images += piece.get("type") == "image_url"
+            audio += piece.get("type") == "input_audio"
             chars += len(as_str(piece.get("text")))
-    return chars, images, len(messages), system
+    return chars, images, audio, system
 
 
 def _chars(value: JSON) -> int:

@@ -19,9 +19,10 @@ class Record:
 
     `id` is the request's, `at` seconds since the epoch. `input` is the whole input document. `result` is the result
     document, None if the policy was not asked or gave none. `allow` is what the gateway made of it, `reason` the
-    gateway's own word for a no, "" for a yes. `engine` is who answered: embedded, opa, remote, cache, last-good, or
-    credential (the key's own bounds; the policy was not asked). `masked` names the fields that an obligation took out:
-    such a record is no longer replayed. `redirect` counts the re-checks after a `model` obligation, 0 = first question.
+    gateway's own word for a no, "" for a yes. `engine` is who answered: embedded, opa, remote, cache, last-good,
+    fleet (an OPA reported it), or credential (the key's own bounds; the policy was not asked). `masked` names the
+    fields that an obligation took out: such a record is no longer replayed. `redirect` counts the re-checks after a
+    `model` obligation, 0 = first question.
     """
 
     id: str

@@ -1,4 +1,7 @@
-"""Decisions that OPAs of the fleet took, into the gateway's own decision log: `explain` and `replay` see them too."""
+"""Decisions that OPAs of the fleet took, into a decision log of their own: `explain` finds them.
+
+Not into the gateway's: whoever has an OPA's key could make up decisions until `replay` finds none of the real ones.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ class Records(Protocol):
 
 
 class FleetEvents:
-    """Writes events as records with the engine `remote`."""
+    """Writes events as records with the engine `fleet`."""
 
     def __init__(self, log: Records) -> None:
         self._log = log

@@ -32,6 +32,7 @@ from policies.json import JSON, Object
 from policies.lifecycle.diff import Difference, difference
 from policies.lifecycle.experiment import Known
 from policies.lifecycle.explain import Explanation
+from policies.lifecycle.export import FLEET
 from policies.lifecycle.report import Report
 from policies.record import Record
 
@@ -239,13 +240,19 @@ class PolicyLifecycle:
         return await explain_request(request_id, self._source, self._decisions, self._workshop, self._known)
 
     async def decisions(
-        self, keep: Callable[[Record], bool] = lambda _: True, *, most: int = 50, since: float | None = None
+        self,
+        keep: Callable[[Record], bool] = lambda _: True,
+        *,
+        most: int = 50,
+        since: float | None = None,
+        fleet: bool = False,
     ) -> list[Record]:
-        """The newest recorded decisions that `keep` wants."""
+        """The newest recorded decisions that `keep` wants; with `fleet` those that OPAs reported."""
+        folder = self._decisions / FLEET if fleet else self._decisions
 
         def look() -> list[Record]:
             found: list[Record] = []
-            for record in iterate(self._decisions, since=since, limit=_SCANNED):
+            for record in iterate(folder, since=since, limit=_SCANNED):
                 if keep(record):
                     found.append(record)
                 if len(found) >= most:

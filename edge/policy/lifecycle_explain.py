@@ -16,6 +16,7 @@ from policies.engine import PolicyEngineError
 from policies.json import JSON
 from policies.lifecycle.experiment import Change, Known, single_changes, what_would_help
 from policies.lifecycle.explain import Explanation, deciding, explain
+from policies.lifecycle.export import FLEET
 from policies.record import Record
 
 _LOOK_BACK = 1_000
@@ -25,7 +26,9 @@ async def explain_request(
     request_id: str, source: PolicySource, decisions: Path, workshop: Workshop, known: Known
 ) -> Explanation:
     """Why request `request_id` got its answer. PolicyToolError if nothing of it is recorded."""
+    # The gateway's own word comes first: what an OPA reports may carry any id.
     records = await asyncio.to_thread(find, decisions, request_id)
+    records = records or await asyncio.to_thread(find, decisions / FLEET, request_id)
     if not records:
         raise PolicyToolError(
             "no decision of that request is recorded",

@@ -16,8 +16,10 @@ from policies.obligations import Obligations
 _WITH: Final = {
     "tools": ("tool_choice", "parallel_tool_calls"),
     "logprobs": ("top_logprobs",),
+    "repeat_penalty": ("repetition_penalty",),
+    "repetition_penalty": ("repeat_penalty",),
 }
-"""What makes no sense without the parameter that is taken out."""
+"""What makes no sense without the parameter that is taken out, or is another name for it."""
 
 
 def honour(obligations: Obligations, call: Call) -> Call:

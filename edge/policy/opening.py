@@ -25,10 +25,11 @@ from edge.tasks import Tasks
 from observability.decisions.log import DecisionLog
 from policies.bundle import Bundle
 from policies.decision import Abilities
+from policies.lifecycle.export import FLEET
 from policies.rego import default_bundle
 
 DECISIONS: Final = "decisions"
-"""The folder of the decision log in the state folder."""
+"""The folder of the decision log in the state folder; that of a fleet's OPAs lies in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,14 @@ class PolicyPart:
     source: PolicySource
     shadowing: Shadowing
     log: DecisionLog
+    fleet_log: DecisionLog
 
     async def close(self) -> None:
         """Stop the engines, then write what is still to be recorded."""
         await self.shadowing.close()
         await self.service.close()
-        await asyncio.to_thread(self.log.close)
+        for log in (self.log, self.fleet_log):
+            await asyncio.to_thread(log.close)
 
     def origin(self) -> str:
         """Where the policy in force comes from, in a word."""
@@ -93,5 +96,6 @@ async def open_policy(settings: Settings, home: Path, database: Database, tasks:
     ports = {listener.name: listener.bind.port for listener in settings.listeners}
     surroundings = Surroundings(settings.policy.networks, ports, zone=settings.policy.timezone)
     abilities = Abilities(rate_classes=frozenset(settings.limits.classes))
+    fleet_log = DecisionLog(home / DECISIONS / FLEET, settings.policy.log)
     enforcement = Enforcement(service, shadowing, surroundings, abilities)
-    return PolicyPart(enforcement, service, active, watcher, source, shadowing, log)
+    return PolicyPart(enforcement, service, active, watcher, source, shadowing, log, fleet_log)

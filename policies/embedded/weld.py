@@ -18,6 +18,7 @@ _PACKAGE: Final = re.compile(r"\s*package\s+([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*
 _IMPORT: Final = re.compile(
     r"\s*import\s+([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\s+as\s+([A-Za-z_]\w*))?\s*(?:#.*)?", re.ASCII
 )
+_LATE_IMPORT: Final = re.compile(r"\s*import\s")
 _NOTHING: Final = re.compile(r"\s*(?:#.*)?")
 _SYNTAX: Final = ("rego.", "future.")
 """Imports that only switch on what Rego v1 has anyway."""
@@ -85,6 +86,9 @@ def _read(name: str, text: str) -> _File | None:
         elif _NOTHING.fullmatch(line):
             continue
         else:
+            # An import in a form that is not read above would stand in the middle of the joined module.
+            if any(_LATE_IMPORT.match(rest) for rest in lines[index:]):
+                return None
             break
         lines[index] = ""
     return _File(name, package, imports, "\n".join(lines)) if package else None

@@ -27,6 +27,7 @@ _ASKED_OF: Final = {
     "embedded": "the policy, in the embedded engine",
     "opa": "the policy, in OPA",
     "remote": "the policy, in a remote OPA",
+    "fleet": "the policy, in an OPA of the fleet",
 }
 _FAILURES: Final = {
     Reason.POLICY_UNAVAILABLE.value: "nobody: the policy engine did not answer, which is a no",

@@ -20,7 +20,7 @@ from policies.result import DecisionError, read_decision
 
 BUNDLE: Final = "gateway"
 """The name of the gateway's bundle in OPA's configuration and in events."""
-REMOTE: Final = "remote"
+FLEET: Final = "fleet"
 _EVALUATION: Final = "timer_rego_query_eval_ns"
 _HANDLER: Final = "timer_server_handler_ns"
 _LAST: Final = 253_402_300_799
@@ -78,7 +78,7 @@ def _ours(record: Record) -> Object:
 
 
 def read_event(document: JSON) -> Record:
-    """The record of an OPA's decision about `gateway/authz/decision`, with the engine `remote`. EventError.
+    """The record of an OPA's decision about `gateway/authz/decision`, with the engine `fleet`. EventError.
 
     Unknown fields are passed over; known ones of a wrong type are not. The id is the request's (`input.id`) where the
     input has one, else OPA's own: so `explain` finds what an OPA decided about a request of any gateway.
@@ -101,7 +101,7 @@ def read_event(document: JSON) -> Record:
         reason=reason,
         detail=(as_str(ours.get("detail")) or as_str(error.get("message")))[:_MAX_DETAIL],
         revision=_revision(document),
-        engine=REMOTE,
+        engine=FLEET,
         took_us=_took(_section(document, "metrics")),
         masked=_masked(document),
         redirect=as_count(ours.get("redirect")) or 0,

@@ -6,8 +6,11 @@ Its death or silence is a no for whoever asks meanwhile, and never an outage of 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import socket
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +31,8 @@ _SILENT: Final = 3
 _STEADY: Final = 5.0
 _LONGEST_PAUSE: Final = 5.0
 _LOG: Final = "engine.log"
+_PREFIX: Final = "llmgw-"
+_LONG: Final = 50
 _LOG_SHOWN: Final = 1_000
 
 
@@ -41,8 +46,9 @@ class ChildEngine:
         self._program = program
         self._timeout = timeout
         # Short: a socket's path has at most 104 characters on macOS. Ours alone: whoever can write here decides.
-        self.folder: Final = Path(tempfile.mkdtemp(prefix="llmgw-", dir=_short_place()))
-        self._socket = self.folder / "s"
+        _sweep()
+        self.folder: Final = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_place()))
+        self._address = self.folder / "s"
         self._bundle_file = self.folder / program.bundle_file
         self._packed = program.pack(bundle)
         self._child: Child | None = None
@@ -120,16 +126,16 @@ class ChildEngine:
                 self._child.kill()
 
     async def _launch(self) -> None:
-        self._socket.unlink(missing_ok=True)
+        self._address.unlink(missing_ok=True)
         program = self._program
         child = self._child = await Child.start(
-            program.argv(self._socket, self._bundle_file),
+            program.argv(self._address, self._bundle_file),
             environment=program.environment,
             log=self.folder / _LOG,
             leashed=program.leashed,
         )
         if self._api is None:
-            self._api = DataApi(Place(f"unix://{self._socket}"), timeout=None)
+            self._api = DataApi(Place(f"unix://{self._address}"), timeout=None)
         try:
             async with asyncio.timeout(READY_WITHIN):
                 await self._until_well(child, self._api)
@@ -139,7 +145,7 @@ class ChildEngine:
         self._ready.set()
 
     async def _until_well(self, child: Child, api: DataApi) -> None:
-        while not (self._socket.exists() and await api.healthy(_HEALTH)):
+        while not (self._address.exists() and await api.healthy(_HEALTH)):
             if child.code is not None:
                 raise PolicyEngineDown(f"{self.kind} ended with code {child.code}: {self._said()}")
             await asyncio.sleep(_POLL)
@@ -166,6 +172,39 @@ class ChildEngine:
         return " ".join(text[-_LOG_SHOWN:].split())
 
 
-def _short_place() -> str | None:
-    """`/tmp` where the default is too long for a socket, as on macOS."""
-    return "/tmp" if len(tempfile.gettempdir()) > 60 and Path("/tmp").is_dir() else None  # noqa: S108, PLR2004 - mkdtemp
+def _place() -> str:
+    """Where temporary folders are; `/tmp` where that is too long for a socket, as on macOS."""
+    usual = tempfile.gettempdir()
+    return "/tmp" if len(usual) > _LONG and Path("/tmp").is_dir() else usual  # noqa: S108 - mkdtemp makes it ours alone
+
+
+def _sweep() -> None:
+    """Remove what gateways of ours that were killed left behind: a policy's text, and a socket nobody listens on."""
+    for folder in Path(_place()).glob(f"{_PREFIX}*-*"):
+        owner = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if not owner.isdigit() or _alive(int(owner)) or _answered(folder / "s"):
+            continue
+        with suppress(OSError):
+            if folder.lstat().st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _answered(address: Path) -> bool:
+    """Whether somebody listens there: a process id may mean another process in another container."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_HEALTH)
+        try:
+            probe.connect(str(address))
+        except OSError:
+            return False
+        return True
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True

@@ -71,6 +71,7 @@ INPUTS = st.builds(
         tools=COUNT,
         tool_names=st.lists(TEXT, max_size=4).map(tuple),
         images=COUNT,
+        audio=COUNT,
         messages=COUNT,
         input_chars=COUNT,
         response_format=TEXT,

@@ -86,11 +86,12 @@ def call(**body: JSON) -> Call:
                             {"type": "text", "text": "123"},
                             {"type": "image_url", "image_url": {"url": "data:,1234567"}},
                             {"type": "image_url", "image_url": {"url": "data:,"}},
+                            {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
                         ],
                     }
                 ]
             ),
-            Shape(messages=1, images=2, input_chars=3),
+            Shape(messages=1, images=2, audio=1, input_chars=3),
         ),
         (call(prompt="1234"), Shape(input_chars=4)),
         (call(prompt=["1234", "56"]), Shape(input_chars=6)),
@@ -123,7 +124,7 @@ BODIES = st.dictionaries(
 @given(BODIES)
 def test_no_body_is_too_odd_to_be_counted(body: Object) -> None:
     shape = shape_of(call(**body))
-    assert min(shape.tools, shape.images, shape.messages, shape.input_chars) >= 0
+    assert min(shape.tools, shape.images, shape.audio, shape.messages, shape.input_chars) >= 0
 
 
 @given(st.lists(st.sampled_from(["user", "system", "assistant", "tool"]), min_size=1), LEAVES)

@@ -82,7 +82,7 @@ async def explain(args: argparse.Namespace, lifecycle: PolicyLifecycle) -> int:
 
 async def decisions(args: argparse.Namespace, lifecycle: PolicyLifecycle) -> int:
     """The latest decisions."""
-    found = await lifecycle.decisions(_wanted(args), most=args.limit, since=since(args))
+    found = await lifecycle.decisions(_wanted(args), most=args.limit, since=since(args), fleet=args.fleet)
     if args.export:
         for record in found:
             print(json.dumps(event(record, _LABELS), ensure_ascii=False))

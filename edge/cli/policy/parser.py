@@ -164,6 +164,7 @@ def _looking(actions: _SubParsers) -> None:
     decisions.add_argument("--model", metavar="MODEL", help="only those about this model")
     decisions.add_argument("--since", type=_checked(seconds), metavar="SPAN", help="only those of the last 1h, 7d, ...")
     decisions.add_argument("--limit", type=_count, default=50, metavar="N", help="the newest N (default 50)")
+    decisions.add_argument("--fleet", action="store_true", help="those that OPAs of the fleet reported")
     decisions.add_argument("--export", choices=["opa"], help="print them as OPA's decision log does, one JSON per line")
 
 

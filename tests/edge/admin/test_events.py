@@ -61,8 +61,8 @@ async def test_events_become_records_and_nonsense_is_left_out() -> None:
     ]
     assert await FleetEvents(log).take(events) == 2
     assert [(record.id, record.engine, record.revision, record.allow) for record in log.records] == [
-        ("req-1", "remote", "r1", True),
-        ("d-2", "remote", "r1", True),
+        ("req-1", "fleet", "r1", True),
+        ("d-2", "fleet", "r1", True),
     ]
     assert await FleetEvents(log).take([7]) == 0
     assert await FleetEvents(log).take([]) == 0
@@ -92,6 +92,6 @@ async def test_they_are_on_the_disk_when_the_opa_gets_its_answer(tmp_path: Path)
             answer = await door.ask("POST", "/policy/logs", headers, body)
             assert (answer.status, json.loads(answer.body)) == (200, {"taken": 1, "ignored": 0})
             (record,) = iterate(tmp_path / "decisions")
-            assert (record.id, record.engine) == ("req-1", "remote")
+            assert (record.id, record.engine) == ("req-1", "fleet")
     finally:
         log.close()

@@ -34,6 +34,11 @@ def test_what_depends_on_a_stripped_parameter_goes_with_it() -> None:
     assert "tools" in asked.body
 
 
+def test_another_name_for_a_stripped_parameter_is_stripped_too() -> None:
+    asked = call(repeat_penalty=1.1, repetition_penalty=1.1)
+    assert honour(Obligations(strip=frozenset({"repeat_penalty"})), asked).body == {}
+
+
 @given(
     st.none() | st.integers(1, 50),
     st.none() | st.integers(1, 50),

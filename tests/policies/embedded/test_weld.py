@@ -129,6 +129,13 @@ def test_a_text_that_looks_like_a_head_further_down_is_left_alone() -> None:
     assert policy.value("{}") == '"\\npackage gateway.other\\nimport data.gwcfg\\n"'
 
 
+def test_an_import_in_a_form_that_is_not_read_stays_where_it_is() -> None:
+    odd = 'package gateway.authz\n\nimport data["gwcfg"].z as w\n\nx := w\n'
+    texts = {"a.rego": "package gateway.authz\n\nimported_models := 1\n", "b.rego": odd}
+    assert [module.name for module in weld(texts)] == ["a.rego", "b.rego"]
+    assert len(weld({**texts, "b.rego": odd.replace('["gwcfg"]', ".gwcfg")})) == 1
+
+
 async def test_what_cannot_be_welded_and_depends_on_the_order_is_refused() -> None:
     inner = {
         "b.rego": DECISION.replace("gateway.authz", "gateway.inner"),

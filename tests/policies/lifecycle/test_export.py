@@ -75,7 +75,7 @@ def test_a_decision_that_was_none_is_an_error() -> None:
 
 def test_an_event_of_a_fleet_is_read() -> None:
     found = read_event(EVENT)
-    assert (found.id, found.engine, found.revision, found.took_us) == ("req-7", "remote", "abc", 250)
+    assert (found.id, found.engine, found.revision, found.took_us) == ("req-7", "fleet", "abc", 250)
     assert (found.allow, found.reason) == (True, "")
     assert found.at == 1_795_001_400.123456789
     assert found.masked == ("source.ip", "a/b.c~d")
@@ -99,7 +99,7 @@ def test_an_event_of_a_fleet_is_read() -> None:
 )
 def test_only_a_clear_yes_is_a_yes(change: Object, *, allow: bool, reason: str) -> None:
     found = read_event({**EVENT, **change})
-    assert (found.allow, found.reason, found.engine) == (allow, reason, "remote")
+    assert (found.allow, found.reason, found.engine) == (allow, reason, "fleet")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ records = st.builds(
 def test_out_and_in_again_is_the_same_decision(one: Record) -> None:
     back = read_event(json.loads(json.dumps(event(one, LABELS))))
     assert replace(back, engine=one.engine, allow=one.allow, reason=one.reason) == one
-    assert back.engine == "remote"
+    assert back.engine == "fleet"
     allowed = one.allow and one.result == YES
     assert back.allow is allowed
     if not allowed and one.reason:
@@ -185,7 +185,7 @@ def test_any_value_in_any_field_is_read_or_refused(name: str, value: JSON) -> No
         found = read_event({**EVENT, name: value})
     except EventError:
         return
-    assert found.engine == "remote"
+    assert found.engine == "fleet"
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_what_a_real_opa_logs_is_read() -> None:
     finally:
         shutil.rmtree(folder)
     found = read_event(ours)
-    assert (found.id, found.allow, found.engine) == ("req-1", True, "remote")
+    assert (found.id, found.allow, found.engine) == ("req-1", True, "fleet")
     assert found.input == CHAT.document()
     assert abs(found.at - time.time()) < 60
     assert 0 < found.took_us < 10_000_000

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -143,6 +145,22 @@ async def test_a_closed_one_says_no_and_leaves_nothing_behind() -> None:
     assert not folder.exists()
     with pytest.raises(PolicyEngineDown):
         await engine.evaluate(b"{}")
+
+
+async def test_what_a_killed_gateway_left_behind_is_swept_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("policies.opa.engine._LONG", 10_000)
+    gone = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+    await gone.wait()
+    stale, alive = tmp_path / f"llmgw-{gone.pid}-abc", tmp_path / f"llmgw-{os.getpid()}-abc"
+    for folder in (stale, alive, tmp_path / "llmgw-other"):
+        folder.mkdir()
+    engine = ChildEngine(program("embedded"), BUNDLE, timeout=1.0)
+    assert not stale.exists()
+    assert alive.exists()
+    assert (tmp_path / "llmgw-other").exists()
+    await engine.close()
+    assert not engine.folder.exists()
 
 
 async def test_our_environment_stays_ours(monkeypatch: pytest.MonkeyPatch) -> None:
