@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.admin.api import AdminApi
-from edge.admin.applying import LifecycleAdmin
+from edge.admin.applying import LifecycleAdmin, lifecycle_of
 from edge.admin.events import FleetEvents
 from edge.admin.handler import AdminHandler, Readiness
 from edge.admin.routes import FOR_OPAS, PolicyPlane, policy_routes
@@ -41,7 +41,6 @@ from edge.listener.limits import ListenerLimits
 from edge.listener.server import Listener, require_c_parser
 from edge.pipeline import Line, Manner, Shared
 from edge.policy.instances import StoredInstances
-from edge.policy.lifecycle import PolicyLifecycle
 from edge.policy.opening import DECISIONS, PolicyPart, open_policy
 from edge.policy.signing_key import SigningKey
 from edge.queue.gate import CallerGates, Gates
@@ -269,7 +268,7 @@ def _admin_api(shared: Shared, policy: PolicyPart, home: Path) -> AdminApi:
         source=policy.origin,
         instances=StoredInstances(policy.source.store),
         events=FleetEvents(policy.fleet_log),
-        admin=LifecycleAdmin(PolicyLifecycle(policy.source, home / DECISIONS), os.urandom),
+        admin=LifecycleAdmin(lifecycle_of(policy.source, home / DECISIONS), os.urandom),
     )
     return AdminApi(
         authenticator=shared.authenticator,

@@ -38,6 +38,7 @@ def canonical(name: str) -> str:
     return _strip(name)[0]
 
 
+@lru_cache(maxsize=4096)
 def _strip(name: str) -> tuple[str, bool, bool]:
     """The canonical spelling, and whether a registry prefix, and whether `:latest`, was removed on the way."""
     text, prefixed, tagged = name.strip().lower(), False, False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from edge.config.document import parse as parse_yaml
 from edge.config.nodes import Mapping, Node, Sequence, plain
 from edge.config.problems import ConfigError
 from edge.intake.strict_json import parse as parse_json
@@ -25,6 +24,8 @@ def read_json(content: bytes, name: str) -> Object:
 
 def read_yaml(content: bytes, name: str) -> Object:
     """One YAML 1.2 table of plain values: no tags, aliases, repeated keys. PolicyToolError."""
+    from edge.config.document import parse as parse_yaml  # PyYAML: 10 ms, only where somebody writes YAML
+
     try:
         node = parse_yaml(content, name)
     except ConfigError as error:

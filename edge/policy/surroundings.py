@@ -27,19 +27,26 @@ class Surroundings:
         self._networks = dict(sorted(networks.items()))
         self._ports = dict(ports)
         self._zone: tzinfo | None = None if zone == "local" else ZoneInfo(zone)
-        self._names = lru_cache(maxsize=_ADDRESSES)(self._find)
+        self._places = lru_cache(maxsize=_ADDRESSES)(self._find)
+        self._second: tuple[int, Instant] | None = None
 
     def place(self, client: Client) -> Place:
         """Where `client` is."""
-        port = self._ports.get(client.listener, 0)
-        return Place(plain_address(client.ip), self._names(client.ip), client.listener, port)
+        return self._places(client.ip, client.listener)
 
     def instant(self, now_ns: int) -> Instant:
         """The moment, in the policy's time zone."""
-        utc = datetime.fromtimestamp(now_ns // _SECOND, UTC)
-        here = utc.astimezone(self._zone)
-        name = getattr(self._zone, "key", None) or here.tzname() or ""
-        return Instant(now_ns, here.isoformat(), here.hour, here.minute, here.weekday(), name)
+        second = now_ns // _SECOND
+        if self._second is None or self._second[0] != second:
+            self._second = second, self._instant(second)
+        same = self._second[1]
+        return Instant(now_ns, same.iso, same.hour, same.minute, same.weekday, same.tz)
 
-    def _find(self, ip: str) -> tuple[str, ...]:
-        return tuple(name for name, networks in self._networks.items() if within(ip, networks))
+    def _instant(self, second: int) -> Instant:
+        here = datetime.fromtimestamp(second, UTC).astimezone(self._zone)
+        name = getattr(self._zone, "key", None) or here.tzname() or ""
+        return Instant(second * _SECOND, here.isoformat(), here.hour, here.minute, here.weekday(), name)
+
+    def _find(self, ip: str, listener: str) -> Place:
+        names = tuple(name for name, networks in self._networks.items() if within(ip, networks))
+        return Place(plain_address(ip), names, listener, self._ports.get(listener, 0))

@@ -3,8 +3,8 @@
 By opa-python-client, with what it lacks put in (a private CA, a UNIX socket, no second try that stalls for a second,
 no silent rewriting of what was reviewed: facts A2).
 
-An OPA takes one module at a time, so a push is not atomic there, and half a policy may allow what the whole denies. So
-decisions are asked for at `ANSWER`, a rule of a module that goes first and comes last: while a push is under way it is
+An OPA takes one module at a time, so a push is not atomic there, and half a policy may allow what the whole denies.
+So decisions are asked for at `api.ANSWER`, a rule of a module that goes first and comes last: during a push it is
 undefined, which is a no, and afterwards every answer says by which revision it is.
 """
 
@@ -23,8 +23,6 @@ from policies.engine import PolicyEngineDown
 from policies.json import as_object
 from policies.opa.api import Place
 
-ANSWER: Final = "gateway/llm_gateway/pushed/answer"
-"""Below `/v1/data/`: `{"revision", "decision"}`, of a policy that was pushed whole."""
 _PREFIX: Final = "llm-gateway/"
 _MODULES: Final = _PREFIX + "policy/"
 # Beside the modules' folder: no file of a policy can have this name.

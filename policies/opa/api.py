@@ -22,6 +22,8 @@ from policies.bundle import ENTRY
 from policies.engine import PolicyEngineDown, PolicyFault
 from policies.json import JSON, as_object, as_str
 
+ANSWER: Final = "gateway/llm_gateway/pushed/answer"
+"""Below `/v1/data/`: `{"revision", "decision"}`, of a policy that was pushed whole (`admin.py`)."""
 MAX_ANSWER: Final = 1 << 20
 _UNIX: Final = "unix"
 _CONNECTIONS: Final = 32

@@ -9,8 +9,7 @@ from typing import Final
 from policies.bundle import ENTRY, Bundle
 from policies.engine import PolicyEngineDown
 from policies.json import JSON, as_object
-from policies.opa.admin import ANSWER, push, pushed
-from policies.opa.api import DataApi, Place
+from policies.opa.api import ANSWER, DataApi, Place
 from policies.opa.asked import Asked
 
 _log = logging.getLogger(__name__)
@@ -38,6 +37,8 @@ class RemoteEngine:
         if self._bundle is None:
             self._ready.set()
             return
+        from policies.opa.admin import push  # requests, urllib3 and more: 35 ms, only where something is pushed
+
         try:
             await push(self._place, self._bundle)
             self._ready.set()
@@ -47,7 +48,11 @@ class RemoteEngine:
     async def run(self) -> None:
         """Look whether the OPA still has what was pushed: one that was started anew has nothing."""
         bundle = self._bundle
-        while bundle is not None:
+        if bundle is None:
+            return
+        from policies.opa.admin import push, pushed
+
+        while True:
             await asyncio.sleep(_LOOK)
             try:
                 if await pushed(self._place) == self.revision:

@@ -78,7 +78,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     store, bench = PolicyStore(database), Bench()
     source = PolicySource(store, DEFAULT, configured={"configured": True})
     lifecycle = PolicyLifecycle(source, tmp_path / "decisions", workshop=bench)
-    yield House(store, bench, LifecycleAdmin(lifecycle, os.urandom))
+    yield House(store, bench, LifecycleAdmin(lambda: lifecycle, os.urandom))
     await asyncio.to_thread(database.close)
 
 
