@@ -11,5 +11,7 @@ dialects/    how answers and errors look on the wire
 admin/       health and readiness; the policy for OPAs and for admins
 config/      one YAML file -> frozen settings
 cli/         the command line
-pipeline.py  the request handler: reads like the line in README's "life of a request"
+pipeline.py  the request handler: reads like docs/life-of-a-request.md;  own.py, reply.py  answers, and one for each
+gateway.py   puts the house together;  fleet.py  the engines as the line sees them
+inflight.py  the running exchanges;  tasks.py  what runs beside them;  descriptors.py  how many files they may open
 """

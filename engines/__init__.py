@@ -4,7 +4,8 @@
     adapters/      one module per kind of engine: its routes, its quirks, how its errors read
     transport.py   the one place that opens a connection to an engine (takes a Permit)
     catalogue.py   which models exist, under which canonical names, on which engines
-    discovery.py   looks for the known engines on their default ports; probes; refreshes the catalogue
+    discovery.py   looks for the known engines on their default ports; probes
+    refresher.py   keeps the catalogue true
     tiny/          the project's own tiny model;  demo.py  serves it by a real engine process
 
 Imports only `policies`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -158,6 +159,21 @@ def test_every_module_says_what_it_is_for() -> None:
         if not module.endswith("__init__.py") and not ast.get_docstring(tree(module))
     ]
     assert wrong == []
+
+
+MAPPED = re.compile(r"^ *[a-z_]+\.py ", re.MULTILINE)
+NAMED = re.compile(r"(?<![\w/])([a-z_]+)\.py\b")
+
+
+def test_a_package_that_lists_its_modules_lists_all_and_none_that_is_gone() -> None:
+    wrong = {}
+    for init in (module for module in OURS if module.endswith("/__init__.py")):
+        text = ast.get_docstring(tree(init)) or ""
+        there = {path.stem for path in (ROOT / init).parent.glob("*.py")} - {"__init__", "__main__"}
+        listed = set(NAMED.findall(text)) - {"__main__"}
+        if MAPPED.search(text) and listed != there:
+            wrong[init] = (sorted(there - listed), sorted(listed - there))
+    assert wrong == {}
 
 
 def test_modules_stay_readable() -> None:

@@ -2,6 +2,7 @@
 
     token.py         the key format: mint, parse (checksum), redact
     grant.py         what a key may do, and the checks on what an operator types
+    duration.py      how long, as people type it
     record.py        a stored key as the rest of the house sees it
     state.py         the state folder, `$LLM_GATEWAY_HOME`
     pepper.py        the secret that stays outside the database

@@ -4,5 +4,7 @@ sse.py         bytes -> events (text/event-stream framing), pure
 chunks.py      one engine event -> what the caller may see of it; usage, finish, errors; pure
 aggregate.py   a stream of chunks -> one complete answer, pure
 answer.py      a complete answer of the engine -> the caller's, pure
+fragments.py   deltas as OpenAI's own clients expect them, pure
+usage.py       token counts out of what engines send;  prompt.py  the text to count where they send none; pure
 relay.py       the flow itself: transport in, inbound out
 """

@@ -7,6 +7,7 @@
     network.py     the transformer, forward and backward, in numpy;   muon.py  the optimizer
     train.py       `python -m engines.tiny.train`  → checkpoint and training.json
     export.py      `python -m engines.tiny.export` → mlx/ and tiny.gguf;   tensorfile.py, gguf.py write the formats
+    exam.py        does it know the page?
     check.py       `python -m engines.tiny.check`  → both exports hold the same weights, training repeats
     serve.py       the command lines that serve it with `mlx_lm.server` and `llama_cpp.server`
 

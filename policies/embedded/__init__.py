@@ -17,10 +17,11 @@ The workshop, in the parent
     opacheck.py    what `opa check --strict` adds
 
 The workshop, in the child
-    scratch.py     the jobs
+    scratch.py     the jobs;  job.py  what one has to work on
     tree.py        a module as a typed tree; parse.py reads it from regorus
     lints.py       findings about a text, with scope.py (names), calls.py (builtins), graph.py (recursion),
-                   portable.py (which builtins the engines have alike), known.py (what an input holds)
+                   portable.py (which builtins the engines have alike), kinds.py (values that cannot be right where
+                   they stand), known.py (what an input holds)
     reads.py       which parts of the input a policy may read
     battery.py     a policy run on nonsense
     testing.py     `test_*` rules with coverage
