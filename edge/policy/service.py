@@ -58,12 +58,13 @@ class PolicyService:
 
         `unchecked`: nobody has checked this text (a folder's); then it is before it decides anything.
         """
-        if unchecked:
-            _ = _passed(bundle, await _inspected(bundle))
+        inspection = _passed(bundle, await _inspected(bundle)) if unchecked else None
         await self._install(bundle)
         self.active = ActivePolicy(bundle)
-        if not unchecked or self._cacheable:
+        if inspection is None:
             _ = self._tasks.start(self._look(bundle), name="policy inspection")
+        else:
+            self._cache(bundle, inspection)
         return self.active
 
     async def take(self, bundle: Bundle) -> None:

@@ -125,6 +125,11 @@ async def test_what_nobody_has_checked_is_checked_before_it_decides(service: Pol
         )
 
 
+async def test_what_was_checked_first_is_kept_from_the_first_answer_on(service: PolicyService) -> None:
+    await service.start(only("one"), unchecked=True)
+    assert [(await service.ask(about("one", number))).engine for number in (1, 2)] == ["embedded", CACHE]
+
+
 async def test_a_policy_that_reads_what_always_changes_is_asked_each_time(service: PolicyService) -> None:
     await service.start(only("none"), unchecked=False)
     await service.take(only("one", '\nallow if input.id == "7"\n'))
