@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from policies.json import JSON, Object
-from policies.obligations import NOTHING, ObligationError, Obligations, obligations_document, read_obligations
+from policies.obligations import NOTHING, ObligationError, Obligations, read_obligations
 
 _CODE: Final = re.compile(r"[a-z0-9][a-z0-9_]{0,63}", re.ASCII)
 _MAX_REASONS: Final = 64
@@ -97,15 +97,3 @@ def _grants(document: Object) -> tuple[str, ...]:
     if len(names) != len(value):
         raise DecisionError("`grants` holds something that is not a short string")
     return tuple(sorted(names))
-
-
-def decision_document(decision: Decision) -> Object:
-    """The decision as a result document: what is recorded, compared by replay and shown by `explain`."""
-    reasons: list[JSON] = [{"code": why.code, "message": why.message, "public": why.public} for why in decision.reasons]
-    return {
-        "allow": decision.allow,
-        "reasons": reasons,
-        "obligations": obligations_document(decision.obligations),
-        "grants": list(decision.grants),
-        "revision": decision.revision,
-    }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from policies.call import Dialect, Operation
 from policies.decision import Abilities, Denial, Permit, Redirect, judge
 from policies.input import NO_SHAPE, Instant, Place, PolicyInput, Shape, Wanted
-from policies.obligations import NOTHING, Obligations
+from policies.json import JSON, Object
+from policies.obligations import NOTHING, Obligations, obligations_document
 from policies.principal import Principal
 from policies.result import Decision
 
@@ -52,3 +53,15 @@ def permit(asked: PolicyInput, obligations: Obligations = NOTHING) -> Permit:
     found = verdict(asked, Decision(allow=True, obligations=obligations))
     assert isinstance(found, Permit)
     return found
+
+
+def decision_document(decision: Decision) -> Object:
+    """`decision` as the policy would have written it."""
+    reasons: list[JSON] = [{"code": why.code, "message": why.message, "public": why.public} for why in decision.reasons]
+    return {
+        "allow": decision.allow,
+        "reasons": reasons,
+        "obligations": obligations_document(decision.obligations),
+        "grants": list(decision.grants),
+        "revision": decision.revision,
+    }

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from policies.json import JSON, Object, as_object
-from policies.result import Decision, DecisionError, UnmetObligation, Why, decision_document, read_decision
+from policies.result import Decision, DecisionError, UnmetObligation, Why, read_decision
 from policies.schemas import schema
+from tests.policies.asking import decision_document
 from tests.policies.strategies import DECISIONS, JSONS
 
 PARTS = st.fixed_dictionaries(

@@ -12,7 +12,8 @@ from policies.engine import PolicyFault
 from policies.json import JSON, Object
 from policies.lifecycle.replay import FAILED, Flip, Kind, Skip, compare, skipped
 from policies.record import Record
-from policies.result import decision_document, read_decision
+from policies.result import read_decision
+from tests.policies.asking import decision_document
 from tests.policies.lifecycle.questions import YES, no, record
 
 FAULT = PolicyFault("eval_conflict_error")
