@@ -17,7 +17,8 @@ What runs
     shadow.py        Shadow: a candidate beside the live policy;   shadowing.py  which one just now
 
 What is kept
-    store.py         PolicyStore: revisions, history, drafts, the shadow, the fleet;   store_statements.py, store_types.py
+    store.py         PolicyStore: revisions, history, drafts, the shadow, the fleet, in the database; with
+                     store_statements.py and store_types.py
     instances.py     the OPAs of the fleet: what each said last
     signing_key.py   the key that signs bundles for them
 

@@ -165,7 +165,7 @@ FAULTS = {
 def test_a_policy_that_gives_no_decision_never_comes_into_force(
     child: EngineUnderTest, engine: RecordingEngine, tmp_path: Path, fault: str
 ) -> None:
-    """It is refused at the start, or denies: which of the two depends on whether a check can tell."""
+    """The check runs it on nonsense, and so refuses it at the start; what it would say to callers nobody hears."""
     rules = tmp_path / "policy"
     rules.mkdir()
     (rules / "access.rego").write_text(FAULTS[fault])
