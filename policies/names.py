@@ -2,7 +2,8 @@
 
 Docker Model Runner adds `ai/` and `:latest`, lower-cases the repository and maps `hf.co/` to `huggingface.co/`
 (facts/engines.md 1.5); Ollama treats `llama3`, `LLAMA3`, `llama3:latest` and `registry.ollama.ai/library/llama3` as one
-model. A rule is only ever matched against the canonical name of a model that the catalogue knows.
+model. A rule is only ever matched against a canonical name; an image's id (`sha256:...`) is one only where an engine
+lists it as such (`engines/catalogue.py`).
 """
 
 from __future__ import annotations

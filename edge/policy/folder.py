@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
 from collections.abc import Iterator
 from itertools import count, islice
@@ -24,18 +23,16 @@ from typing import Final, NamedTuple, TypeAlias
 from edge.policy.errors import PolicyToolError
 from edge.policy.folder_data import read_json, read_yaml
 from policies.bundle import Bundle, canonical_json
+from policies.embedded.sizes import MAX_FILE, MAX_FILES, MAX_MODULES, NAME
 from policies.json import Object
 
-MAX_FILE: Final = 1 << 20
 MAX_DATA: Final = 4 << 20
-MAX_TOTAL: Final = 8 << 20
-MAX_FILES: Final = 256
+"""Half of what the workshop takes: the configuration adds to it."""
 MAX_DEPTH: Final = 8
 _MAX_ENTRIES: Final = 4_096
 REGO: Final = ".rego"
 TEST: Final = "_test.rego"
 _DATA: Final = frozenset({"data.json", "data.yaml", "data.yml"})
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,7}", re.ASCII)
 
 Fingerprint: TypeAlias = "tuple[tuple[str, int, int, int, int], ...]"
 
@@ -57,10 +54,10 @@ def read_folder(folder: Path) -> Bundle:
     for found in _files(folder):
         limit = MAX_DATA if found.name in _DATA else MAX_FILE
         content = _read(found, limit)
-        total += len(content)
-        if total > MAX_TOTAL:
-            raise PolicyToolError(f"{folder} holds more than {MAX_TOTAL >> 20} MiB of policy", "split what it decides")
         if found.name not in _DATA:
+            total += len(content)
+            if total > MAX_MODULES:
+                raise PolicyToolError(f"{folder} holds more than {_size(MAX_MODULES)} of Rego", "split what it decides")
             texts = tests if found.name.endswith(TEST) else modules
             texts[found.name] = _text(found, content)
         elif data is None:
@@ -116,12 +113,13 @@ def check_bundle(bundle: Bundle) -> None:
                 total += _bounded(name, len(text.encode()), MAX_FILE)
             except UnicodeEncodeError:
                 raise PolicyToolError(f"{name} is not UTF-8", "save it as UTF-8") from None
+    if total > MAX_MODULES:
+        raise PolicyToolError(f"the policy has more than {_size(MAX_MODULES)} of Rego", "split what it decides")
     try:
         size = len(canonical_json(bundle.data))
     except (ValueError, TypeError, RecursionError):
         raise PolicyToolError("the policy's data is no JSON", "give one plain object") from None
-    if total + _bounded("the policy's data", size, MAX_DATA) > MAX_TOTAL:
-        raise PolicyToolError(f"the policy is larger than {MAX_TOTAL >> 20} MiB", "split what it decides")
+    _bounded("the policy's data", size, MAX_DATA)
 
 
 def _files(folder: Path) -> list[_Found]:
@@ -195,12 +193,16 @@ def _text(found: _Found, content: bytes) -> str:
 
 def _bounded(name: str, size: int, limit: int) -> int:
     if size > limit:
-        raise PolicyToolError(f"{name} is larger than {limit >> 20} MiB", "a policy is text, and data is a few tables")
+        raise PolicyToolError(f"{name} is larger than {_size(limit)}", "a policy is text, and data is a few tables")
     return size
 
 
+def _size(limit: int) -> str:
+    return f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit >> 10} KiB"
+
+
 def _check_name(name: str) -> None:
-    if _NAME.fullmatch(name) is None:
+    if NAME.fullmatch(name) is None:
         raise PolicyToolError(f"a file cannot be named {name!a}", "use letters, digits, `.`, `_` and `-`", usage=True)
 
 

@@ -16,7 +16,7 @@ MAX_FILE: Final = 128 << 10
 MAX_MODULES: Final = 1 << 20
 MAX_DATA: Final = 8 << 20
 MAX_FILES: Final = 256
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){0,7}", re.ASCII)
+NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){0,7}", re.ASCII)
 
 
 def oversized(bundle: Bundle) -> tuple[Problem, ...]:
@@ -30,7 +30,7 @@ def _files(texts: Mapping[str, str]) -> Iterator[Problem]:
     if sum(map(len, texts.values())) > MAX_MODULES:
         yield _error("", "too_large", f"more than {MAX_MODULES >> 20} MiB of Rego")
     for name, text in texts.items():
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             yield _error(
                 ascii(name)[:100], "bad_name", "a file's name is made of letters, digits, '.', '_', '-' and '/'"
             )

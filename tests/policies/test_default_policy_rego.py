@@ -75,7 +75,7 @@ def test_the_embedded_engine_agrees(files: list[str]) -> None:
 
 
 def test_every_rule_is_described() -> None:
-    """`explain` shows the description of each rule that took part."""
+    """`explain` names the rules that took part: whoever looks one up finds what it is for."""
     rules = set()
     for name in default_bundle().modules:
         parsed = json.loads(opa("parse", "--format=json", str(FOLDER / name)))

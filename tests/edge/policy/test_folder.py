@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -13,8 +14,6 @@ from hypothesis import strategies as st
 from edge.policy.errors import PolicyToolError
 from edge.policy.folder import (
     MAX_DATA,
-    MAX_FILE,
-    MAX_FILES,
     check_bundle,
     fingerprint,
     read_folder,
@@ -22,6 +21,7 @@ from edge.policy.folder import (
 )
 from edge.policy.folder_data import read_json, read_yaml
 from policies.bundle import Bundle
+from policies.embedded.sizes import MAX_FILE, MAX_FILES, MAX_MODULES, oversized
 
 TEXT = "package gateway.authz\n"
 
@@ -124,18 +124,32 @@ def test_what_is_no_file_is_refused_and_does_not_hang(folder: Path) -> None:
         refused(folder, "x.rego is not a regular file")
 
 
-@pytest.mark.parametrize(("name", "limit"), [("x.rego", MAX_FILE), ("data.json", MAX_DATA), ("data.yaml", MAX_DATA)])
-def test_50_megabytes_are_refused_before_they_are_read(folder: Path, name: str, limit: int) -> None:
+@pytest.mark.parametrize(("name", "most"), [("x.rego", "128 KiB"), ("data.json", "4 MiB"), ("data.yaml", "4 MiB")])
+def test_50_megabytes_are_refused_before_they_are_read(folder: Path, name: str, most: str) -> None:
     with (folder / name).open("wb") as file:
         file.truncate(50 << 20)
-    refused(folder, f"{name} is larger than {limit >> 20} MiB")
+    refused(folder, f"{name} is larger than {most}")
 
 
 def test_many_files_that_are_large_together_are_refused(folder: Path) -> None:
     for number in range(9):
         (folder / f"x{number}.rego").write_bytes(b"#" * (MAX_FILE - 1))
-    with pytest.raises(PolicyToolError, match="more than 8 MiB"):
+    with pytest.raises(PolicyToolError, match="more than 1 MiB"):
         read_folder(folder)
+    with pytest.raises(PolicyToolError, match="more than 1 MiB"):
+        check_bundle(Bundle({f"x{number}.rego": "#" * MAX_FILE for number in range(9)}))
+
+
+def test_what_a_folder_may_hold_is_what_a_check_looks_into(folder: Path) -> None:
+    """One set of bounds: what was read is not refused for its size afterwards."""
+    (folder / "access.rego").unlink()
+    texts = {f"x{number}.rego": "#" * MAX_FILE for number in range(MAX_MODULES // MAX_FILE)}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    (folder / "data.json").write_text(json.dumps({"x": "y" * (MAX_DATA - 100)}))
+    bundle = read_folder(folder)
+    check_bundle(bundle)
+    assert oversized(bundle) == ()
 
 
 def test_too_many_and_too_deep_are_refused(folder: Path, tmp_path: Path) -> None:
