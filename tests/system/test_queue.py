@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from policies.json import JSON
 from tests.system.calls import ASKED, CHAT, assert_constant, chat, start_stream
 from tests.system.conftest import Launch
@@ -63,6 +65,38 @@ def test_who_waits_for_the_engine_is_told_when_it_took_too_long(launch: Launch, 
     with start_stream(gateway, one) as wire:
         wire.head()
         assert refused(gateway, other, 503) == "queue_timeout"
+
+
+def test_earlier_bands_go_first_whether_the_policy_or_the_key_says_so(launch: Launch, engine: RecordingEngine) -> None:
+    grants: list[JSON] = [
+        {"id": "batch", "groups": ["batch"], "models": [ASKED], "priority": "batch"},
+        {"id": "rest", "groups": ["rest"], "models": [ASKED]},
+    ]
+    gateway = launch(
+        policy={"engine": "embedded", "grants": grants}, queue=queue(limit=4, wait="30s"), engine={"concurrency": 1}
+    )
+
+    def decided(key: Key) -> bool:
+        """Recorded, and so in the line: nothing is waited for in between."""
+        files = (gateway.folder / "home" / "decisions").glob("*.jsonl")
+        return any(f'"{key.id}"'.encode() in file.read_bytes() for file in files)
+
+    holder = gateway.create_key("holder", "--group", "rest")
+    waiting = {
+        "last": gateway.create_key("last", "--group", "batch", "--priority", "interactive"),
+        "second": gateway.create_key("second", "--group", "rest"),
+        "first": gateway.create_key("first", "--group", "rest", "--priority", "interactive"),
+    }
+    engine.play(always(*Stream().until(1, Hold())))
+    with ExitStack() as open_until_the_end:
+        with start_stream(gateway, holder) as wire:
+            wire.head()
+            for text, key in waiting.items():
+                open_until_the_end.enter_context(start_stream(gateway, key, text))
+                until(lambda key=key: decided(key), 10.0, f"{text} waits")  # type: ignore[misc]
+        engine.wait(lambda: len(engine.requests) == 4, "all had their turn", 20.0)
+    asked = [str(seen.document["messages"]) for seen in engine.requests[1:]]
+    assert [next(text for text in waiting if text in said) for said in asked] == ["first", "second", "last"]
 
 
 def test_a_slow_reader_keeps_its_own_slot_and_not_the_engines(launch: Launch, engine: RecordingEngine) -> None:
