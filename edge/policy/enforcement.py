@@ -29,7 +29,9 @@ from policies.reasons import Reason
 from policies.record import Record, mask
 
 CREDENTIAL: Final = "credential"
-_RETRY: Final = 1.0
+_RETRY: Final = {Reason.POLICY_UNAVAILABLE: 1.0, Reason.QUOTA_EXCEEDED: 60.0}
+"""Seconds after which to try again. A child is back within one. A policy's quota does not say when it ends: a minute is
+the shortest that the input counts by, and without any word SDKs come back within half a second."""
 
 
 class Point(Protocol):
@@ -168,9 +170,9 @@ class Enforcement:
         try:
             await self._recorder.write_durably(record)
         except DecisionLogError as error:
-            raise Refusal(Reason.POLICY_UNAVAILABLE, retry_after=_RETRY, detail=f"audit: {error}") from None
+            reason = Reason.POLICY_UNAVAILABLE
+            raise Refusal(reason, retry_after=_RETRY[reason], detail=f"audit: {error}") from None
 
 
 def _refusal(denial: Denial) -> Refusal:
-    retry = _RETRY if denial.reason is Reason.POLICY_UNAVAILABLE else None
-    return Refusal(denial.reason, hint=denial.hint or None, retry_after=retry, detail=denial.detail)
+    return Refusal(denial.reason, hint=denial.hint or None, retry_after=_RETRY.get(denial.reason), detail=denial.detail)

@@ -133,6 +133,12 @@ async def test_a_failing_engine_is_a_refusal_that_asks_for_another_try_where_tha
         assert (log.records[0].allow, log.records[0].reason) == (False, reason.value)
 
 
+async def test_whoever_is_over_a_quota_is_told_to_wait_and_nobody_else() -> None:
+    for code, wait in (("token_quota", 60.0), ("no_grant", None), ("too_long", None)):
+        refusal = await refused(Point(tiny={"allow": False, "reasons": [{"code": code}]}), Log())
+        assert refusal.retry_after == wait
+
+
 async def test_a_redirect_is_asked_about_by_its_meaning() -> None:
     point, log = Point(fast=yes(model="Best", max_tokens=9), qwen=yes(max_tokens=4)), Log()
     permit = await ask(point, log, "fast")
