@@ -5,6 +5,7 @@
     duration.py      how long, as people type it
     record.py        a stored key as the rest of the house sees it
     state.py         the state folder, `$LLM_GATEWAY_HOME`
+    private_file.py  a secret in a file: made once and whole, read only while it is private
     pepper.py        the secret that stays outside the database
     store/           the keys in the database of edge/store
     directory.py     the keys in memory; the only look-up on the request path

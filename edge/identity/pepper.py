@@ -13,18 +13,18 @@ from __future__ import annotations
 import hmac
 import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from edge.identity import private_file
 from edge.identity.state import StateError
 from edge.identity.token import Token
 
 PEPPER_BYTES: Final = 32
-_LIMIT: Final = 16_384
+_WHAT: Final = "the pepper"
 _LINE: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -62,55 +62,14 @@ def open_peppers(path: Path, *, create: bool, randomness: Callable[[int], bytes]
             "restore it from a backup, or move gateway.db away to start over with new keys",
         )
     try:
-        _make(path, randomness(PEPPER_BYTES))
+        private_file.make(path, f"{randomness(PEPPER_BYTES).hex()}\n".encode)
         return _read(path)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StateError(
-            f"cannot make the pepper {path} ({reason})", "check the folder's owner, free space and file system"
-        ) from None
-
-
-def _make(path: Path, secret: bytes) -> None:
-    """Write a complete file beside `path`, then link it into place: link(2) fails if another process was first, so
-    both end up reading the same, never a half-written, pepper."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secret[:4].hex()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(f"{secret.hex()}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
-        _sync_folder(path.parent)
-    finally:
-        draft.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)  # a key handed out now must still open the door after a power cut
-    finally:
-        os.close(descriptor)
+        raise private_file.not_made(path, _WHAT, error) from None
 
 
 def _read(path: Path) -> Peppers:
-    try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())  # of what was opened, not of what the name points to by now
-            text = file.read(_LIMIT).decode("ascii", "replace")
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StateError(f"cannot read the pepper {path} ({reason})", "run as its owner, or chown it") from None
-    if not stat.S_ISREG(status.st_mode) or stat.S_IMODE(status.st_mode) & 0o077:
-        raise StateError(f"the pepper {path} is open to other users", f"run: chmod 600 '{path}'")
-    lines = text.split()
+    lines = private_file.read(path, _WHAT).decode("ascii", "replace").split()
     if not lines or not all(map(_LINE.fullmatch, lines)):
         raise StateError(f"the pepper {path} is damaged", "restore it from a backup")
     return of(*map(bytes.fromhex, lines))
