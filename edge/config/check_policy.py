@@ -10,6 +10,7 @@ from edge.config.leaves import closest
 from edge.config.problems import Wrong
 from edge.config.settings import Settings
 from policies.grants import Grant
+from policies.names import canonical
 
 Finding: TypeAlias = tuple[Steps, Wrong]
 
@@ -22,6 +23,7 @@ def policy(settings: Settings) -> Iterator[Finding]:
         "rate_class": settings.limits.classes.keys(),
     }
     ids: set[str] = set()
+    aliases = {canonical(alias) for grant in settings.policy.grants for alias in grant.aliases}
     for i, grant in enumerate(settings.policy.grants):
         steps = ("policy", "grants", f"[{i}]")
         if grant.id in ids:
@@ -31,6 +33,9 @@ def policy(settings: Settings) -> Iterator[Finding]:
             for word in words:
                 if word not in known[name]:
                     yield (*steps, name), _unknown(word, name, known[name])
+        for alias, model in grant.aliases.items():
+            if canonical(model) in aliases:
+                yield (*steps, "aliases", alias), Wrong(f"`{model}` is an alias too; name the model itself")
         if grant.capture == "full":
             yield (*steps, "capture"), Wrong("`full` is not available: prompts and answers are never kept", "metadata")
 

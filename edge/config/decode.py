@@ -134,7 +134,9 @@ class Decoder:
     def _make(self, shape: Record, found: dict[str, object], steps: Steps) -> object:
         for each in shape.fields:
             if each.name not in found and each.default is None:
-                found[each.name] = self.report(steps, Wrong(f"lacks `{each.name}`: {each.help}"))
+                found[each.name] = self.report(
+                    steps, Wrong(f"lacks `{each.name}`" + (f": {each.help}" if each.help else ""))
+                )
         if _BROKEN in found.values():
             return _BROKEN
         try:

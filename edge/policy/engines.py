@@ -36,7 +36,8 @@ def maker(settings: Policy) -> Maker:
     if program is not None:
         local = opa(program, memory_bytes=settings.memory_bytes)
     elif kind is PolicyEngineKind.OPA:
-        raise PolicyToolError("no opa program of version 1 is there", _INSTALL, usage=True)
+        where = "on PATH" if settings.opa is None else f"at {settings.opa} (policy.opa)"
+        raise PolicyToolError(f"no opa program of version 1 or newer is {where}", _INSTALL, usage=True)
     else:
         local = embedded(decision_seconds=settings.timeout, memory_bytes=settings.memory_bytes)
     return lambda bundle: ChildEngine(local, bundle, timeout=settings.timeout)

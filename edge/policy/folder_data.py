@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 from edge.config.nodes import Mapping, Node, Sequence, plain
@@ -10,6 +11,7 @@ from edge.intake.strict_json import parse as parse_json
 from edge.policy.errors import PolicyToolError
 from policies.errors import Refusal
 from policies.json import JSON, Object
+from policies.reasons import Reason
 
 _STEP = "write one plain object"
 
@@ -19,7 +21,22 @@ def read_json(content: bytes, name: str) -> Object:
     try:
         return parse_json(content)
     except Refusal as refusal:
-        raise PolicyToolError(f"{name}: {refusal.text}", _STEP) from None
+        raise PolicyToolError(not_json(content, name, refusal), _STEP) from None
+
+
+def not_json(content: bytes, name: str, refusal: Refusal) -> str:
+    """What is wrong with an operator's JSON file, with line and column where there is one place."""
+    if refusal.hint is None and refusal.reason is Reason.INVALID_JSON:
+        try:
+            json.loads(content.decode())
+        except json.JSONDecodeError as error:
+            return f"{name}:{error.lineno}:{error.colno} is not JSON: {error.msg}"
+        except UnicodeDecodeError as error:
+            row = content.count(b"\n", 0, error.start) + 1
+            return f"{name}:{row} is not UTF-8"
+        except (ValueError, RecursionError):
+            pass
+    return f"{name} is not one strict JSON object" + (f": {refusal.hint.rstrip('.')}" if refusal.hint else "")
 
 
 def read_yaml(content: bytes, name: str) -> Object:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from edge.policy.configured import effective
 from edge.policy.errors import PolicyToolError
@@ -17,6 +18,9 @@ from policies.json import Object
 
 Version: TypeAlias = "tuple[int, Fingerprint]"
 _TRIES: Final = 3
+
+
+_T = TypeVar("_T")
 
 
 class Origin(StrEnum):
@@ -64,7 +68,7 @@ class PolicySource:
 
         Raises StateError, PolicyToolError.
         """
-        return self.store.version(), fingerprint(self.folder) if self.folder is not None else ()
+        return self.store.version(), _of_dir(fingerprint, self.folder) if self.folder is not None else ()
 
     def load(self) -> tuple[Version, InForce]:
         """The policy in force, and the version that it is. Raises StateError, PolicyToolError.
@@ -85,10 +89,18 @@ class PolicySource:
 
     def _own(self) -> tuple[Origin, Bundle]:
         if self.folder is not None:
-            return Origin.FOLDER, read_folder(self.folder)
+            return Origin.FOLDER, _of_dir(read_folder, self.folder)
         stored = self.store.active()
         return (Origin.DEFAULT, self.default) if stored is None else (Origin.APPLIED, stored.bundle)
 
     def _shadow(self) -> ShadowPlan | None:
         stored = self.store.shadow()
         return None if stored is None else ShadowPlan(stored, self.with_data(stored.bundle))
+
+
+def _of_dir(read: Callable[[Path], _T], folder: Path) -> _T:
+    """What `read` gives for the folder that the configuration names; its errors say where that is named."""
+    try:
+        return read(folder)
+    except PolicyToolError as error:
+        raise PolicyToolError(f"policy.dir: {error.problem}", error.step, usage=error.usage) from None

@@ -114,11 +114,18 @@ def _files(old: Mapping[str, str], new: Mapping[str, str], kind: Literal["module
 
 
 def _unified(name: str, old: str | None, new: str | None) -> str:
-    before, after = ([] if text is None else text.split("\n") for text in (old, new))
+    before, after = ([] if text is None else _lines(text) for text in (old, new))
     if max(len(before), len(after)) > _MOST_LINES:
         return f"({len(before)} lines before, {len(after)} lines after: too long to compare)"
     labels = ("/dev/null" if old is None else f"a/{name}", "/dev/null" if new is None else f"b/{name}")
     return "\n".join(difflib.unified_diff(before, after, *labels, lineterm=""))
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a file; a last one that nothing ends says so, as in every `diff`."""
+    lines = text.split("\n")
+    last = lines.pop()
+    return [*lines, f"{last}\n\\ No newline at end of file"] if last else lines
 
 
 def _values(old: JSON, new: JSON, path: str) -> Iterator[ValueChange]:
@@ -176,7 +183,7 @@ def render_difference(difference: Difference) -> str:
     lines += [f"{_SIGN[value.what]} data{_change(value)}" for value in difference.data]
     for file in difference.files:
         lines.append(f"{_SIGN[file.what]} {file.kind} {clean(file.name)}")
-        lines += ["    " + clean(line, 400) for line in file.diff.expandtabs(4).split("\n")]
+        lines += ["    " + clean(line, 400) for line in file.diff.expandtabs(4).split("\n") if line]
     return "\n".join(lines) + "\n"
 
 

@@ -20,6 +20,10 @@ from policies.record import Record
 
 _ENTRY: Final = "decision"
 _SHOWN: Final = 10
+_STALE: Final = (
+    "Another revision is at hand than the one that decided (or other grants: was the gateway's --config given?);\n"
+    "what follows is by that other one."
+)
 _ASKED_OF: Final = {
     "credential": "the credential's own bounds; the policy was not asked",
     "cache": "the policy, by an answer that was kept",
@@ -173,7 +177,7 @@ def render_explanation(explanation: Explanation) -> str:
     """The explanation for a terminal."""
     lines = [*_question(explanation.record), *_answer(explanation)]
     if explanation.stale:
-        lines += ["", "Another revision is at hand than the one that decided; what follows is by that other one."]
+        lines += ["", _STALE]
     lines += _rule_lines(explanation.rules)
     if not explanation.record.allow:
         lines += _missing(explanation)
@@ -233,9 +237,8 @@ def _rule_lines(rules: Rules) -> list[str]:
             f"rules that hold      {words(list(rules.true))}",
             f"rules that do not    {words(list(rules.false))}",
         ]
-        lines += [
-            f"    {clean(name)} = {words(value)}" for name, value in rules.values.items() if value not in ([], {}, "")
-        ]
+        values = [f"    {clean(name)} = {words(v)}" for name, v in rules.values.items() if v not in ([], {}, "")]
+        lines += ["values of the others", *values] if values else []
     return lines
 
 

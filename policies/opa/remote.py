@@ -7,7 +7,7 @@ import logging
 from typing import Final
 
 from policies.bundle import ENTRY, Bundle
-from policies.engine import PolicyEngineDown
+from policies.engine import PolicyEngineDown, PolicyFault
 from policies.json import JSON, as_object
 from policies.opa.api import ANSWER, DataApi, Place
 from policies.opa.asked import Asked
@@ -29,6 +29,7 @@ class RemoteEngine:
         self._api = DataApi(place, timeout=timeout, path=ENTRY if bundle is None else ANSWER)
         self._ready = asyncio.Event()
         self._asked = Asked()
+        self._said = ""
         self.revision: Final = "" if bundle is None else bundle.revision
         """Of the bundle that was pushed; "" where the OPA has its own ways."""
 
@@ -36,6 +37,7 @@ class RemoteEngine:
         """Push what is to be pushed; an OPA that is away gets it once it is there, and until then all is denied."""
         if self._bundle is None:
             self._ready.set()
+            await self._say_what_is_missing()
             return
         from policies.opa.admin import push  # requests, urllib3 and more: 35 ms, only where something is pushed
 
@@ -43,7 +45,25 @@ class RemoteEngine:
             await push(self._place, self._bundle)
             self._ready.set()
         except PolicyEngineDown as error:
-            _log.warning("remote OPA: %s", error.detail)
+            self._say(f"{error.detail}; every request is denied until it has the policy")
+
+    async def _say_what_is_missing(self) -> None:
+        """An OPA that is away, or has no policy yet, denies everything: whoever starts the gateway is to know why."""
+        try:
+            await self._api.evaluate(b"{}")
+        except PolicyEngineDown as error:
+            self._say(f"{error.detail}; every request is denied until it answers")
+        except PolicyFault as error:
+            self._say(
+                f"{error.detail}; every request is denied until it has the policy: let it fetch the bundle "
+                "(docs/policy-fleet.md), or set `policy.push: true`"
+            )
+
+    def _say(self, problem: str) -> None:
+        """Log it, once until it is another one: the OPA is looked at every second."""
+        if problem and problem != self._said:
+            _log.warning("remote OPA %s: %s", self._place.url, problem)
+        self._said = problem
 
     async def run(self) -> None:
         """Look whether the OPA still has what was pushed: one that was started anew has nothing."""
@@ -57,13 +77,14 @@ class RemoteEngine:
             try:
                 if await pushed(self._place) == self.revision:
                     self._ready.set()
+                    self._say("")
                     continue
                 self._ready.clear()
-                _log.warning("the remote OPA does not have the policy; pushing it")
+                self._say("it does not have the policy, which is pushed now")
                 await push(self._place, bundle)
                 self._ready.set()
             except PolicyEngineDown as error:
-                _log.warning("remote OPA: %s", error.detail)
+                self._say(error.detail)
 
     async def evaluate(self, document: bytes) -> JSON:
         """The decision's value for the input `document`. PolicyEngineDown or PolicyFault."""

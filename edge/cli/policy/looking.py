@@ -9,6 +9,8 @@ from collections.abc import Callable
 from edge.cli.policy.printing import moment, print_json, print_table, short
 from edge.cli.policy.trying import OK, since
 from edge.policy.lifecycle import PolicyLifecycle
+from edge.policy.lifecycle_refs import ACTIVE
+from edge.policy.lifecycle_types import errors
 from edge.policy.source import Origin
 from policies.json import JSON, as_object, as_str
 from policies.lifecycle.explain import explanation_document, render_explanation
@@ -28,11 +30,17 @@ _ORIGINS = {
 async def status(args: argparse.Namespace, lifecycle: PolicyLifecycle) -> int:
     """What is in force."""
     found = await lifecycle.status()
-    if args.json:
-        print_json(found.document())
-        return OK
     policy = found.in_force
+    # What lies in a folder is what is meant to be in force; what was applied has passed its check.
+    wrong = errors(await lifecycle.check(ACTIVE)) if policy.origin is Origin.FOLDER else []
+    if args.json:
+        print_json({**found.document(), "problems": [*wrong]})
+        return OK
     print(f"in force   {short(policy.bundle.revision)}, {_ORIGINS[policy.origin]}")
+    if wrong:
+        print(
+            f"           NOT taken over: {wrong[0]}; a running gateway keeps its last good policy: see `policy check`"
+        )
     if policy.bundle.revision != policy.own.revision:
         print(f"           {short(policy.own.revision)} as written; the configuration adds data")
     if found.head is not None and policy.origin is not Origin.FOLDER:

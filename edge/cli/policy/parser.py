@@ -116,7 +116,14 @@ def _changing(actions: _SubParsers) -> None:
     )
     rollback.add_argument("ref", nargs="?", metavar="REVISION", help="default: what the newest change replaced")
     for parser in (apply, rollback):
-        parser.add_argument("--note", required=parser is apply, default="", metavar="TEXT", help="why, for the history")
+        parser.add_argument(
+            "--note",
+            type=_note if parser is apply else str,
+            required=parser is apply,
+            default="",
+            metavar="TEXT",
+            help="why, for the history",
+        )
         parser.add_argument("--author", metavar="NAME", help="who (default: your user name)")
         parser.add_argument(
             "--confirm-new-access",
@@ -175,10 +182,16 @@ def _span(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _note(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("write why, in a few words")
+    return text
+
+
 def _count(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0  # noqa: PLR2004 - a billion
     if not number:
-        raise argparse.ArgumentTypeError("write a whole number above 0")
+        raise argparse.ArgumentTypeError("write a whole number from 1 to 999999999")
     return number
 
 

@@ -14,6 +14,7 @@ from edge.cli.policy.printing import Meter, counted, print_json, short
 from edge.intake.strict_json import parse
 from edge.policy.errors import PolicyToolError
 from edge.policy.folder import write_folder
+from edge.policy.folder_data import not_json
 from edge.policy.lifecycle import PolicyLifecycle
 from edge.policy.lifecycle_types import failures, inspection_document, place, tests_document
 from policies.embedded.findings import Reads
@@ -127,7 +128,9 @@ def _document(name: str) -> Object:
         return parse(content)
     except Refusal as refusal:
         raise PolicyToolError(
-            f"the input: {refusal.text}", "docs/policy.md shows an input document", usage=True
+            not_json(content, "standard input" if name == "-" else name, refusal),
+            "docs/policy.md shows an input document",
+            usage=True,
         ) from None
 
 

@@ -163,7 +163,12 @@ def test_one_question_from_a_file_or_standard_input(cli: Cli, monkeypatch: pytes
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"model": {"resolved": "b"}}')))
     assert json.loads(cli(f"eval {folder} --input -"))["allow"] is False
     Path("bad.json").write_text('{"model": 1, "model": 2}')
-    for name, words in (("bad.json", "repeated"), ("gone.json", "No such file")):
+    Path("torn.json").write_text('{"model":\n 1,}')
+    for name, words in (
+        ("bad.json", "bad.json is not one strict JSON object: A key is repeated"),
+        ("torn.json", "torn.json:2:4 is not JSON: "),
+        ("gone.json", "No such file"),
+    ):
         assert words in cli(f"eval {folder} --input {name}", code=2)
 
 
@@ -201,6 +206,17 @@ def test_a_folder_in_the_configuration_cannot_be_applied_over(cli: Cli) -> None:
     assert "from the folder policy.dir" in cli("status")
     for line in ("apply default --note x", "rollback"):
         assert "policy.dir in the configuration" in cli(line, code=1)
+    assert cli.json("status")["problems"] == []
+
+
+def test_a_folder_in_the_configuration_that_cannot_be_in_force_is_told(cli: Cli) -> None:
+    cli("init policy")
+    Path("gateway.yaml").write_text(f"policy: {{dir: {cli.folder / 'policy'}}}\n")
+    (cli.folder / "policy" / "typo.rego").write_text("package gateway.authz\n\ndeny contains\n")
+    assert "NOT taken over: typo.rego:" in cli("status")
+    assert "typo.rego:" in str(cli.json("status")["problems"])
+    Path("gateway.yaml").write_text(f"policy: {{dir: {cli.folder / 'gone'}}}\n")
+    assert f"policy.dir: cannot use {cli.folder / 'gone'}" in cli("status", code=2)
 
 
 def test_grants_of_the_configuration_are_part_of_what_runs(cli: Cli) -> None:
@@ -216,6 +232,7 @@ def test_grants_of_the_configuration_are_part_of_what_runs(cli: Cli) -> None:
         "",
         "nonsense",
         "apply default",
+        "apply default --note=",
         "check nix",
         "replay default --limit 0",
         "replay default --since soon",

@@ -71,6 +71,14 @@ ISSUER = "name: %s, issuer: 'https://%s/', audience: [x], jwks_url: 'https://i/j
             "policy: {grants: [{id: a, models: [m], capture: full}]}",
             "policy.grants[0].capture: `full` is not available",
         ),
+        (
+            "policy: {grants: [{id: a, models: [m], aliases: {x: y}}, {id: b, models: [m], aliases: {'ai/Y': m}}]}",
+            "policy.grants[0].aliases.x: `y` is an alias too; name the model itself",
+        ),
+        (
+            "policy: {grants: [{id: a, models: [m], aliases: {x: x}}]}",
+            "policy.grants[0].aliases.x: `x` is an alias too",
+        ),
         ("policy: {engine: remote}", "engine: remote needs a url"),
         ("policy: {engine: opa, url: 'http://opa:8181'}", "url is of no use to engine: opa"),
         ("policy: {push: true}", "token, ca_file and push need a url"),

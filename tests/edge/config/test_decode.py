@@ -71,6 +71,7 @@ def test_tells_all_mistakes_at_once_in_the_order_of_the_file(mistakes: Mistakes)
         "    - {name: a, kind: mlxlm, url: 'http://h'}\n"
         "    - {kind: openai}\n"
         "queue: {wait: 5 min, wait: 1}\n"
+        "policy: {grants: [{models: [m]}]}\n"
     ) == [
         f"1:1: listners: is not a known key (known here: {SECTIONS}); write `listeners` instead",
         "3:13: engines.discover: must be true or false; write `true` instead",
@@ -79,6 +80,7 @@ def test_tells_all_mistakes_at_once_in_the_order_of_the_file(mistakes: Mistakes)
         "6:7: engines.list[1]: lacks `url`: where it listens: http://, https:// or unix:///path",
         "7:15: queue.wait: must be a duration (ms, s, m, h, d); write `5m` instead",
         "7:22: queue.wait: stands here a second time (first in line 7)",
+        "8:19: policy.grants[0]: lacks `id`",
     ]
 
 

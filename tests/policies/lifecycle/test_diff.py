@@ -32,6 +32,7 @@ def test_files_are_shown_as_unified_diffs() -> None:
     assert "-allow := true\n+allow := false" in found.files[0].diff
     assert found.files[1].diff.startswith("--- a/gone.rego\n+++ /dev/null")
     assert found.files[2].diff.startswith("--- /dev/null\n+++ b/new.rego")
+    assert not found.files[2].diff.endswith("+")
 
 
 def test_ends_of_lines_are_a_change_too() -> None:

@@ -55,6 +55,7 @@ def test_a_no_says_what_was_missing_grant_by_grant() -> None:
         "\n"
         "rules that hold      scope_ok, within_key\n"
         "rules that do not    granted, permitted\n"
+        "values of the others\n"
         "    target = qwen3\n"
         "\n"
         "grant ops does not hold:\n"

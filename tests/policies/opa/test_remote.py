@@ -182,6 +182,17 @@ async def test_an_opa_that_is_away_at_the_start_is_waited_for(tmp_path: Path) ->
     await engine.close()
 
 
+async def test_an_opa_that_has_to_fetch_its_policy_and_cannot_decide_yet_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    port = free_port()
+    place = Place(f"http://127.0.0.1:{port}")
+    async with asking(place, None):
+        assert "every request is denied until it answers" in caplog.text
+    async with serving(place, "--addr", f"127.0.0.1:{port}"), asking(place, None):
+        assert "every request is denied until it has the policy" in caplog.text
+
+
 async def test_a_policy_that_opa_refuses_is_told(tmp_path: Path) -> None:
     port = free_port()
     place = Place(f"http://127.0.0.1:{port}", "t0ken")
