@@ -208,4 +208,5 @@ def _check_name(name: str) -> None:
 
 def _refused(path: Path, error: OSError) -> PolicyToolError:
     reason = error.strerror or type(error).__name__
-    return PolicyToolError(f"cannot use {path} ({reason})", "check that it is there and readable", usage=True)
+    step = "give the folder" if isinstance(error, NotADirectoryError) else "check that it is there and readable"
+    return PolicyToolError(f"cannot use {path} ({reason})", step, usage=True)

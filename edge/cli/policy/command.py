@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
         lifecycle = PolicyLifecycle(source, home / DECISIONS, workshop=workshop, folders=True, known=_known(settings))
         return asyncio.run(_ACTIONS[args.action](args, lifecycle))
     except PolicyToolError as error:
+        sys.stdout.flush()  # what was found comes before what was refused, also in a file or a pipe
         print(f"llm-gateway policy: {error}", file=sys.stderr)
         return USAGE if error.usage else FAILED
     except KeyboardInterrupt:

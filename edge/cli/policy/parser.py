@@ -64,6 +64,10 @@ def _action(actions: _SubParsers, name: str, text: str, example: str, *, ref: bo
     return parser
 
 
+def _group(actions: _SubParsers, name: str, text: str) -> argparse.ArgumentParser:
+    return actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+
+
 def _trying(actions: _SubParsers) -> None:
     init = _action(actions, "init", "write a policy into a new folder, to start from", "init ./policy")
     init.add_argument("folder", metavar="DIR", help="a new or empty folder")
@@ -130,7 +134,7 @@ def _changing(actions: _SubParsers) -> None:
             action="store_true",
             help="yes, requests that were denied so far are meant to be allowed",
         )
-    shadow = actions.add_parser("shadow", help="let a policy decide beside the live one, unheard")
+    shadow = _group(actions, "shadow", "let a policy decide beside the live one, unheard")
     kinds = shadow.add_subparsers(dest="kind", metavar="ACTION", required=True)
     start = _action(kinds, "start", "start it, in place of another one", "shadow start ./policy --sample 0.1", ref=True)
     start.add_argument("ref", metavar="REF", help="which policy")
@@ -144,7 +148,7 @@ def _changing(actions: _SubParsers) -> None:
 
 
 def _drafts(actions: _SubParsers) -> None:
-    draft = actions.add_parser("draft", help="keep policies that are not in force in the database")
+    draft = _group(actions, "draft", "keep policies that are not in force in the database")
     kinds = draft.add_subparsers(dest="kind", metavar="ACTION", required=True)
     save = _action(kinds, "save", "keep a policy under a name", "draft save night-batch ./policy", ref=True)
     save.add_argument("name", metavar="NAME", help="the draft's name; one that exists is replaced")

@@ -226,6 +226,11 @@ def test_grants_of_the_configuration_are_part_of_what_runs(cli: Cli) -> None:
     assert "the configuration adds data" in cli("status")
 
 
+def test_a_file_in_the_place_of_a_folder_is_told(cli: Cli) -> None:
+    Path("one.rego").touch()
+    assert "give the folder" in cli("check ./one.rego", code=2)
+
+
 @pytest.mark.parametrize(
     "line",
     [
