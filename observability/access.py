@@ -39,10 +39,9 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
         line.update(stream=call.stream, ignored=len(call.ignored))
     if exchange.model:
         line.update(model=exchange.model)
-    if exchange.permit is not None:
-        for field in exchange.permit.obligations.redact:
-            if (name := _REDACTED.get(field)) in line:
-                line[name] = MASK
+    for field in exchange.redact:
+        if (name := _REDACTED.get(field)) in line:
+            line[name] = MASK
     if exchange.engine:
         usage = outcome.usage
         line.update(engine=exchange.engine, tokens_in=usage.input, tokens_out=usage.output, tokens_cached=usage.cached)

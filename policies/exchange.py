@@ -67,6 +67,7 @@ class Exchange:
     principal: Principal | None = None
     call: Call | None = None
     permit: Permit | None = None
+    redact: frozenset[str] = frozenset()  # what an obligation takes out of records (policies.obligations.RECORDED)
     requested: str = ""  # the model as the caller wrote it, without what looks like a key
     model: str = ""  # canonical name that was decided on
     engine: str = ""  # name of the engine that served it

@@ -93,11 +93,12 @@ class Enforcement:
             raise _refusal(bounds)
         verdict = await self._ask(question, after=None)
         if isinstance(verdict, Redirect):
+            exchange.redact = verdict.obligations.redact
             target = replace(verdict.question.model, resolved=meaning(verdict.question.model.resolved))
             redirect = replace(verdict, question=replace(verdict.question, model=target))
             verdict = await self._ask(redirect.question, after=redirect)
         if isinstance(verdict, Permit):
-            exchange.permit = verdict
+            exchange.permit, exchange.redact = verdict, verdict.obligations.redact
             return verdict
         raise _refusal(verdict) if isinstance(verdict, Denial) else RuntimeError("redirected twice")
 

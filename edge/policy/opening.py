@@ -75,11 +75,10 @@ async def open_policy(settings: Settings, home: Path, database: Database, tasks:
     store = PolicyStore(database)
     source = source_of(settings, store)
     log = DecisionLog(home / DECISIONS, settings.policy.log)
+    make = await asyncio.to_thread(maker, settings.policy)
+    service = PolicyService(settings.policy, make, tasks, clock=time.perf_counter)
+    shadowing = Shadowing(log, store, embedded_maker(settings.policy), tasks)
     try:
-        make = await asyncio.to_thread(maker, settings.policy)
-        service = PolicyService(settings.policy, make, tasks, clock=time.perf_counter)
-
-        shadowing = Shadowing(log, store, embedded_maker(settings.policy), tasks)
 
         async def changed(bundle: Bundle, shadow: ShadowPlan | None) -> None:
             await service.take(bundle)
@@ -90,6 +89,8 @@ async def open_policy(settings: Settings, home: Path, database: Database, tasks:
         active = await service.start(first.bundle, unchecked=first.origin is Origin.FOLDER)
         await shadowing.take(first.shadow)
     except BaseException:
+        await shadowing.close()
+        await service.close()
         await asyncio.to_thread(log.close)
         raise
     _ = tasks.keep(watcher.run, name="policy watch")

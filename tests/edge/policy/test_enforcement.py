@@ -6,6 +6,7 @@ import pytest
 
 from edge.policy.enforcement import CREDENTIAL, Asked, Enforcement
 from edge.policy.surroundings import Surroundings
+from observability.access import access_line
 from observability.decisions.log import DecisionLogError
 from policies.call import Dialect, Operation
 from policies.decision import Abilities, Permit
@@ -16,7 +17,7 @@ from policies.json import JSON, Object, as_object
 from policies.pdp import Answer
 from policies.principal import DEFAULT_SCOPES, Principal, Scope
 from policies.reasons import Reason
-from policies.record import Record
+from policies.record import MASK, Record
 from policies.result import read_decision
 
 ALIASES = {"best": "qwen"}
@@ -70,15 +71,17 @@ async def ask(
     scopes: frozenset[Scope] = DEFAULT_SCOPES,
     globs: tuple[str, ...] = ("*",),
     shape: Shape = NO_SHAPE,
+    exchange: Exchange | None = None,
 ) -> Permit:
     surroundings = Surroundings({}, {}, zone="UTC")
     enforcement = Enforcement(point, log, surroundings, Abilities(), wall_ns=lambda: 5_000_000_000)
     principal = Principal("ann", "k1", "laptop", "key", frozenset(), scopes, globs)
-    exchange = Exchange("f" * 32, Client("127.0.0.1", 1, "local"), "POST", "/v1/chat/completions")
+    exchange = exchange or Exchange("f" * 32, Client("127.0.0.1", 1, "local"), "POST", "/v1/chat/completions")
     models = () if model else ("tiny", "qwen")
     asked = Asked(operation, Dialect.OPENAI, model, shape=shape, models=models)
     permit = await enforcement.permit(exchange, principal, asked, lambda name: ALIASES.get(name.lower(), name.lower()))
     assert exchange.permit is permit
+    assert exchange.redact == permit.obligations.redact
     return permit
 
 
@@ -213,3 +216,10 @@ async def test_what_a_redirect_hides_stays_hidden_if_its_target_is_denied() -> N
     _ = await refused(Point(fast=yes(model="qwen", redact=["source.ip"])), log, "fast")
     assert [record.allow for record in log.records] == [True, False]
     assert "127.0.0.1" not in str([record.document() for record in log.records])
+
+
+async def test_what_a_redirect_hides_stays_hidden_in_the_access_line_of_its_refusal() -> None:
+    exchange = Exchange("f" * 32, Client("127.0.0.1", 1, "local"), "POST", "/v1/chat/completions")
+    with pytest.raises(Refusal):
+        await ask(Point(fast=yes(model="qwen", redact=["source.ip"])), Log(), "fast", exchange=exchange)
+    assert access_line(exchange, at=0.0)["ip"] == MASK
