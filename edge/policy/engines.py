@@ -71,8 +71,9 @@ def _remote(settings: Policy) -> Maker:
     try:
         place = Place(settings.url, token, settings.ca_file)
         place.check()
-    except (OSError, ValueError) as error:
-        raise PolicyToolError(
-            f"the remote OPA: {error}", "correct `policy.url` and `policy.ca_file`", usage=True
-        ) from None
+    except OSError as error:
+        problem = f"policy.ca_file {settings.ca_file}: {error.strerror or type(error).__name__}"
+        raise PolicyToolError(problem, "name a file with PEM certificates", usage=True) from None
+    except ValueError as error:
+        raise PolicyToolError(f"the remote OPA: {error}", "correct `policy.url`", usage=True) from None
     return lambda bundle: RemoteEngine(place, bundle if settings.push else None, timeout=settings.timeout)
