@@ -100,6 +100,11 @@ class ChildEngine:
         self._silent = 0
         return result
 
+    @property
+    def under_way(self) -> int:
+        """Questions that wait for their answers."""
+        return self._asked.count
+
     async def retire(self) -> None:
         """`close` it once the questions under way are answered."""
         await self._asked.over(self._timeout + _HEALTH)
