@@ -76,6 +76,20 @@ def cycles(names: Names) -> Iterator[tuple[Module, Rule]]:
             yield names.rules[path][0]
 
 
+def unread(names: Names, entry: Path) -> Iterator[tuple[Module, Rule]]:
+    """The rules that what stands at `entry` does not depend on, the first definition of each."""
+    reached, waiting = {entry}, [entry]
+    while waiting:
+        path = waiting.pop()
+        for other in _uses(path, names) if path in names.rules else ():
+            if other not in reached:
+                reached.add(other)
+                waiting.append(other)
+    for path, found in names.rules.items():
+        if path not in reached:
+            yield found[0]
+
+
 def _rings(start: Path, edges: dict[Path, set[Path]], finished: set[Path]) -> Iterator[Path]:
     """Depth first without recursion: a policy may have many rules, and must not end us by that."""
     if start in finished:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Final
 
+from policies.embedded.known import kind_at, kind_of_value
+from policies.embedded.reads import input_path
 from policies.embedded.tree import Call, Const, Expr, Group, Op, Ref
 
 _TEXT: Final = frozenset({"text"})
@@ -42,24 +44,21 @@ _WANTED: Final = MappingProxyType(
     }
 )
 _ITEMS: Final = MappingProxyType({"concat": (1, _TEXT), "sum": (0, _NUMBER), "product": (0, _NUMBER)})
-_KINDS: Final = ((bool, "boolean"), (str, "text"), (int, "number"), (float, "number"))
 
 
 def wrong_kinds(expression: Expr) -> Iterator[tuple[int, str]]:
     """(where, what is wrong) of `expression` itself, not of what is inside it."""
     match expression:
-        case Call(name=name, arguments=arguments):
-            for argument, wanted in zip(arguments, _WANTED.get(name, ()), strict=False):
-                yield from _unless(argument, wanted, name)
-            place, wanted = _ITEMS.get(name, (0, frozenset[str]()))
-            items = arguments[place] if wanted and place < len(arguments) else None
-            if isinstance(items, Group):
-                for item in items.items:
-                    yield from _unless(item, wanted, name)
+        case Call():
+            yield from _arguments(expression)
         case Op(kind="ArithExpr", items=items):
             sets = [kind_of(item) == "set" for item in items]
             for item in items:
                 yield from _unless(item, frozenset({"set"}) if all(sets) else _NUMBER, "arithmetic")
+        case Op(kind="BoolExpr", items=(left, right)):
+            kinds = _kind_of_either(left), _kind_of_either(right)
+            if None not in kinds and kinds[0] != kinds[1]:
+                yield expression.at, f"compares {kinds[0]} with {kinds[1]}: the answer is always the same"
         case Ref(base=Group(kind="array", items=items), steps=(Const(value=int(index), at=at), *_)):
             if not 0 <= index < len(items):
                 yield at, f"an array of {len(items)} has no item {index}"
@@ -67,13 +66,31 @@ def wrong_kinds(expression: Expr) -> Iterator[tuple[int, str]]:
             return
 
 
+def _arguments(call: Call) -> Iterator[tuple[int, str]]:
+    name, arguments = call.name, call.arguments
+    for argument, wanted in zip(arguments, _WANTED.get(name, ()), strict=False):
+        yield from _unless(argument, wanted, name)
+    place, wanted = _ITEMS.get(name, (0, frozenset[str]()))
+    items = arguments[place] if wanted and place < len(arguments) else None
+    if isinstance(items, Group):
+        for item in items.items:
+            yield from _unless(item, wanted, name)
+
+
+def _kind_of_either(expression: Expr) -> str | None:
+    """As `kind_of`; of a field of the input, what always stands there. None if both are free, or it cannot be told."""
+    path = input_path(expression)
+    if path is None:
+        return kind_of(expression)
+    whole = isinstance(expression, Ref) and len(expression.steps) == len(path)
+    return kind_at(path) if whole else None  # `input.models[i]` reads the models, and is one of them
+
+
 def kind_of(expression: Expr) -> str | None:
     """The kind of value that stands there, None if it can be any."""
     match expression:
-        case Const(value=None):
-            return "null"
         case Const(value=value):
-            return next((name for kind, name in _KINDS if isinstance(value, kind)), None)
+            return kind_of_value(value)
         case Group(kind=kind):
             return kind
         case _:

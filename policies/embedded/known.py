@@ -34,3 +34,30 @@ def is_known(path: tuple[str, ...]) -> bool:
             return False
         value = value[word]
     return True
+
+
+def kind_at(path: tuple[str, ...]) -> str | None:
+    """The kind of value that always stands at `path` of an input document; None if it has none, or any."""
+    value: JSON = sample()
+    for depth, word in enumerate(path):
+        if path[:depth] in _OPEN or not isinstance(value, dict) or word not in value:
+            return None
+        value = value[word]
+    return kind_of_value(value)
+
+
+def kind_of_value(value: JSON) -> str:
+    """What Rego calls the kind of a JSON value: text, number, boolean, null, array or object."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case str():
+            return "text"
+        case int() | float():
+            return "number"
+        case list():
+            return "array"
+        case dict():
+            return "object"

@@ -11,8 +11,9 @@ from typing import Final
 
 from policies.bundle import DATA_ROOT, ENTRY, ROOTS
 from policies.embedded.calls import Finding, check_calls
+from policies.embedded.duties import unknown_obligations
 from policies.embedded.findings import Problem
-from policies.embedded.graph import Names, cycles, local_names
+from policies.embedded.graph import Names, cycles, local_names, unread
 from policies.embedded.kinds import wrong_kinds
 from policies.embedded.known import is_known
 from policies.embedded.reads import input_path
@@ -22,7 +23,7 @@ from policies.embedded.tree import Expr, Module, Ref, Rule, Var, inside_rule, wo
 _ENTRY: Final = tuple(ENTRY.split("/"))
 _PACKAGE: Final = _ENTRY[:-1]
 _POLICY_ROOT: Final = ROOTS[0]
-_WARNINGS: Final = frozenset({"differs_at_edges"})
+_WARNINGS: Final = frozenset({"differs_at_edges", "never_read"})
 
 
 def lint(modules: Sequence[Module], tests: Sequence[Module]) -> list[Problem]:
@@ -43,7 +44,10 @@ def lint(modules: Sequence[Module], tests: Sequence[Module]) -> list[Problem]:
         problem(module, rule.at, "recursive", f"{'.'.join(rule.path)} depends on itself")
         for module, rule in cycles(names)
     ]
-    if _ENTRY not in names.rules:
+    problems += [problem(*finding) for finding in unknown_obligations(modules)]
+    if _ENTRY in names.rules:
+        problems += [problem(module, rule.at, "never_read", _unread(rule)) for module, rule in unread(names, _ENTRY)]
+    else:
         problems.append(no_place("no_entry_point", f"no rule data.{'.'.join(_ENTRY)}: nothing would be decided"))
     return problems
 
@@ -57,6 +61,10 @@ def problem(module: Module, at: int, code: str, message: str) -> Problem:
 def no_place(code: str, message: str) -> Problem:
     """An error that is about no line in particular."""
     return Problem("", 0, 0, code, message, "error")
+
+
+def _unread(rule: Rule) -> str:
+    return f"{'.'.join(rule.path)} takes no part in the decision: nothing that it depends on reads this rule"
 
 
 def _package(module: Module) -> Iterator[Finding]:

@@ -86,6 +86,12 @@ BAD = [
     ("wrong_kind", 'x := sum(["a"])', (5, 11)),
     ("wrong_kind", 'x := object.get("a", "b", 0)', (5, 17)),
     ("wrong_kind", 'x if not ["a"][5]', (5, 16)),
+    ("wrong_kind", 'x if input.request.max_tokens > "1000"', (5, 6)),
+    ("wrong_kind", "x if input.source.country == null", (5, 6)),
+    ("unknown_obligation", 'obligations["max_tokns"] := 5', (5, 13)),
+    ("unknown_obligation", 'obligations := {"dance": true}', (5, 17)),
+    ("unknown_obligation", 'x := {"allow": false, "obligations": {"audit": true, "maxtokens": 1}}', (5, 54)),
+    ("never_read", "denny contains 1", (5, 1)),
     ("builtin_not_portable", 'x := semver.compare("1.0.0", "1.0.1")', (5, 6)),
     ("conflicting_rules", "f(a) := 1\n\nf(a, b) := 2", (7, 1)),
     ("differs_at_edges", 'x if net.cidr_contains("10.0.0.0/8", input.source.ip)', (5, 6)),
@@ -140,7 +146,7 @@ def test_a_policy_needs_its_entry() -> None:
 
 def test_packages_are_below_gateway() -> None:
     assert "package_outside" in codes(PLAIN, "package elsewhere\n\nx := 1\n")
-    assert codes(PLAIN, "package gateway.team\n\nx := 1\n") == []
+    assert codes(PLAIN, "package gateway.team\n\nx := 1\n") == ["never_read"]
 
 
 def test_rules_of_other_files_and_imports_are_known() -> None:
@@ -162,4 +168,13 @@ def test_names_in_tests_are_checked_too() -> None:
 
 def test_columns_count_characters() -> None:
     problems = found(f'{BASE}\nx if {{\n\t"é😀" == typo\n}}\n')
-    assert [(problem.row, problem.column) for problem in problems] == [(6, 10)]
+    assert [(problem.row, problem.column) for problem in problems if problem.severity == "error"] == [(6, 10)]
+
+
+def test_what_the_decision_depends_on_by_any_way_is_read() -> None:
+    team = "package gateway.team\n\nfriends contains input.caller.id\n\nunused := 1\n"
+    helped = (
+        "package gateway.authz\n\nfine if helper(1)\n\nhelper(x) if x in {1 | some _ in data.gateway.team.friends}\n"
+    )
+    warned = found(allowing("fine"), helped, team)
+    assert [(problem.file, problem.row, problem.code) for problem in warned] == [("m2.rego", 5, "never_read")]
