@@ -42,6 +42,7 @@ from edge.listener.server import Listener, require_c_parser
 from edge.pipeline import Line, Manner, Shared
 from edge.policy.instances import StoredInstances
 from edge.policy.opening import DECISIONS, PolicyPart, open_policy
+from edge.policy.service import PolicyService
 from edge.policy.signing_key import SigningKey
 from edge.queue.gate import CallerGates, Gates
 from edge.tasks import Tasks
@@ -83,6 +84,7 @@ class Gateway:
         self._listeners: list[Listener] = []
         self._admin: Listener | None = None
         self._shared: Shared | None = None
+        self._policy_service: PolicyService | None = None
         self._close: list[Callable[[], Awaitable[None] | None]] = []
         self.doors: list[Door] = []
         self.first_key: str | None = None
@@ -159,6 +161,7 @@ class Gateway:
     async def _policy(self, keys: Keys) -> PolicyPart:
         policy = await open_policy(self._settings, self._home, keys.database, self._tasks)
         self._close.append(policy.close)
+        self._policy_service = policy.service
         return policy
 
     def _verifier(self) -> TokenVerifier | None:
@@ -206,6 +209,8 @@ class Gateway:
     def _readiness(self) -> Readiness:
         if self._shared is None or self._shared.draining:
             return Readiness(ready=False, why="draining")
+        if self._policy_service is None or not self._policy_service.ready:
+            return Readiness(ready=False, why="the policy engine does not answer")
         if not self._shared.fleet.catalogue.models():
             return Readiness(ready=False, why="no engine with a model is up")
         return Readiness(ready=True, why="")

@@ -46,8 +46,11 @@ class Hours:
     """
 
     days: tuple[Day, ...] = DAYS
+    """on which days it begins"""
     start: int = 0
+    """from this hour, 0 to 23"""
     end: int = 24
+    """until before this one, 0 to 24"""
 
     def __post_init__(self) -> None:
         if not set(self.days) <= set(DAYS) or not self.days:
@@ -66,37 +69,55 @@ class Hours:
 class Grant:
     """Who may use which models how: `id` names it in records, `models` are globs.
 
-    Subjects: `users` (owners), `groups` and `keys` (ids of credentials), or `everyone`; none at all is nobody.
-    Conditions, empty = any: `operations`, `networks` (configured names), `listeners`, `hours`. `tools` and `images`
-    say whether requests may carry them, `tool_names` which, empty = any. `max_tokens` most tokens of an answer,
-    `timeout` seconds for one; None = no cap. `priority` and `rate_class` as in the queue and the limits, None = the
-    usual. `strip` parameters to take out, `redact` and `capture` and `audit` what records hold, `headers` of answers.
-    `aliases` other names for models: served is the model, which has to be granted too.
+    Within the credential's own bounds. Of several that match, the most generous counts (`docs/policy.md`).
     """
 
     id: str
+    """its name in records and in `policy explain`"""
     models: tuple[str, ...]
+    """globs over canonical names: `*` any run of characters, `?` one"""
     users: tuple[str, ...] = ()
+    """owners of credentials"""
     groups: tuple[str, ...] = ()
+    """their groups"""
     keys: tuple[str, ...] = ()
+    """ids of credentials"""
     everyone: bool = False
+    """whoever has a valid credential; without it, users, groups or keys must be named"""
     operations: tuple[Granted, ...] = OPERATIONS
+    """what they may do"""
     networks: tuple[str, ...] = ()
+    """names of policy.networks that the caller must be in; empty = anywhere"""
     listeners: tuple[str, ...] = ()
+    """by which listeners; empty = any"""
     hours: tuple[Hours, ...] = ()
+    """when; empty = always"""
     max_tokens: int | None = None
+    """most tokens of one answer"""
     timeout: float | None = None
+    """for one answer"""
     tools: bool = True
+    """whether requests may carry tools"""
     tool_names: tuple[str, ...] = ()
+    """which; empty = any"""
     images: bool = True
+    """whether requests may carry images"""
     priority: Priority | None = None
+    """the band of the queue"""
     rate_class: str | None = None
+    """the class of limits.classes to count in"""
     strip: tuple[str, ...] = ()
+    """parameters to take out of requests"""
     redact: tuple[str, ...] = ()
+    """what records leave out"""
     capture: Capture = "none"
+    """how much of a request is kept"""
     audit: bool = False
+    """the decision is on disk before an engine sees the request"""
     headers: Mapping[str, str] = field(default_factory=lambda: _NO_TABLE)
+    """to add to answers"""
     aliases: Mapping[str, str] = field(default_factory=lambda: _NO_TABLE)
+    """other names for models, for these callers: `alias: model`"""
 
     def __post_init__(self) -> None:
         if _ID.fullmatch(self.id) is None:

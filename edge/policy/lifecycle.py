@@ -23,7 +23,7 @@ from edge.policy.lifecycle_types import Candidate, Preview, Progress, Status, er
 from edge.policy.lifecycle_workshop import ScratchWorkshop, Workshop
 from edge.policy.source import PolicySource
 from edge.policy.store_types import Action, Draft, Entry, StoredShadow
-from observability.decisions.reader import iterate
+from observability.decisions.reader import iterate, stats
 from policies.archive import ArchiveError, archive
 from policies.bundle import Bundle
 from policies.embedded.findings import Inspection, TestReport
@@ -73,7 +73,8 @@ class PolicyLifecycle:
         def look() -> Status:
             _, policy = self._source.load()
             store = self._store
-            return Status(policy, store.head(), store.shadow(), tuple(store.instances()))
+            log = stats(self._decisions)
+            return Status(policy, store.head(), store.shadow(), tuple(store.instances()), log)
 
         return await _away(look)
 
@@ -90,8 +91,10 @@ class PolicyLifecycle:
         return difference((await self.candidate(old)).own, (await self.candidate(new)).own)
 
     async def bundle(self, ref: str) -> bytes:
-        """The policy as an OPA bundle (tar.gz), with the data that the configuration adds; unsigned."""
+        """The policy as an OPA bundle (tar.gz), with the data that the configuration adds; unsigned. It has to pass its
+        check: an OPA would not tell whoever made it."""
         candidate = await self.candidate(ref)
+        _ = await self._inspected(candidate)
         try:
             return await _away(lambda: archive(candidate.bundle))
         except ArchiveError as error:

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from edge.policy.source import InForce
 from edge.policy.store_types import Action, Entry, Instance, StoredShadow
+from observability.decisions.reader import LogStats
 from policies.bundle import Bundle
 from policies.embedded.findings import Inspection, Problem, TestReport
 from policies.json import JSON, Object
@@ -71,6 +72,7 @@ class Status:
     head: Entry | None
     shadow: StoredShadow | None
     instances: tuple[Instance, ...]
+    log: LogStats
 
     def document(self) -> Object:
         """As JSON for scripts: `revision` is what decisions carry, `source_revision` the policy as written."""
@@ -84,6 +86,13 @@ class Status:
             "applied": None if self.head is None else self.head.document(),
             "shadow": shadow_document(self.shadow),
             "instances": instances,
+            "decisions": {
+                "records": self.log.records,
+                "bytes": self.log.size,
+                "lost": self.log.dropped,
+                "oldest": self.log.oldest,
+                "newest": self.log.newest,
+            },
         }
 
 

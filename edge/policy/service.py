@@ -49,6 +49,11 @@ class PolicyService:
             raise RuntimeError("not started")
         return self._point
 
+    @property
+    def ready(self) -> bool:
+        """Whether the engine answers, as far as is known: without it every request gets a no."""
+        return self._engine is not None and self._engine.ready
+
     async def ask(self, document: Object) -> Answer:
         """The answer of the policy in force."""
         return await self.point.ask(document)

@@ -19,9 +19,13 @@ class DecisionLogSettings:
     """
 
     days: float = 30.0
+    """no record is kept longer, in days"""
     max_bytes: int = 256 * _MIB
+    """all files together; the oldest goes first"""
     segment_bytes: int = 8 * _MIB
+    """one file"""
     durable_seconds: float = 5.0
+    """how long `audit` waits for the disk before it refuses"""
 
     def __post_init__(self) -> None:
         if not 0 < self.days <= 36_500:  # noqa: PLR2004 # a hundred years: a slip of the pen, or infinity

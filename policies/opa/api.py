@@ -117,6 +117,14 @@ class DataApi:
         except (aiohttp.ClientError, OSError):  # a TimeoutError is an OSError
             return False
 
+    async def reachable(self, within: float) -> bool:
+        """Whether it answers at all, within so many seconds; it may keep its health to itself."""
+        try:
+            async with asyncio.timeout(within), self._session.get(self._health, allow_redirects=False):
+                return True
+        except (aiohttp.ClientError, OSError):
+            return False
+
     async def close(self) -> None:
         await self._session.close()
 

@@ -101,6 +101,11 @@ class ChildEngine:
         return result
 
     @property
+    def ready(self) -> bool:
+        """Whether it answers, as far as is known."""
+        return self._ready.is_set() and not self._closed
+
+    @property
     def under_way(self) -> int:
         """Questions that wait for their answers."""
         return self._asked.count

@@ -30,8 +30,14 @@ class RemoteEngine:
         self._ready = asyncio.Event()
         self._asked = Asked()
         self._said = ""
+        self._there = True
         self.revision: Final = "" if bundle is None else bundle.revision
         """Of the bundle that was pushed; "" where the OPA has its own ways."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it answers, as far as is known."""
+        return self._ready.is_set() and self._there
 
     async def start(self) -> None:
         """Push what is to be pushed; an OPA that is away gets it once it is there, and until then all is denied."""
@@ -45,6 +51,7 @@ class RemoteEngine:
             await push(self._place, self._bundle)
             self._ready.set()
         except PolicyEngineDown as error:
+            self._there = False
             self._say(f"{error.detail}; every request is denied until it has the policy")
 
     async def _say_what_is_missing(self) -> None:
@@ -52,6 +59,7 @@ class RemoteEngine:
         try:
             await self._api.evaluate(b"{}")
         except PolicyEngineDown as error:
+            self._there = False
             self._say(f"{error.detail}; every request is denied until it answers")
         except PolicyFault as error:
             self._say(
@@ -66,10 +74,12 @@ class RemoteEngine:
         self._said = problem
 
     async def run(self) -> None:
-        """Look whether the OPA still has what was pushed: one that was started anew has nothing."""
+        """Look whether the OPA is there, and still has what was pushed: one that was started anew has nothing."""
         bundle = self._bundle
-        if bundle is None:
-            return
+        while bundle is None:
+            await asyncio.sleep(_LOOK)
+            self._there = await self._api.reachable(_LOOK)
+            self._say("" if self._there else "it does not answer; every request is denied until it does")
         from policies.opa.admin import push, pushed
 
         while True:
@@ -77,13 +87,16 @@ class RemoteEngine:
             try:
                 if await pushed(self._place) == self.revision:
                     self._ready.set()
+                    self._there = True
                     self._say("")
                     continue
                 self._ready.clear()
                 self._say("it does not have the policy, which is pushed now")
                 await push(self._place, bundle)
                 self._ready.set()
+                self._there = True
             except PolicyEngineDown as error:
+                self._there = False
                 self._say(error.detail)
 
     async def evaluate(self, document: bytes) -> JSON:

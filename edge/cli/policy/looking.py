@@ -49,6 +49,10 @@ async def status(args: argparse.Namespace, lifecycle: PolicyLifecycle) -> int:
     if found.shadow is not None:
         compared = words(found.shadow.counters.get("compared", 0))
         print(f"shadow     {short(found.shadow.bundle.revision)}, {compared} decisions compared")
+    log = found.log
+    if log.oldest is not None:
+        lost = f"; {log.dropped} are known to be lost" if log.dropped else ""
+        print(f"decisions  {log.records} recorded since {moment(log.oldest)}, {log.size >> 10} KiB{lost}")
     if found.instances:
         print()
         rows = [

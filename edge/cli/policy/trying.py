@@ -22,6 +22,8 @@ from policies.errors import Refusal
 from policies.json import Object
 from policies.lifecycle.diff import difference_document, render_difference
 from policies.lifecycle.report import Report, render, report_document
+from policies.reasons import Reason
+from policies.result import DecisionError, UnmetObligation, read_decision
 
 OK: Final = 0
 PROBLEMS: Final = 1
@@ -108,6 +110,12 @@ async def evaluate(args: argparse.Namespace, lifecycle: PolicyLifecycle) -> int:
     document = await asyncio.to_thread(_document, args.input)
     answer = await lifecycle.evaluate(args.ref, document)
     print(json.dumps(answer, ensure_ascii=False, indent=2))
+    try:
+        _ = read_decision(answer)
+    except DecisionError as error:
+        reason = Reason.POLICY_OBLIGATION if isinstance(error, UnmetObligation) else Reason.POLICY_FAILED
+        print(f"The gateway would refuse this ({reason}): {error}", file=sys.stderr)
+        return PROBLEMS
     return OK
 
 

@@ -189,6 +189,35 @@ def test_drafts_are_kept_shown_and_forgotten(cli: Cli) -> None:
     assert "no such draft" in cli("draft delete mine", code=2)
 
 
+def test_a_result_that_the_gateway_would_refuse_is_told(cli: Cli) -> None:
+    folder = cli.folder / "odd"
+    folder.mkdir()
+    Path("question.json").write_text("{}")
+    for text, said in (
+        (
+            '{"allow": true, "obligations": {concat("", ["max", "_tokns"]): 5}}',
+            "(policy_obligation): unknown obligation",
+        ),
+        ('{"allow": "yes"}', "(policy_failed): `allow` is not true or false"),
+    ):
+        (folder / "access.rego").write_text(f"package gateway.authz\n\ndecision := {text}\n")
+        assert said in cli(f"eval {folder} --input question.json", code=1)
+
+
+def test_what_does_not_pass_its_check_is_not_bundled(cli: Cli) -> None:
+    folder = cli.folder / "broken"
+    folder.mkdir()
+    (folder / "access.rego").write_text("package gateway.authz\n\nx := := 1\n")
+    assert "access.rego:3" in cli(f"bundle {folder} --output policy.tar.gz", code=1)
+    assert not Path("policy.tar.gz").exists()
+
+
+def test_status_tells_what_is_recorded(cli: Cli) -> None:
+    assert "decisions" not in cli("status")
+    cli.log("a", "b", "a")
+    assert "decisions  3 recorded since " in cli("status")
+
+
 def test_diff_and_bundle(cli: Cli) -> None:
     assert "no difference" in cli("diff active default")
     cli("init policy")

@@ -56,29 +56,30 @@ ISSUER = "name: %s, issuer: 'https://%s/', audience: [x], jwks_url: 'https://i/j
             "policy.grants[1].id: `a` is the id of another grant too",
         ),
         (
-            "policy: {grants: [{id: a, models: [m], networks: [ofice]}], networks: {office: [10.0.0.0/8]}}",
+            "policy: {networks: {office: [10.0.0.0/8]}, grants: [{id: a, models: [m], keys: [k], networks: [ofice]}]}",
             "policy.grants[0].networks: `ofice` is not the name of anything in policy.networks; write `office`",
         ),
         (
-            "policy: {grants: [{id: a, models: [m], listeners: [lan]}]}",
+            "policy: {grants: [{id: a, models: [m], everyone: true, listeners: [lan]}]}",
             "policy.grants[0].listeners: `lan` is not the name of anything in listeners",
         ),
         (
-            "policy: {grants: [{id: a, models: [m], rate_class: gold}]}",
+            "policy: {grants: [{id: a, models: [m], everyone: true, rate_class: gold}]}",
             "policy.grants[0].rate_class: `gold` is not the name of anything in limits.classes",
         ),
         (
-            "policy: {grants: [{id: a, models: [m], capture: full}]}",
+            "policy: {grants: [{id: a, models: [m], everyone: true, capture: full}]}",
             "policy.grants[0].capture: `full` is not available",
         ),
         (
-            "policy: {grants: [{id: a, models: [m], aliases: {x: y}}, {id: b, models: [m], aliases: {'ai/Y': m}}]}",
+            "policy: {grants: [{id: a, models: [m], keys: [k], aliases: {x: y, y: m}}]}",
             "policy.grants[0].aliases.x: `y` is an alias too; name the model itself",
         ),
         (
-            "policy: {grants: [{id: a, models: [m], aliases: {x: x}}]}",
+            "policy: {grants: [{id: a, models: [m], keys: [k], aliases: {x: x}}]}",
             "policy.grants[0].aliases.x: `x` is an alias too",
         ),
+        ("policy: {grants: [{id: a, models: [m]}]}", "policy.grants[0]: gives nobody anything: name `users`"),
         ("policy: {engine: remote}", "engine: remote needs a url"),
         ("policy: {engine: opa, url: 'http://opa:8181'}", "url is of no use to engine: opa"),
         ("policy: {push: true}", "token, ca_file and push need a url"),

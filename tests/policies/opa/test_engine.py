@@ -116,6 +116,7 @@ async def answers(engine: ChildEngine) -> bool:
 async def test_a_silent_one_is_replaced(kind: str) -> None:
     async with running(kind, seconds=0.3) as engine:
         before = child_of(engine).pid
+        assert engine.ready
         child_of(engine).send_signal(signal.SIGSTOP)
         with pytest.raises(PolicyEngineDown, match="no answer"):
             await engine.evaluate(b"{}")

@@ -152,6 +152,9 @@ async def test_an_opa_that_comes_back_empty_gets_its_policy_again(tmp_path: Path
         await server.kill()
         with pytest.raises(PolicyEngineDown):
             await engine.evaluate(b'{"model":"tiny"}')
+        async with asyncio.timeout(20):
+            while engine.ready:
+                await asyncio.sleep(0.01)
         await server.start()
         async with asyncio.timeout(20):
             while not await allows(engine):
@@ -323,3 +326,16 @@ async def test_what_another_gateway_pushed_is_no_answer_of_ours() -> None:
         with pytest.raises(PolicyEngineDown, match="another policy"):
             await ours.evaluate(SECRET)
         await ours.close()
+
+
+async def test_one_that_fetches_its_policy_itself_is_looked_at_too() -> None:
+    port = free_port()
+    place = Place(f"http://127.0.0.1:{port}")
+    async with asking(place, None) as engine:
+        assert not engine.ready
+        async with serving(place, "--addr", f"127.0.0.1:{port}"), asyncio.timeout(20):
+            while not engine.ready:
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(20):
+            while engine.ready:
+                await asyncio.sleep(0.01)
