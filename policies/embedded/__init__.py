@@ -19,9 +19,9 @@ The workshop, in the parent
 The workshop, in the child
     scratch.py     the jobs;  job.py  what one has to work on
     tree.py        a module as a typed tree; parse.py reads it from regorus
-    lints.py       findings about a text, with scope.py (names), calls.py (builtins), graph.py (recursion, unread rules),
-                   portable.py (which builtins the engines have alike), kinds.py (values that cannot be right where
-                   they stand), duties.py (unknown obligations), known.py (what an input holds)
+    lints.py       findings about a text, with scope.py (names), calls.py (builtins), graph.py (recursion, unread
+                   rules), portable.py (which builtins the engines have alike), kinds.py (values that cannot be
+                   right where they stand), duties.py (unknown obligations), known.py (what an input holds)
     reads.py       which parts of the input a policy may read
     battery.py     a policy run on nonsense
     testing.py     `test_*` rules with coverage

@@ -194,10 +194,7 @@ def test_a_result_that_the_gateway_would_refuse_is_told(cli: Cli) -> None:
     folder.mkdir()
     Path("question.json").write_text("{}")
     for text, said in (
-        (
-            '{"allow": true, "obligations": {concat("", ["max", "_tokns"]): 5}}',
-            "(policy_obligation): unknown obligation",
-        ),
+        ('{"allow": true, "obligations": {lower("DANCE"): 5}}', "(policy_obligation): unknown obligation dance"),
         ('{"allow": "yes"}', "(policy_failed): `allow` is not true or false"),
     ):
         (folder / "access.rego").write_text(f"package gateway.authz\n\ndecision := {text}\n")
