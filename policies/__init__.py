@@ -6,6 +6,7 @@
     principal.py  Principal, Scope   who is calling
     call.py       Call, Operation, Dialect   what is asked
     names.py      canonical model names, globs
+    text.py       one_line(): what others wrote, fit to be shown
     sources.py    source_of(): which peer addresses count as one
     exchange.py   Exchange   one request on its way through the house
 

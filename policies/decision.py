@@ -21,6 +21,7 @@ from policies.obligations import NOTHING, Capture, Obligations, merged
 from policies.principal import Network, Principal, Scope
 from policies.reasons import Reason
 from policies.result import Decision
+from policies.text import one_line
 
 _SEAL: Final = object()
 _HINT: Final = 300
@@ -183,7 +184,8 @@ def _refused(decision: Decision) -> Denial:
     codes = decision.codes
     hint = " ".join(why.message for why in decision.reasons if why.public and why.message)
     detail = "policy: " + (", ".join(codes) or "no reason given")
-    return Denial(_reason(codes), _printable(hint), detail)
+    # A policy may put a model's name as the caller wrote it into its message.
+    return Denial(_reason(codes), one_line(hint, _HINT), detail)
 
 
 def _reason(codes: tuple[str, ...]) -> Reason:
@@ -191,11 +193,6 @@ def _reason(codes: tuple[str, ...]) -> Reason:
     if known is not None:
         return known
     return Reason.QUOTA_EXCEEDED if codes and _QUOTAS.issuperset(codes) else Reason.POLICY_DENIED
-
-
-def _printable(text: str) -> str:
-    """A policy may put a model's name as the caller wrote it into its message."""
-    return "".join(c if c.isprintable() else " " for c in text)[:_HINT].strip()
 
 
 def _unmet(question: PolicyInput, wanted: Obligations, abilities: Abilities) -> Denial | None:

@@ -21,6 +21,7 @@ from policies.errors import Refusal
 from policies.json import JSON, Object, as_object, as_str
 from policies.lifecycle.export import BUNDLE
 from policies.reasons import Reason
+from policies.text import one_line
 
 MOST_AT_ONCE: Final = 8
 _ID: Final = 128
@@ -106,17 +107,17 @@ def read_status(document: JSON, now: float) -> Instance | None:
     if not isinstance(document, dict):
         return None
     labels = as_object(document.get("labels"))
-    instance_id = clean(as_str(labels.get("id")), _ID)
+    instance_id = one_line(as_str(labels.get("id")), _ID)
     if not instance_id:
         return None
     bundle = _our_bundle(as_object(document.get("bundles")))
     return Instance(
         id=instance_id,
         labels=_labels(labels),
-        revision=clean(as_str(bundle.get("active_revision")), _ID),
+        revision=one_line(as_str(bundle.get("active_revision")), _ID),
         seen_at=now,
-        code=clean(as_str(bundle.get("code")), _CODE),
-        message=clean(as_str(bundle.get("message")), _MESSAGE),
+        code=one_line(as_str(bundle.get("code")), _CODE),
+        message=one_line(as_str(bundle.get("message")), _MESSAGE),
     )
 
 
@@ -129,9 +130,4 @@ def _our_bundle(bundles: Object) -> Object:
 
 def _labels(labels: Object) -> Object:
     kept = [(name, value) for name, value in sorted(labels.items()) if name != "id" and isinstance(value, str)]
-    return {clean(name, _LABEL): clean(as_str(value), _LABEL_VALUE) for name, value in kept[:_LABELS]}
-
-
-def clean(text: str, most: int) -> str:
-    """`text` for people to read: no control or invisible characters, at most `most` characters."""
-    return "".join(c if c.isprintable() else " " for c in text[:most]).strip()
+    return {one_line(name, _LABEL): one_line(as_str(value), _LABEL_VALUE) for name, value in kept[:_LABELS]}

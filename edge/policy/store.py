@@ -21,6 +21,7 @@ from edge.policy.store_types import Action, Draft, Entry, Instance, StoredRevisi
 from edge.store.database import Database
 from policies.bundle import Bundle
 from policies.json import JSON, Object
+from policies.text import one_line
 
 SHORTEST_PREFIX: Final = 6
 SHORT: Final = 12
@@ -200,10 +201,10 @@ class PolicyStore:
         """Keep what an OPA of the fleet said; who has been silent for a week is forgotten."""
         with self._database.writing() as connection:
             connection.execute(sql.LOCK_POLICY)
-            connection.execute(sql.DROP_INSTANCE, {"wanted": _line(instance.id, 128)})
+            connection.execute(sql.DROP_INSTANCE, {"wanted": one_line(instance.id, 128)})
             row = instance.document()
             for name, most in (("id", 128), ("revision", 128), ("code", 64), ("message", _MAX_NOTE)):
-                row[name] = _line(str(row[name]), most)
+                row[name] = one_line(str(row[name]), most)
             connection.execute(sql.ADD_INSTANCE, row)
             connection.execute(sql.DROP_SILENT, {"instant": instance.seen_at - _FORGET_AFTER})
 
@@ -225,11 +226,7 @@ def _unknown(reference: str) -> PolicyToolError:
 
 def _said(author: str, note: str) -> tuple[str, str]:
     """Author and note as they are kept."""
-    return _line(author, _MAX_AUTHOR) or "unknown", _line(note, _MAX_NOTE)
-
-
-def _line(text: str, most: int) -> str:
-    return "".join(c if c.isprintable() else " " for c in text[:most]).strip()
+    return one_line(author, _MAX_AUTHOR) or "unknown", one_line(note, _MAX_NOTE)
 
 
 def _head(connection: Connection) -> Entry | None:
