@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -48,6 +48,7 @@ from policies.reasons import CAUSES, Reason
 
 _log = logging.getLogger(__name__)
 
+_BANDS: Final[dict[str | None, Priority]] = {band.value: band for band in Priority}
 _OWN: Final = frozenset({Operation.ME, Operation.MODELS_LIST, Operation.MODELS_SHOW})
 
 
@@ -134,14 +135,8 @@ class Line:
         permit, targets = await self._decide(exchange, principal, call)
         wanted = permit.obligations
         async with self._shared.callers.turn_in(principal, wanted.rate_class):
-            limit = asyncio.timeout(wanted.timeout_s)
-            try:
-                async with limit:
-                    await self._answer(exchange, reply, permit, honour(wanted, call), targets)
-            except TimeoutError:
-                if not limit.expired():
-                    raise
-                raise EngineTimeout("the policy's timeout_s") from None
+            answer = self._answer(exchange, reply, permit, honour(wanted, call), targets)
+            await (answer if wanted.timeout_s is None else _within(wanted.timeout_s, answer))
 
     async def _answer(
         self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, targets: tuple[Target, ...]
@@ -269,10 +264,21 @@ class Line:
         self._shared.lines.write(access_line(exchange, at=self._shared.wall()))
 
 
+async def _within(seconds: float, answer: Awaitable[None]) -> None:
+    """`answer`, or EngineTimeout if the seconds that the policy gives it are over before."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            await answer
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise EngineTimeout("the policy's timeout_s") from None
+
+
 def _band(permit: Permit) -> Priority:
     """The policy's word, else the credential's own, else the middle."""
-    own_word = permit.principal.quota.priority
-    return permit.obligations.priority or next((band for band in Priority if band == own_word), Priority.NORMAL)
+    return permit.obligations.priority or _BANDS.get(permit.principal.quota.priority, Priority.NORMAL)
 
 
 def _headers(exchange: Exchange) -> dict[str, str]:

