@@ -20,6 +20,9 @@ from policies.principal import Principal
 VERSION: Final = 1
 _CHARS_PER_TOKEN: Final = 4
 MAX_NAMES: Final = 256
+MAX_NS: Final = 1 << 62
+"""No time in the document is later, in nanoseconds since the epoch (the year 2116): two of them fit into 64 bits."""
+_DIGITS: Final = 4  # of a temperature: nearer to 0 the engines write fractions in different ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ class PolicyInput:
                 "models": globs,
                 "patterns": _list(expression(glob) for glob in who.models),
                 "created_ns": 0,
-                "expires_ns": 0 if who.expires_at is None else int(who.expires_at * 1e9),
+                "expires_ns": 0 if who.expires_at is None else int(min(who.expires_at * 1e9, MAX_NS)),
                 "tags": [],
             },
             "source": {
@@ -204,7 +207,7 @@ def shape_of(call: Call) -> Shape:
         stream=call.stream,
         max_tokens=call.max_tokens or 0,
         n=call.n,
-        temperature=float(temperature) if isinstance(temperature, int | float) else -1.0,
+        temperature=round(float(temperature), _DIGITS) if isinstance(temperature, int | float) else -1.0,
         tools=len(as_list(body.get("tools"))),
         tool_names=names,
         images=images,

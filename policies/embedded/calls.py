@@ -9,11 +9,11 @@ from typing import Final, TypeAlias
 from policies.embedded.graph import Names
 from policies.embedded.portable import (
     ARGUMENTS,
-    EDGES,
     EMPTY_NEEDLE,
     OUTPUTS,
     PATTERNS,
     REFUSED,
+    WARNED,
     verbs,
 )
 from policies.embedded.reads import input_path
@@ -45,7 +45,7 @@ _UNLIKE: Final = re.compile(r"\\[dDwWsSbB]|&&|--|~~|(?<!\\)(?:\\\\)*(?<![\\pPx])
 
 
 def check_calls(module: Module, rule: Rule, names: Names) -> Iterator[Finding]:
-    """Findings about every call in `rule`; errors all but those of code `differs_at_edges`."""
+    """Findings about every call in `rule`; errors all but those of code `reads_clock`."""
     sources = _sources(rule)
     for expression in inside_rule(rule):
         match expression:
@@ -81,8 +81,8 @@ def _call(module: Module, call: Call, names: Names) -> Iterator[Finding]:
         yield call.at, "builtin_not_portable", f"{name or 'what is called here'} is no function that all engines have"
     elif given != ARGUMENTS[name] and not (name in OUTPUTS and given == ARGUMENTS[name] + 1):
         yield call.at, "wrong_arguments", f"{name} takes {ARGUMENTS[name]} arguments, not {given}"
-    elif name in EDGES:
-        yield call.at, "differs_at_edges", f"{name}: {EDGES[name]}"
+    elif name in WARNED:
+        yield call.at, "reads_clock", f"{name}: {WARNED[name]}"
 
 
 def _arguments(call: Call, sources: dict[str, list[Expr]]) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from policies.embedded.tree import Call, Const, Expr, Group, Op, Ref
 
 _TEXT: Final = frozenset({"text"})
 _NUMBER: Final = frozenset({"number"})
+_SET: Final = frozenset({"set"})
 _OBJECT: Final = frozenset({"object"})
 _LIST: Final = frozenset({"array", "set"})
 _SIZED: Final = frozenset({"array", "set", "object", "text"})
@@ -52,9 +53,10 @@ def wrong_kinds(expression: Expr) -> Iterator[tuple[int, str]]:
         case Call():
             yield from _arguments(expression)
         case Op(kind="ArithExpr", items=items):
-            sets = [kind_of(item) == "set" for item in items]
+            found = {kind_of(item) for item in items}
+            wanted = _SET if found <= {"set", None} and "set" in found else _NUMBER
             for item in items:
-                yield from _unless(item, frozenset({"set"}) if all(sets) else _NUMBER, "arithmetic")
+                yield from _unless(item, wanted, "arithmetic")
         case Op(kind="BoolExpr", items=(left, right)):
             kinds = _kind_of_either(left), _kind_of_either(right)
             if None not in kinds and kinds[0] != kinds[1]:

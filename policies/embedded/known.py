@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
+from typing import Final, Literal
 
 from policies.call import Dialect, Operation
-from policies.input import Instant, Place, PolicyInput
+from policies.input import MAX_NS, Instant, Place, PolicyInput
 from policies.json import JSON, Object
 from policies.principal import Principal
 
 _OPEN: Final = (("caller", "claims"),)
 """Objects whose keys come from elsewhere."""
+_PLAIN: Final = frozenset(
+    {
+        *(("id",), ("trace_id",), ("operation",), ("models",)),
+        *(("api", "dialect"), ("api", "method"), ("api", "route")),
+        *(("key", "scopes"), ("model", "resolved"), ("source", "ip"), ("time", "iso")),
+    }
+)
+"""Texts, and lists of texts, that are always ASCII."""
+_MANY: Final = 1 << 50  # more than any count of the gateway comes to
+_FRACTIONS: Final = frozenset({("request", "temperature"), ("usage", "cost_month")})
 
 
 @cache
@@ -34,6 +44,25 @@ def is_known(path: tuple[str, ...]) -> bool:
             return False
         value = value[word]
     return True
+
+
+def has_open_keys(path: tuple[str, ...]) -> bool:
+    """Whether what stands at `path` comes from elsewhere, as JSON of any shape."""
+    return any(path[: len(other)] == other for other in _OPEN)
+
+
+def range_at(path: tuple[str, ...]) -> tuple[int, int, bool]:
+    """(lowest, highest, whether whole) of the number that always stands at `path`."""
+    if path[-1].endswith("_ns"):
+        return 0, MAX_NS, True
+    return (-1, _MANY, False) if path in _FRACTIONS else (0, _MANY, True)
+
+
+def text_at(path: tuple[str, ...]) -> Literal["plain", "any"] | None:
+    """What the text at `path`, or each text of the list there, can hold: only ASCII, or any. None if it is neither."""
+    if path in _PLAIN:
+        return "plain"
+    return "any" if kind_at(path) in {"text", "array"} else None
 
 
 def kind_at(path: tuple[str, ...]) -> str | None:

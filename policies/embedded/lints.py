@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Final
 
 from policies.bundle import DATA_ROOT, ENTRY, ROOTS
+from policies.embedded.agreement import disagreements
 from policies.embedded.calls import Finding, check_calls
 from policies.embedded.duties import unknown_obligations
 from policies.embedded.findings import Problem
@@ -19,23 +20,25 @@ from policies.embedded.known import is_known
 from policies.embedded.reads import input_path
 from policies.embedded.scope import loose_variables
 from policies.embedded.tree import Expr, Module, Ref, Rule, Var, inside_rule, words
+from policies.embedded.values import Values
 
 _ENTRY: Final = tuple(ENTRY.split("/"))
 _PACKAGE: Final = _ENTRY[:-1]
 _POLICY_ROOT: Final = ROOTS[0]
-_WARNINGS: Final = frozenset({"differs_at_edges", "never_read"})
+_WARNINGS: Final = frozenset({"reads_clock", "never_read"})
 
 
 def lint(modules: Sequence[Module], tests: Sequence[Module]) -> list[Problem]:
     """All findings. Of `tests` only the names are looked at: they run here, and nowhere else."""
     names, everything = Names(modules), Names([*modules, *tests])
+    values = Values(modules, names)
     problems = [
         problem(module, *finding)
         for module in modules
         for finding in chain(
             _package(module),
             _loose(module, everything),
-            *(_rule(module, rule, names) for rule in module.rules),
+            *(chain(_rule(module, rule, names), disagreements(module, rule, values)) for rule in module.rules),
         )
     ]
     problems += [problem(module, *finding) for module in tests for finding in _loose(module, everything)]

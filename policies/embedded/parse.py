@@ -59,7 +59,7 @@ class _Reader:
             return Const(body.get("value"), at - 1 if kind in {"String", "RawString"} else at)
         if kind in _OPERATORS:
             operands = [body[name] for name in _OPERANDS if body.get(name) is not None]
-            return Op(kind, self._all(operands), at)
+            return Op(kind, self._all(operands), at, as_str(body.get("op")))
         read = _FORMS.get(kind)
         if read is None:
             raise ValueError(f"a syntax that is not known here: {kind}")
@@ -83,9 +83,18 @@ class _Reader:
         pairs = [as_list(field)[1:] for field in as_list(body["fields"])]
         return Group("object", self._all([item for pair in pairs for item in pair]), at)
 
-    def comprehension(self, body: Object, at: int) -> Compr:
+    def array_comprehension(self, body: Object, at: int) -> Compr:
+        return self._comprehension("array", body, at)
+
+    def set_comprehension(self, body: Object, at: int) -> Compr:
+        return self._comprehension("set", body, at)
+
+    def object_comprehension(self, body: Object, at: int) -> Compr:
+        return self._comprehension("object", body, at)
+
+    def _comprehension(self, kind: Literal["array", "set", "object"], body: Object, at: int) -> Compr:
         terms = [body[name] for name in ("term", "key", "value") if body.get(name) is not None]
-        return Compr(self._all(terms), self.query(body["query"]), at)
+        return Compr(kind, self._all(terms), self.query(body["query"]), at)
 
     def assignment(self, body: Object, at: int) -> Assign:
         return Assign(self.expression(body["lhs"]), self.expression(body["rhs"]), body["op"] == "ColEq", at)
@@ -187,8 +196,8 @@ _FORMS: Final[dict[str, Callable[[_Reader, Object, int], Expr]]] = {
     "Array": _Reader.array,
     "Set": _Reader.set,
     "Object": _Reader.object,
-    "ArrayCompr": _Reader.comprehension,
-    "SetCompr": _Reader.comprehension,
-    "ObjectCompr": _Reader.comprehension,
+    "ArrayCompr": _Reader.array_comprehension,
+    "SetCompr": _Reader.set_comprehension,
+    "ObjectCompr": _Reader.object_comprehension,
     "AssignExpr": _Reader.assignment,
 }

@@ -14,15 +14,14 @@ from typing import Final
 _BY_COUNT: Final[dict[int, str]] = {
     0: "time.now_ns",
     1: """
-        abs array.reverse base64.decode base64.encode base64.is_valid base64url.encode base64url.encode_no_pad ceil
-        count floor hex.decode hex.encode intersection is_array is_boolean is_null is_number is_object is_set
-        is_string json.is_valid json.unmarshal lower max min net.cidr_is_valid object.keys object.union_n product
-        round sort strings.reverse sum time.clock time.date time.parse_duration_ns time.parse_rfc3339_ns time.weekday
-        to_number trim_space type_name union units.parse units.parse_bytes upper urlquery.encode_object walk
-        yaml.is_valid
+        abs array.reverse base64.encode base64.is_valid base64url.encode base64url.encode_no_pad ceil count floor
+        hex.encode intersection is_array is_boolean is_null is_number is_object is_set is_string json.is_valid lower
+        max min net.cidr_is_valid object.keys object.union_n round sort strings.reverse sum time.clock time.date
+        time.parse_duration_ns time.parse_rfc3339_ns time.weekday trim_space type_name union upper
+        urlquery.encode_object walk yaml.is_valid
     """,
     2: """
-        array.concat bits.and bits.lsh bits.rsh concat contains endswith format_int graph.reachable
+        array.concat bits.and bits.rsh concat contains endswith format_int graph.reachable
         graph.reachable_paths indexof net.cidr_contains numbers.range object.filter object.remove object.union
         regex.match split sprintf startswith strings.any_prefix_match strings.any_suffix_match time.diff
         trim trim_left trim_prefix trim_right trim_suffix
@@ -32,9 +31,10 @@ _BY_COUNT: Final[dict[int, str]] = {
 ARGUMENTS: Final = MappingProxyType({name: count for count, names in _BY_COUNT.items() for name in names.split()})
 """How many arguments each portable builtin takes.
 
-Left as they are, though they differ at the edges: `count` of a string with characters beyond U+FFFF; `lower` and
-`upper` of single letters that become two; sums and products of fractions (decimal in OPA, binary in regorus); `%d` of
-what is not a whole number from 0 up; `array.slice` beyond the end.
+Some are portable only for some values, which agreement.py looks at: `count`, `lower`, `upper`, `sum`, `sprintf`,
+`sort`, `max`, `min`, `net.cidr_contains`. What makes numbers or texts of unknown size out of a text is not here at all
+(`to_number`, `json.unmarshal`, `units.parse`, `base64.decode`), nor are `product` and `bits.lsh`: 64 bits do not hold
+what they can come to.
 """
 
 REFUSED: Final = frozenset({"http.send", "opa.runtime", "net.lookup_ip_addr"})
@@ -51,12 +51,8 @@ OUTPUTS: Final = frozenset({"walk"})
 EMPTY_NEEDLE: Final = MappingProxyType({"indexof": 1, "replace": 1})
 """Builtins that differ when this argument is "": an error, or bytes instead of characters, in OPA."""
 
-EDGES: Final = MappingProxyType(
-    {
-        "net.cidr_contains": "OPA takes ::ffff:a.b.c.d for the IPv4 address, this engine does not: "
-        "name networks in the configuration and use input.source.networks",
-        "time.now_ns": "decisions that read the clock cannot be replayed or cached: use input.time",
-    }
+WARNED: Final = MappingProxyType(
+    {"time.now_ns": "decisions that read the clock cannot be replayed or cached: use input.time"}
 )
 """Allowed, with a warning."""
 

@@ -16,6 +16,7 @@ import orjson
 import regorus
 
 from policies.bundle import DATA_ROOT, ENTRY
+from policies.embedded.exact import data_fault
 from policies.embedded.weld import Welded, weld
 from policies.json import JSON, Object, as_list, as_object, as_str
 
@@ -84,6 +85,9 @@ class Policy:
         self._modules = {module.name: module for module in weld(modules)}
         for module in sorted(self._modules.values(), key=lambda module: module.name, reverse=backwards):
             self._load(module)
+        fault = data_fault(data)
+        if fault is not None:
+            raise RegoError(fault)
         try:
             self._engine.add_data_json(orjson.dumps({DATA_ROOT: data}).decode())
             for name, arguments in FORBIDDEN.items():

@@ -20,10 +20,11 @@ import orjson
 
 from policies.embedded.battery import Trial
 from policies.embedded.calls import constant_patterns
+from policies.embedded.exact import data_fault
 from policies.embedded.fence import deadline
 from policies.embedded.findings import Problem
 from policies.embedded.job import Job
-from policies.embedded.lints import lint, problem
+from policies.embedded.lints import lint, no_place, problem
 from policies.embedded.parse import read_module
 from policies.embedded.reads import reads
 from policies.embedded.rego import RULE, Policy, RegoError, syntax_tree
@@ -88,6 +89,9 @@ def _inspect(job: Job, seconds: float) -> None:
         return  # what follows would complain about rules that stand in the file that cannot be read
     tell("at", "its rules as a whole")
     found = lint(inner, outer)
+    fault = data_fault(job.data)
+    if fault is not None:
+        found.append(no_place("data_not_portable", fault))
     for item in found:
         _tell_problem(item)
     tell("reads", asdict(reads(inner)))

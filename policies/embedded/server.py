@@ -22,6 +22,7 @@ from typing import Final, cast
 import orjson
 
 from policies.bundle import ENTRY
+from policies.embedded.exact import too_long
 from policies.embedded.fence import deadline
 from policies.embedded.rego import Policy, RegoError
 from policies.embedded.wire import Reader, Request, WireError, answer, failure
@@ -54,15 +55,12 @@ class Decider:
 
     def _decide(self, body: bytes) -> tuple[HTTPStatus, bytes]:
         try:
-            question: JSON = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            return HTTPStatus.BAD_REQUEST, failure("invalid_parameter", f"not JSON: {error}")
-        if not isinstance(question, dict) or question.keys() != {"input"}:
-            return HTTPStatus.BAD_REQUEST, failure("invalid_parameter", 'the body must be {"input": ...}')
+            document = _input(body)
+        except ValueError as error:
+            return HTTPStatus.BAD_REQUEST, failure("invalid_parameter", str(error))
         try:
-            # Written anew: regorus sees what was checked here, not a second reading of the caller's bytes.
             with deadline(self._seconds):
-                value = self._policy.value(orjson.dumps(question["input"]).decode())
+                value = self._policy.value(document)
         except RegoError as error:
             return HTTPStatus.INTERNAL_SERVER_ERROR, _fault(error)
         if value is None:
@@ -71,6 +69,19 @@ class Decider:
         if len(result) > MAX_RESULT:
             return HTTPStatus.INTERNAL_SERVER_ERROR, _fault(RegoError("the result is too large"))
         return HTTPStatus.OK, b'{"result":' + result + b"}"
+
+
+def _input(body: bytes) -> str:
+    """The input document of a question, written anew: regorus sees what was checked here. ValueError."""
+    if too_long(body):
+        raise ValueError("a number has more digits than 64 bits hold")
+    try:
+        question: JSON = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(question, dict) or question.keys() != {"input"}:
+        raise ValueError('the body must be {"input": ...}')
+    return orjson.dumps(question["input"]).decode()
 
 
 def _fault(error: RegoError) -> bytes:

@@ -54,8 +54,9 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Compr:
-    """A comprehension: its terms, evaluated for each answer of the query."""
+    """A comprehension: its terms (two of an object), evaluated for each answer of the query."""
 
+    kind: Literal["array", "set", "object"]
     terms: tuple[Expr, ...]
     query: Query
     at: int
@@ -63,11 +64,15 @@ class Compr:
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """An operator: comparison, arithmetic, set operation, sign, or `in` (key?, value, collection)."""
+    """An operator: comparison, arithmetic, set operation, sign, or `in` (key?, value, collection).
+
+    `operator` is which one, where `kind` has several: `Add`, `Sub`, `Mul`, `Div`, `Mod` of `ArithExpr`; else "".
+    """
 
     kind: str
     items: tuple[Expr, ...]
     at: int
+    operator: str = ""
 
 
 @dataclass(frozen=True, slots=True)

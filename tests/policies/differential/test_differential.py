@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
+import pytest
+
+from edge.intake.strict_json import parse
+from policies.errors import Refusal
 from tests.policies.differential.cases import cases
 from tests.policies.differential.comparison import compared, findings
-from tests.policies.differential.differences import PASSED_BY_CHECK, REFUSED_BY_CHECK
+from tests.policies.differential.differences import REFUSED_AS_INPUT, REFUSED_BY_CHECK
+from tests.policies.differential.engines import ERROR, by_embedded
 
 _AT_ONCE = 3
 
@@ -20,7 +26,7 @@ def test_there_are_enough_cases_and_each_has_a_name_of_its_own() -> None:
 def test_the_engines_differ_where_it_is_known_and_nowhere_else(tmp_path: Path) -> None:
     found = compared(tmp_path)
     different = {each.case.name: (each.opa, each.embedded) for each in found if each.differs}
-    known = REFUSED_BY_CHECK | PASSED_BY_CHECK.keys()
+    known = REFUSED_BY_CHECK | REFUSED_AS_INPUT
     assert {name: outcomes for name, outcomes in different.items() if name not in known} == {}
     assert known - different.keys() == set()
 
@@ -36,6 +42,15 @@ async def test_check_refuses_what_differs() -> None:
 
     by_name = {case.name: case for case in cases()}
     async with asyncio.TaskGroup() as group:
-        for name in (*REFUSED_BY_CHECK, *PASSED_BY_CHECK):
+        for name in REFUSED_BY_CHECK:
             group.create_task(look(name))
-    assert sorted(passed) == sorted(PASSED_BY_CHECK)
+    assert passed == []
+
+
+def test_inputs_that_differ_are_refused(tmp_path: Path) -> None:
+    refused = [case for case in cases() if case.name in REFUSED_AS_INPUT]
+    assert len(refused) == len(REFUSED_AS_INPUT)
+    assert {by_embedded([case], tmp_path)[case.name] for case in refused} == {ERROR}
+    for case in refused:
+        with pytest.raises(Refusal):
+            parse(json.dumps(case.given).encode())
