@@ -143,10 +143,19 @@ class Values:
                 return union(self.of(scope, item) for item in every)
             case Compr(terms=terms):
                 return self.of(scope, terms[0 if keys else -1])
-            case Call(name=name, arguments=(first, *_)) if name in _KEEPS_ITEMS and not (keys or self._blind):
-                return self.items(scope, first)
+            case Call() if not (keys or self._blind):
+                return self._items_called(scope, expression)
             case Var() | Ref() if not self._blind:
                 return self._items_named(scope, expression, keys=keys)
+            case _:
+                return ANYTHING
+
+    def _items_called(self, scope: Scope, call: Call) -> Value:
+        match call:
+            case Call(name="numbers.range", arguments=(low, high)):
+                return _between(self.of(scope, low), self.of(scope, high))
+            case Call(name=name, arguments=(first, *_)) if name in _KEEPS_ITEMS:
+                return self.items(scope, first)
             case _:
                 return ANYTHING
 
@@ -283,6 +292,15 @@ class Values:
             self._known[key] = ANYTHING
             known = self._known[key] = find()
         return known
+
+
+def _between(low: Value, high: Value) -> Value:
+    """A whole number from the one to the other, in whichever order."""
+    ends = [value.counted for value in (low, high)]
+    known = [found for found in ends if found is not None]
+    if len(known) < len(ends):
+        return ANYTHING
+    return number(min(found[0] for found in known), max(found[1] for found in known))
 
 
 def _statements(module: Module) -> Iterator[Statement]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from http import HTTPStatus
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -327,6 +328,14 @@ def test_any_bytes_are_answered_or_closed_and_the_listener_serves_on(data: bytes
             got = await caller.rest()
             assert not got or got.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4", b"HTTP/1.1 100")), got
             assert b"HTTP/1.1 5" not in got
-            assert (await door.ask(GET)).status == 200
+            assert await _serves(door)
 
     asyncio.run(scenario())
+
+
+async def _serves(door: Door) -> bool:
+    """Whether the listener answers; a caller that a busy machine holds up for its 30 ms is cut, and asks again."""
+    async with asyncio.timeout(10):
+        while True:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                return (await door.ask(GET)).status == HTTPStatus.OK

@@ -184,6 +184,7 @@ GOOD = [
     "x := [lower(m) | some m in input.models]",
     'x := sprintf("%v %d", [data.gwcfg.limit, count(input.models)])',
     "x := {{1}, {2}}",
+    'x := [t | some i in numbers.range(1, count(input.models)); t := sprintf("%d", [i + 1])]',
     'o["a"] := 1\n\no["b"] := data.gateway.authz.o.a',
     "import_ := 1\n\nx if time.now_ns() == 1 with time.now_ns as 1",
     "x := 1 if {\n\tevery k, v in data.gwcfg.models {\n\t\tk != v\n\t}\n} else := 2",
