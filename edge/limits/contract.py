@@ -1,7 +1,8 @@
-"""The words of the counting layer, and its two seams: `Budget` (amounts in sliding windows) and `Leases` (things held).
+"""The words of the counting layer, and its two seams: `Budget` (amounts in sliding windows) and `Leases` (seats held).
 
-A *subject* is a text that names whose count it is: `key:K1`, `group:dev`, `model:llama3`, `key:K1 model:llama3`. Two bounds
-with the same subject, meter and window look at one count. All amounts are whole numbers: requests, tokens, milliseconds.
+A *subject* is a text that names whose count it is: `key:K1`, `group:dev`, `model:llama3`, `key:K1 model:llama3`. Two
+bounds with the same subject, meter and window look at one count. All amounts are whole numbers: requests, tokens,
+milliseconds.
 """
 
 from __future__ import annotations
@@ -77,9 +78,10 @@ class Bound:
             raise ValueError("a bound needs a subject")
         if not 0 <= self.most <= LARGEST:
             raise ValueError(f"a bound must be from 0 to {LARGEST}")
-        object.__setattr__(self, "key", f"{self.window.name}:{self.meter.value}:{self.subject}")
+        window = self.window
+        object.__setattr__(self, "key", f"{window.seconds}/{window.buckets}:{self.meter.value}:{self.subject}")
         object.__setattr__(self, "slot", METERS.index(self.meter))
-        object.__setattr__(self, "step", self.window.step_ms)
+        object.__setattr__(self, "step", window.step_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,13 @@ class Actual:
         _check(self.input, self.output, self.gpu_ms, self.requests or 0)
 
 
+class OnStoreError(StrEnum):
+    """What a request gets while Redis is away (fallback.py)."""
+
+    LOCAL = "local"
+    DENY = "deny"
+
+
 class StoreDown(Exception):
     """The store does not answer and the configuration says to deny (`limits.on_store_error: deny`). Make it a 503."""
 
@@ -204,9 +213,9 @@ class Lease(NamedTuple):
 
 
 class Full(NamedTuple):
-    """No seat, and none was taken: `taken` of `seats.most` are held by others. `retry_after`: seconds; None = suspended.
+    """No seat, and none was taken: `taken` of `seats.most` are held by others.
 
-    When a seat frees nobody knows: it is a short fixed time.
+    `retry_after`: seconds, a short fixed time, since nobody knows when a seat frees; None = suspended.
     """
 
     seats: Seats
