@@ -19,19 +19,17 @@ class Clock:
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._wall = wall
         self._monotonic = monotonic
-        self._last = monotonic()
         self._now = wall()
-        self._ahead = self._now - self._last
+        self._ahead = self._offset = self._now - monotonic()
 
     def now(self) -> float:
         """Seconds; about those since the epoch as long as nobody sets the wall clock back."""
         monotonic = self._monotonic()
         ahead = self._wall() - monotonic
-        self._now += max(monotonic - self._last, 0.0)
-        self._last = max(monotonic, self._last)
         if abs(gained := ahead - self._ahead) >= STEP:
             self._ahead = ahead
-            self._now += max(gained, 0.0)
+            self._offset += max(gained, 0.0)
+        self._now = max(self._now, monotonic + self._offset)
         return self._now
 
     def ms(self) -> int:
