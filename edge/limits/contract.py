@@ -74,8 +74,7 @@ class Bound:
     step: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not self.subject:
-            raise ValueError("a bound needs a subject")
+        _check_subject(self.subject)
         if not 0 <= self.most <= LARGEST:
             raise ValueError(f"a bound must be from 0 to {LARGEST}")
         window = self.window
@@ -197,8 +196,7 @@ class Seats:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if not self.subject:
-            raise ValueError("seats need a subject")
+        _check_subject(self.subject)
         if not 0 <= self.most <= LARGEST:
             raise ValueError(f"seats must be from 0 to {LARGEST}")
 
@@ -247,6 +245,12 @@ class Leases(Protocol):
 LEASE_MS: Final = 10_000
 RENEW_MS: Final = 3_000
 """Three attempts before a lease runs out."""
+
+
+def _check_subject(subject: str) -> None:
+    # What cannot be sent to Redis must not look like a Redis that is away.
+    if not subject or not subject.isprintable():
+        raise ValueError("a subject is a text of printable characters")
 
 
 def _check(*amounts: int) -> None:

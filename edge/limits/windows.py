@@ -77,9 +77,8 @@ class Windows:
         if refusing:
             return self._over(refusing, needs, now)
         granted = max(granted, 0)
-        self._charge(ask, granted, now)
         self._records[hold_id] = _Record(now, ask, granted)
-        return Held(hold_id, ask, granted, self._levels(ask.bounds, now), tuple(shadowed), origin)
+        return Held(hold_id, ask, granted, self._charge(ask, granted, now), tuple(shadowed), origin)
 
     def _over(self, refusing: list[Bound], needs: tuple[int, ...], now: int) -> Over:
         waits = [self._wait(bound, needs[bound.slot], now) for bound in refusing]
@@ -88,8 +87,9 @@ class Windows:
         else:
             wait = max(wait for wait in waits if wait is not None)
             worst = waits.index(wait)
-        (level,) = self._levels((refusing[worst],), now)
-        return Over(refusing[worst], level, None if wait is None else wait / 1000)
+        bound = refusing[worst]
+        level = _level(bound, self._rings.get(bound.key), now)
+        return Over(bound, level, None if wait is None else wait / 1000)
 
     def _wait(self, bound: Bound, need: int, now: int) -> int | None:
         """Milliseconds until there is room for `need`; None: never."""
@@ -98,14 +98,21 @@ class Windows:
             return None
         return ring.room_in(ring.total + need - bound.most, now)
 
-    def _charge(self, ask: Ask, granted: int, now: int) -> None:
+    def _charge(self, ask: Ask, granted: int, now: int) -> tuple[Level, ...]:
+        """Charges every count once, though several bounds may look at it (a class's and the key's own)."""
         amounts = (ask.requests, ask.input, granted, ask.input + granted, ask.gpu_ms)
-        charged = set()
+        charged: set[str] = set()
+        levels: list[Level] = []
         for bound in ask.bounds:
             key = bound.key
+            ring = self._rings.get(key)
             if (amount := amounts[bound.slot]) and key not in charged:
-                charged.add(key)  # a class's bound and the key's own may look at one count
-                (self._rings.get(key) or self._ring(bound)).spend(now, amount)
+                charged.add(key)
+                if ring is None:
+                    ring = self._ring(bound)
+                ring.spend(now, amount)
+            levels.append(_level(bound, ring, now))
+        return tuple(levels)
 
     def _ring(self, bound: Bound) -> Ring:
         ring = self._rings.get(bound.key)
@@ -167,18 +174,13 @@ class Windows:
 
     def levels(self, bounds: Sequence[Bound], now: int) -> tuple[Level, ...]:
         """See Budget.levels."""
-        return self._levels(bounds, self._forward(now))
-
-    def _levels(self, bounds: Sequence[Bound], now: int) -> tuple[Level, ...]:
-        find = self._rings.get
+        now = self._forward(now)
         levels = []
         for bound in bounds:
-            ring = find(bound.key)
-            if ring is None or not (used := ring.used(now)):
-                levels.append(Level(bound, 0, bound.most, 0.0))
-            else:
-                left = bound.most - used
-                levels.append(Level(bound, used, max(left, 0), ring.empty_in(now) / 1000))
+            ring = self._rings.get(bound.key)
+            if ring is not None:
+                ring.used(now)
+            levels.append(_level(bound, ring, now))
         return tuple(levels)
 
     def restore(
@@ -218,6 +220,13 @@ class Windows:
         for hold_id, record in list(islice(self._records.items(), _SWEPT)):
             if record.touched + LIFE_MS < self._now:
                 del self._records[hold_id]
+
+
+def _level(bound: Bound, ring: Ring | None, now: int) -> Level:
+    """`ring` has forgotten what is out of its window (Ring.used)."""
+    if ring is None or not ring.total:
+        return Level(bound, 0, bound.most, 0.0)
+    return Level(bound, ring.total, max(bound.most - ring.total, 0), ring.empty_in(now) / 1000)
 
 
 def _corrections(marks: list[tuple[int, int]], change: int) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -49,6 +50,16 @@ class RedisServer:
                 return wire.recv(4096)
         except OSError:
             return b""
+
+    def freeze(self) -> None:
+        """It takes connections and bytes, and answers nothing until `thaw`; then it does what it was told meanwhile."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill it at once; what it knew is gone."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -176,6 +178,13 @@ async def test_opening_by_configuration(redis_server: RedisServer) -> None:
         assert isinstance(lease, Lease)
         await opened.leases.release(lease)
         await opened.close()
+
+
+def test_without_redis_its_client_is_not_even_imported() -> None:
+    code = "import sys; from edge.limits import clock, opening; opening.in_memory(clock.Clock()); print(*sys.modules)"
+    loaded = subprocess.run((sys.executable, "-c", code), capture_output=True, check=True).stdout.split()
+    assert b"edge.limits.windows" in loaded
+    assert b"redis" not in loaded
 
 
 async def test_restored_in_seconds() -> None:

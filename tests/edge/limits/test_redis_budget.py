@@ -172,6 +172,21 @@ async def test_a_settlement_that_is_cancelled_is_done_all_the_same(redis_server:
         assert await used(budget) == [120, 1]
 
 
+async def test_what_a_frozen_redis_does_when_it_thaws_leaves_nothing_held(redis_server: RedisServer) -> None:
+    """It runs holds that nobody waits for any more, before or after their settlements, and extensions."""
+    ask = Ask((spend(10**6, DAY), spend(10**6, meter=Meter.REQUESTS)), input=100, output=300)
+    async with opened(redis_server.port) as (budget, _):
+        running = await held_by(budget, ask)
+        redis_server.freeze()
+        steps = [*(budget.hold(ask) for _ in range(10)), *(budget.extend(running, 50) for _ in range(5))]
+        answers = await asyncio.gather(*steps, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {StoreDown}
+        await budget.settle(running, Actual(100, 40))
+        redis_server.thaw()
+        await until(lambda: not budget.backlog)
+        assert await used(budget, ask) == [140, 1]
+
+
 async def test_a_redis_killed_under_load_gives_answers_or_one_kind_of_error(redis_server: RedisServer) -> None:
     ask = Ask((spend(10**9, DAY),), input=1, output=2)
     failures = 0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.limits.contract import DAY, HOUR, LARGEST, MINUTE, MONTH, Actual, Ask, Bound, Held, Meter, Over, Window
+from edge.limits.contract import DAY, HOUR, LARGEST, MINUTE, MONTH, Actual, Ask, Bound, Held, Meter, Over, Seats, Window
 from edge.limits.ring import Ring
 from edge.limits.windows import Windows
 from tests.edge.limits import asks
@@ -342,8 +342,13 @@ def test_an_ask_and_a_bound_know_absurd_numbers() -> None:
             spend(most)
     with pytest.raises(ValueError, match="must be from"):
         Actual(output=-1)
-    with pytest.raises(ValueError, match="subject"):
-        spend(1, subject="")
+    for subject in ("", "model:\ud800", "key:a\n"):
+        with pytest.raises(ValueError, match="subject"):
+            spend(1, subject=subject)
+        with pytest.raises(ValueError, match="subject"):
+            Seats(subject, 1)
+    with pytest.raises(ValueError, match="seats must be"):
+        Seats("key:a", -1)
     with pytest.raises(ValueError, match="buckets"):
         Window("odd", 1, 7)
 
