@@ -37,14 +37,14 @@ class Script:
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-def connect(url: str) -> Redis:
+def connect(url: str, *, timeout: float = TIMEOUT) -> Redis:
     """A client that never tries twice by itself: a hold done twice would be charged twice. Opens nothing yet."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=CONNECTIONS,
-        timeout=TIMEOUT,
-        socket_timeout=TIMEOUT,
-        socket_connect_timeout=TIMEOUT,
+        timeout=timeout,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
     )
     return Redis(connection_pool=pool)

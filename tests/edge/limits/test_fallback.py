@@ -43,7 +43,7 @@ class Counting:
     """All of it, with a circuit that asks 20 times a second."""
 
     def __init__(self, url: str, on_error: OnStoreError) -> None:
-        self.scripts = Scripts(connect(url))
+        self.scripts = Scripts(connect(url, timeout=5.0), whole=10.0)  # killed, it refuses at once
         self.store = RedisBudget(self.scripts)
         self.store.backlog._pause = 0.05
         self.circuit = Circuit(self.store.probe, pause=0.05)
