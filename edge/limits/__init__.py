@@ -1,0 +1,18 @@
+"""What callers have used, and whether there is more: sliding windows and concurrency leases.
+
+    contract.py      the words: bounds, asks, answers; the seams Budget and Leases
+    ring.py          one count in one window
+    windows.py       all counts of one process; hold, extend, settle as pure steps
+    clock.py         logical time, which never goes back
+    memory.py        both seams in memory
+    budget.lua       windows.py again, for Redis
+    leases.lua       seats in Redis
+    scripts.py       the line to Redis
+    backlog.py       settlements that wait for Redis
+    redis_budget.py  Budget in Redis
+    redis_leases.py  Leases in Redis
+    fallback.py      while Redis is away
+    opening.py       what the configuration names
+
+docs/decisions/0019-limits.md says why.
+"""
