@@ -82,6 +82,13 @@ class Ledger(Protocol):
         """
         ...
 
+    async def checkpoint(self, progress: Progress) -> None:
+        """As `progress`, but return once it is on disk: before the last byte of an answer that is sent as a whole.
+
+        LedgerDown if it cannot be; the figures stay in memory even so.
+        """
+        ...
+
     def progress(self, progress: Progress) -> None:
         """Note how far a request is; never waits, and the newest one of a request replaces what is not yet written."""
         ...
@@ -106,6 +113,11 @@ class MemoryLedger:
             raise LedgerDown("told to be down")
         self.open[hold.request_id] = hold
         self.holds.append(hold)
+
+    async def checkpoint(self, progress: Progress) -> None:
+        self.progress(progress)
+        if self.down:
+            raise LedgerDown("told to be down")
 
     def progress(self, progress: Progress) -> None:
         if progress.request_id in self.open:
