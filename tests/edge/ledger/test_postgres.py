@@ -114,7 +114,7 @@ async def test_holds_progress_and_settlements_arrive_and_are_summed_up(database:
 
 def test_what_a_killed_process_left_is_settled_after_30_seconds(database: Database, tmp_path: Path) -> None:
     worker = Worker(database, "w", tmp_path)
-    time.sleep(0.2)
+    worker.until_said(100)
     promised = worker.kill()
     clock = Clock(0.0)
     recovery = Recovery(database, monotonic=clock)

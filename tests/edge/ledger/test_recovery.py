@@ -71,8 +71,12 @@ class Worker:
         self._said = folder / f"{name}.said"
         with self._said.open("wb") as said:
             self.process = subprocess.Popen([sys.executable, "-c", WORKER, url, name], stdout=said)
+        self.until_said(1)
+
+    def until_said(self, lines: int) -> None:
+        """Wait until it said so many lines; the first one only means that it is there."""
         end = time.monotonic() + 20
-        while b"\n" not in self._said.read_bytes():
+        while self._said.read_bytes().count(b"\n") < lines:
             assert time.monotonic() < end
             assert self.process.poll() is None
             time.sleep(0.005)
@@ -110,6 +114,7 @@ def test_killed_at_random_points_nothing_acknowledged_is_lost_and_nothing_stays_
     chance = random.Random(4)
     for turn in range(6):
         worker = Worker(database, str(turn), tmp_path)
+        worker.until_said(1 + 40 * (turn % 2))
         time.sleep(chance.uniform(0, 0.25))  # the random point itself
         promised = worker.kill()
         started = time.monotonic()

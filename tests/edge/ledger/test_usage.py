@@ -61,7 +61,7 @@ def database() -> Database:
     return open_at(Path(tempfile.mkdtemp()))
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(REQUESTS, st.integers(0, 6), st.integers(1, 7), st.lists(st.integers(-6, 2), max_size=2))
 def test_the_answers_are_the_same_before_and_after_a_roll_up(
     database: Database,
