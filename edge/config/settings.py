@@ -187,6 +187,17 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Ledger:
+    """What is accounted for."""
+
+    keep: float = setting(
+        90 * 86400.0,
+        "how long each request is kept; what is older stays as sums per day",
+        leaf=leaves.seconds(86400, 36500 * 86400),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Stores:
     """Where state is kept."""
 
@@ -215,5 +226,6 @@ class Settings:
     limits: Limits = setting(Limits(), "the classes of callers")
     queue: QueueLimits = setting(QueueLimits(), "the line in front of a busy engine, and what one caller may hold")
     json: JsonLimits = setting(JsonLimits(), "what a request's JSON document may be")
+    ledger: Ledger = setting(Ledger(), "the accounts")
     stores: Stores = setting(Stores(), "the state")
     telemetry: Telemetry = setting(Telemetry(), "the records")

@@ -6,8 +6,9 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -36,7 +37,7 @@ class Database:
             if self._file is not None:
                 _make_private(self._file)
                 self._seen = self._identity()
-            self._engine = _engine(self.url)
+            self._engine = make_engine(self.url)
             self._upgrade()
 
     @contextmanager
@@ -123,15 +124,21 @@ def _parse(url: str) -> URL:
         ) from None
 
 
-def _engine(url: URL) -> Engine:
+def make_engine(
+    url: URL, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", busy_seconds: int = BUSY_SECONDS
+) -> Engine:
+    """An engine whose SQLite connections are in WAL mode; `synchronous` and the wait for others' locks as asked.
+
+    FULL survives a power cut, for an fsync per commit; NORMAL survives whatever happens to this process.
+    """
     sqlite = url.get_backend_name() == "sqlite"
     # check_same_thread: callers use threads of their choosing, and the pool lends a connection to one at a time.
     arguments: dict[str, int | bool] = {}
     if sqlite:
-        arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+        arguments = {"timeout": busy_seconds, "check_same_thread": False}
     elif url.get_driver_name().startswith("psycopg"):
         # libpq waits for ever by default; the watcher's poll must fail and try again instead.
-        arguments = {"connect_timeout": BUSY_SECONDS, "tcp_user_timeout": BUSY_SECONDS * 1000}
+        arguments = {"connect_timeout": busy_seconds, "tcp_user_timeout": busy_seconds * 1000}
     try:
         engine = create_engine(url, connect_args=arguments, pool_pre_ping=not sqlite, hide_parameters=True)
     except NoSuchModuleError:
@@ -139,18 +146,18 @@ def _engine(url: URL) -> Engine:
     except ModuleNotFoundError as error:
         raise StateError(f"the driver {error.name} is missing", "pip install 'psycopg[binary]'") from None
     if sqlite:
-        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "connect", partial(_prepare, synchronous))
         event.listen(engine, "begin", _begin)
     return engine
 
 
-def _prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+def _prepare(synchronous: str, connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     # sqlite3 would begin transactions on its own, but not before DDL: migrations would not be atomic. `_begin` does it.
     connection.isolation_level = None
     cursor = connection.cursor()
     try:
         cursor.execute("PRAGMA journal_mode=WAL")  # readers never wait for a writer; kept as is where unsupported
-        cursor.execute("PRAGMA synchronous=FULL")  # a revoked key stays revoked after a power cut
+        cursor.execute(f"PRAGMA synchronous={synchronous}")  # FULL: a revoked key stays revoked after a power cut
         cursor.execute("PRAGMA foreign_keys=ON")
     finally:
         cursor.close()

@@ -23,7 +23,7 @@ from sqlalchemy import (
     Text,
 )
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 
 METADATA: Final = MetaData()
 
@@ -127,6 +127,74 @@ POLICY_INSTANCES: Final = Table(
     Column("seen_at", Double, nullable=False),
     Column("code", String(64), nullable=False),
     Column("message", Text, nullable=False),
+)
+
+# SQLite numbers rows by itself only where the column is spelled INTEGER.
+_SEQUENCE: Final = BigInteger().with_variant(Integer, "sqlite")
+
+# The journal: rows are added, and taken out only once they are rolled up or say nothing new. `kind` is 1 for a hold, 2
+# for progress, 3 for a settlement. A settlement repeats who and what, so that usage is one walk over an index; its `at`
+# and `day` (days since the epoch, UTC) are the hold's, when the limits charged it, `ended_at` is its own.
+LEDGER: Final = Table(
+    "ledger",
+    METADATA,
+    Column("seq", _SEQUENCE, primary_key=True),
+    Column("kind", Integer, nullable=False),
+    Column("instance", String(32), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("input", BigInteger, nullable=False),
+    Column("output", BigInteger, nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("errors", Integer, nullable=False),
+    Column("gpu_ms", BigInteger, nullable=False),
+    Column("ended_at", Double),
+    Column("key", Text),
+    Column("owner", Text),
+    Column("groups", Text),
+    Column("listener", Text),
+    Column("model", Text),
+    Column("engine", Text),
+    Column("operation", Text),
+    Column("stream", Integer),
+    Column("cached", BigInteger),
+    Column("status", Integer),
+    Column("reason", Text),
+    Column("finish", Text),
+    Column("source", Text),
+    Index("ix_ledger_kind_day", "kind", "day"),
+    sqlite_autoincrement=True,  # a number is never given twice, also not after a roll-up: `floor` relies on it
+)
+
+# Settlements of days gone by. Several rows may tell parts of the same: whoever reads sums them up.
+USAGE_DAILY: Final = Table(
+    "usage_daily",
+    METADATA,
+    Column("id", _SEQUENCE, primary_key=True),
+    Column("day", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("listener", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("input", BigInteger, nullable=False),
+    Column("output", BigInteger, nullable=False),
+    Column("gpu_ms", BigInteger, nullable=False),
+    Index("ix_usage_daily_day", "day"),
+)
+
+# Processes that write the journal. `beat` grows while one is alive; its open holds all have a `seq` above `floor`.
+LEDGER_INSTANCES: Final = Table(
+    "ledger_instances",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("started_at", Double, nullable=False),
+    Column("beat", BigInteger, nullable=False),
+    Column("floor", BigInteger, nullable=False),
 )
 
 # Alembic's own table, spelled as alembic does: read and first written without importing it.

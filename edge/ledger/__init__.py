@@ -1,0 +1,15 @@
+"""The ledger: every admitted request is on disk before an engine sees it, and is settled whatever happens.
+
+entry.py       Hold, Progress, Settled, LedgerDown; the seam `Ledger` and its test double
+rows.py        entries -> rows; which holds a stretch of the journal leaves open (pure)
+statements.py  every statement, and the text of the one that is sent per request
+journal.py     the connection that appends
+writer.py      the thread: group commit, and what is kept while the database is away
+keeper.py      what that thread does in between: heartbeat, voiding holds that nobody was told about
+presence.py    who writes, and who of them is gone
+ledger.py      JournalLedger: all that as the event loop sees it
+recovery.py    settles what instances that are gone left open; what was spent before this start
+rollup.py      retention: old settlements become sums per day
+care.py        the task that does both while the gateway runs
+usage.py       who used how much
+"""

@@ -1,0 +1,116 @@
+"""JournalLedger: the ledger on disk, as the event loop sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+
+from edge.ledger.entry import Hold, LedgerDown, Progress, Settled
+from edge.ledger.journal import Journal
+from edge.ledger.keeper import Keeper
+from edge.ledger.presence import Presence
+from edge.ledger.rows import HOLD, Row, hold_row, progress_row, settle_row, void_row
+from edge.ledger.writer import MOST_WAITING, Item, Rows, Told, Writer
+from edge.store.database import Database
+
+_log = logging.getLogger(__name__)
+
+
+class JournalLedger:
+    """`Ledger` on the tables of one database; all methods belong to one event loop's thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        journal: Rows | None = None,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        close_within: float = 10.0,
+    ) -> None:
+        self.instance = secrets.token_hex(16)
+        self._wall = wall
+        self._open: dict[str, Row] = {}
+        self._presence = Presence(database, self.instance, wall=wall)
+        self._keeper = Keeper(database, self._presence, self._put, wall=wall, monotonic=monotonic)
+        self._writer = Writer(journal or Journal(database.url), self._keeper, self._tell, close_within=close_within)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def start(self) -> None:
+        """Say that this process writes from now on, and start the writer. StateError, OSError."""
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._keeper.enter)
+        self._writer.start()
+
+    async def close(self) -> None:
+        """Write what waits. What is still open is settled by the next start, from its last progress."""
+        written = await asyncio.to_thread(self._writer.close)
+        clean = written and self._keeper.idle and not self._open
+        await asyncio.to_thread(lambda: self._presence.leave(clean=clean))
+
+    async def hold(self, hold: Hold) -> None:
+        row = hold_row(hold, self.instance)
+        if self._writer.waiting >= MOST_WAITING:
+            raise LedgerDown("too many settlements wait for the database")
+        await self._written(row)
+        self._open[hold.request_id] = row
+
+    async def checkpoint(self, progress: Progress) -> None:
+        if progress.request_id not in self._open:
+            return
+        try:
+            await self._written(progress_row(progress, self.instance))
+        except LedgerDown:
+            self.progress(progress)
+            raise
+
+    def progress(self, progress: Progress) -> None:
+        if progress.request_id in self._open:
+            self._put(progress_row(progress, self.instance))
+
+    def settle(self, settled: Settled) -> None:
+        hold = self._open.pop(settled.request_id, None)
+        if hold is not None:
+            self._put(settle_row(hold, settled))
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not on disk yet, about."""
+        return self._writer.waiting
+
+    def _put(self, row: Row) -> None:
+        self._writer.put(Item(row))
+
+    async def _written(self, row: Row) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._writer.put(Item(row, done))
+        try:
+            await done
+        except asyncio.CancelledError:
+            # Written, and cancelled before this could go on; if not yet written, `_told` voids it.
+            if row.kind == HOLD and done.done() and not done.cancelled() and done.exception() is None:
+                self._put(void_row(row, self._wall()))
+            raise
+
+    def _tell(self, told: Told) -> None:
+        """In the writer's thread."""
+        if self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(self._told, told)
+            except RuntimeError:  # the loop is closed, and nobody waits any more
+                _log.warning("the ledger wrote %d rows after the end of the event loop", len(told))
+
+    def _told(self, told: Told) -> None:
+        for item, error in told:
+            if item.done is None:
+                continue
+            if item.done.cancelled():
+                if error is None and item.row.kind == HOLD:
+                    self._put(void_row(item.row, self._wall()))
+            elif error is None:
+                item.done.set_result(None)
+            else:
+                item.done.set_exception(LedgerDown(str(error)))

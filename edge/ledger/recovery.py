@@ -1,0 +1,108 @@
+"""After a crash: settles what instances that are gone left open; tells what was spent before this start. Blocking."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from sqlalchemy import Row as Record
+from sqlalchemy import insert
+
+from edge.ledger import statements as sql
+from edge.ledger.presence import Watch
+from edge.ledger.rows import DAY, Row, day_of, recovered_row, still_open
+from edge.store.database import Database
+from edge.store.schema import LEDGER
+
+RECENT: Final = DAY + 3600
+"""Seconds for which `spent` is exact to the request; what is older comes in sums of half a day."""
+
+
+class Spent(NamedTuple):
+    """What a caller used, charged at `at`; one request, or the sum of several whose latest is meant by `at`."""
+
+    at: float
+    key: str
+    owner: str
+    groups: tuple[str, ...]
+    model: str
+    listener: str
+    requests: int
+    input: int
+    output: int
+    gpu_ms: int
+
+
+class Recovery:
+    """Settles for others. One per process: it has to watch PostgreSQL's instances for a while to know who is gone."""
+
+    def __init__(
+        self,
+        database: Database,
+        me: str = "",
+        *,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._me = me
+        self._wall = wall
+        self._watch = Watch(database, monotonic=monotonic)
+
+    def run(self) -> int:
+        """Settle the open holds of every instance that is gone; how many. StateError."""
+        with self._database.reading() as connection:
+            instances = connection.execute(sql.INSTANCES).all()
+        settled = 0
+        for instance in instances:
+            if instance.id != self._me:
+                with self._watch.gone(instance.id, instance.beat) as gone:
+                    settled += self._settle(instance.id, instance.beat) if gone else 0
+        return settled
+
+    def _settle(self, instance: str, beat: int) -> int:
+        """In one transaction: whoever else had the same thought finds the instance's row gone, or beating again."""
+        with self._database.writing() as connection:
+            row = connection.execute(sql.CLAIM, {"id": instance}).one_or_none()
+            if row is None or row.beat != beat:
+                return 0
+            written = connection.execute(sql.SINCE, {"id": instance, "floor": row.floor})
+            left = [recovered_row(hold, last, self._wall()) for hold, last in still_open(Row(*one) for one in written)]
+            if left:
+                connection.execute(insert(LEDGER), [settlement._asdict() for settlement in left])
+            connection.execute(sql.LEAVE, {"id": instance})
+        self._watch.forget(instance)
+        return len(left)
+
+
+def spent(database: Database, since: float, now: float) -> Iterator[Spent]:
+    """What was charged since `since`, oldest first, for refilling the limits' windows. StateError.
+
+    Sums bear the latest instant they may contain: a window that is refilled with them frees late, never early.
+    """
+    first = day_of(since)
+    recent = max(since, now - RECENT)
+    with database.reading() as connection:
+        for row in connection.execute(sql.SPENT_DAILY, {"first": first}):
+            yield _spent(row)._replace(at=(row.at + 1) * DAY - 1.0)
+        older = {"first": first, "since": since, "recent": recent}
+        yield from sorted(_spent(row) for row in connection.execute(sql.SPENT_OLDER, older))
+        exact = {"first": day_of(recent), "recent": recent}
+        yield from (_spent(row) for row in connection.execute(sql.SPENT_RECENT, exact))
+
+
+def _spent(row: Record[tuple[object, ...]]) -> Spent:
+    return Spent(
+        row.at,
+        row.key,
+        row.owner,
+        tuple(json.loads(row.groups)),
+        row.model,
+        row.listener,
+        row.requests,
+        row.input,
+        row.output,
+        row.gpu_ms,
+    )

@@ -1,0 +1,139 @@
+"""Every statement on the ledger's tables. All values are bound parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Delete,
+    Dialect,
+    Insert,
+    Label,
+    Select,
+    Update,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    union_all,
+    update,
+)
+
+from edge.ledger.rows import COLUMNS, DAY, SETTLE
+from edge.store.schema import KEYS, LEDGER, LEDGER_INSTANCES, USAGE_DAILY
+
+
+def _sum(column: ColumnElement[int]) -> Label[int]:
+    """PostgreSQL's sum of integers is a numeric, which Python gets as a Decimal."""
+    return cast(func.sum(column), BigInteger).label(getattr(column, "name", None))
+
+
+_ROW: Final = tuple(LEDGER.c[name] for name in COLUMNS)
+
+APPEND: Final[Insert] = insert(LEDGER).values({name: bindparam(name) for name in COLUMNS}).inline()
+LAST: Final = select(func.max(LEDGER.c.seq))
+"""The newest number; null while there is none."""
+
+SINCE: Final = (
+    select(*_ROW).where(LEDGER.c.instance == bindparam("id"), LEDGER.c.seq > bindparam("floor")).order_by(LEDGER.c.seq)
+)
+"""What one instance wrote after `floor`."""
+
+INSTANCES: Final = select(LEDGER_INSTANCES).order_by(LEDGER_INSTANCES.c.started_at)
+REGISTER: Final[Insert] = insert(LEDGER_INSTANCES)
+BEAT: Final[Update] = (
+    update(LEDGER_INSTANCES)
+    .where(LEDGER_INSTANCES.c.id == bindparam("me"))
+    .values(beat=LEDGER_INSTANCES.c.beat + 1, floor=bindparam("lowest"))
+)
+# FOR UPDATE is PostgreSQL's; SQLAlchemy leaves it out for SQLite, where BEGIN IMMEDIATE does the same.
+CLAIM: Final = select(LEDGER_INSTANCES).where(LEDGER_INSTANCES.c.id == bindparam("id")).with_for_update()
+LEAVE: Final[Delete] = delete(LEDGER_INSTANCES).where(LEDGER_INSTANCES.c.id == bindparam("id"))
+
+# PostgreSQL only; the number ("lgwr") is any that nobody else's advisory lock uses.
+LOCK_ROLLUP: Final = select(func.pg_advisory_xact_lock(0x6C677772))
+_FLOOR: Final = select(func.min(LEDGER_INSTANCES.c.floor)).scalar_subquery()
+_READ_NO_MORE: Final = LEDGER.c.seq <= func.coalesce(_FLOOR, bindparam("last"))
+"""Below what every instance may have open: a recovery that missed a settlement would charge its hold again."""
+OLD: Final = (
+    select(LEDGER.c.seq, *_ROW)
+    .where(LEDGER.c.kind == SETTLE, LEDGER.c.day < bindparam("before"), _READ_NO_MORE)
+    .order_by(LEDGER.c.day, LEDGER.c.seq)
+    .limit(bindparam("most"))
+)
+DROP: Final[Delete] = delete(LEDGER).where(LEDGER.c.seq.in_(bindparam("rows", expanding=True)))
+SPENT_NOTES: Final[Select[int]] = (
+    select(LEDGER.c.seq)
+    .where(LEDGER.c.kind == bindparam("sort"), LEDGER.c.day < bindparam("before"), _READ_NO_MORE)
+    .limit(bindparam("most"))
+)
+"""Numbers of holds or progress that no recovery will read again."""
+
+_WHO: Final = ("key", "owner", "groups", "model", "listener")
+_WHAT: Final = ("requests", "input", "output", "gpu_ms")
+_SETTLED: Final = select(LEDGER.c.at, *(LEDGER.c[name] for name in (*_WHO, *_WHAT))).where(
+    LEDGER.c.kind == SETTLE, LEDGER.c.day >= bindparam("first")
+)
+SPENT_RECENT: Final = _SETTLED.where(LEDGER.c.at >= bindparam("recent")).order_by(LEDGER.c.at)
+# Half days: windows of a month are counted in buckets of 12 hours (edge/limits).
+_HALF: Final = case((LEDGER.c.at - LEDGER.c.day * DAY < DAY / 2, 0), else_=1).label("half")
+_OLDER: Final = (
+    select(
+        func.max(LEDGER.c.at).label("at"),
+        *(LEDGER.c[name] for name in _WHO),
+        *(_sum(LEDGER.c[name]) for name in _WHAT),
+        LEDGER.c.day,
+        _HALF,
+    )
+    .where(LEDGER.c.kind == SETTLE, LEDGER.c.day >= bindparam("first"))
+    .where(LEDGER.c.at >= bindparam("since"), LEDGER.c.at < bindparam("recent"))
+    # By the label: PostgreSQL takes two bound parameters for two expressions, even where they are equal.
+    .group_by(*(LEDGER.c[name] for name in _WHO), LEDGER.c.day, "half")
+    .subquery()
+)
+SPENT_OLDER: Final = select(*(_OLDER.c[name] for name in ("at", *_WHO, *_WHAT))).order_by(_OLDER.c.at)
+SPENT_DAILY: Final = (
+    select(USAGE_DAILY.c.day.label("at"), *(USAGE_DAILY.c[name] for name in (*_WHO, *_WHAT)))
+    .where(USAGE_DAILY.c.day >= bindparam("first"))
+    .order_by(USAGE_DAILY.c.day)
+)
+
+DIMENSIONS: Final = ("day", "key", "owner", "groups", "listener", "model", "engine")
+SUMS: Final = ("requests", "errors", "input", "output", "gpu_ms")
+ADD_DAILY: Final[Update] = (
+    update(USAGE_DAILY)
+    .where(*(USAGE_DAILY.c[name] == bindparam(f"the_{name}") for name in DIMENSIONS))
+    .values({name: USAGE_DAILY.c[name] + bindparam(f"more_{name}") for name in SUMS})
+)
+NEW_DAILY: Final[Insert] = insert(USAGE_DAILY)
+KEY_NAMES: Final = select(KEYS.c.id, KEYS.c.name)
+
+
+def usage(by: Sequence[str]) -> Select[tuple[object, ...]]:
+    """Sums of the journal and of what is rolled up, by the columns `by`; days from `first` to before `end`."""
+    columns = (*by, *SUMS)
+    journal = select(*(LEDGER.c[name] for name in columns)).where(
+        LEDGER.c.kind == SETTLE, LEDGER.c.day >= bindparam("first"), LEDGER.c.day < bindparam("end")
+    )
+    rolled = select(*(USAGE_DAILY.c[name] for name in columns)).where(
+        USAGE_DAILY.c.day >= bindparam("first"), USAGE_DAILY.c.day < bindparam("end")
+    )
+    both = union_all(journal, rolled).subquery()
+    groups = [both.c[name] for name in by]
+    return select(*groups, *(_sum(both.c[name]) for name in SUMS)).group_by(*groups).order_by(*groups)
+
+
+def insert_text(dialect: Dialect, rows: int) -> str:
+    """`APPEND` for `rows` rows at once, in the dialect's positional style.
+
+    Text, since this one statement is sent for every request: putting it together from expressions each time would cost
+    more than running it.
+    """
+    begin, word, one = str(APPEND.compile(dialect=dialect)).partition(" VALUES ")
+    return begin + word + ", ".join([one] * rows)

@@ -1,0 +1,178 @@
+"""The same ledger on a real PostgreSQL that this module starts for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from edge.ledger.ledger import JournalLedger
+from edge.ledger.presence import DEAD_AFTER
+from edge.ledger.recovery import Recovery, spent
+from edge.ledger.rollup import roll_up
+from edge.ledger.rows import DAY, SETTLE, still_open
+from edge.ledger.usage import BY, Span, used
+from edge.store.database import Database
+from tests.edge.identity.fixtures import Clock
+from tests.edge.ledger.fixtures import NOW, a_hold, journal_of, progress, settled
+from tests.edge.ledger.test_recovery import Worker
+
+NOBODY = 65534
+
+
+def program(name: str) -> str:
+    """Debian keeps them outside of PATH; where there are several versions the last one is the newest."""
+    found = shutil.which(name) or max(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), default="")
+    assert found, f"{name} is missing: requirements/system.sh installs it"
+    return found
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Path]:
+    """A throw-away cluster behind a UNIX socket, in a folder with a short name (a socket's path has 107 bytes)."""
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    user: dict[str, int] = {}
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        user = {"user": NOBODY, "group": NOBODY}
+        os.chown(folder, NOBODY, NOBODY)
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+    data = folder / "data"
+    made = [
+        program("initdb"),
+        "-D",
+        str(data),
+        "-A",
+        "trust",
+        "-U",
+        "postgres",
+        "--no-sync",
+        "--no-locale",
+        "-E",
+        "UTF8",
+    ]
+    subprocess.run(made, check=True, env=environment, cwd=folder, stdout=subprocess.DEVNULL, **user)  # type: ignore[call-overload]
+    run = [program("postgres"), "-D", str(data), "-k", str(folder), "-c", "listen_addresses=", "-c", "fsync=off"]
+    with (folder / "log").open("wb") as log:
+        process: subprocess.Popen[bytes] = subprocess.Popen(run, env=environment, cwd=folder, stderr=log, **user)  # type: ignore[call-overload]
+    end = time.monotonic() + 30
+    while not (folder / ".s.PGSQL.5432.lock").exists() or b"ready to accept" not in (folder / "log").read_bytes():
+        assert time.monotonic() < end, (folder / "log").read_text()
+        assert process.poll() is None, (folder / "log").read_text()
+        time.sleep(0.01)
+    yield folder
+    process.send_signal(signal.SIGINT)  # fast shutdown
+    process.wait(30)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def database(server: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A database of this test's own."""
+    name = request.node.name[5:55]
+    created = make_url(f"postgresql://postgres@/template1?host={server}")
+    with psycopg.connect(host=str(server), user="postgres", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    opened = Database(created.set(database=name).render_as_string())
+    yield opened
+    opened.close()
+
+
+async def test_holds_progress_and_settlements_arrive_and_are_summed_up(database: Database) -> None:
+    ledger = JournalLedger(database)
+    await ledger.start()
+
+    async def caller(number: int) -> None:
+        for turn in range(10):
+            name = f"{number}-{turn}"
+            await ledger.hold(a_hold(name, NOW - turn * DAY / 2, key=f"k{number % 3}"))
+            await ledger.checkpoint(progress(name))
+            ledger.settle(settled(name, reason="engine_broke" if turn == 1 else ""))
+
+    await asyncio.gather(*(caller(number) for number in range(16)))
+    await ledger.close()
+    ever = Span(0, 99_999)
+    (whole,) = used(database, (), ever)
+    assert (whole.requests, whole.errors, whole.output) == (160, 16, 160 * 50)
+    before = used(database, BY, ever)
+    charged = sum(row.output for row in spent(database, NOW - 30 * DAY, NOW))
+    while roll_up(database, 2 * DAY, NOW, most=7):
+        pass
+    assert used(database, BY, ever) == before
+    assert sum(row.output for row in spent(database, NOW - 30 * DAY, NOW)) == charged == 160 * 50
+    assert all(row.day >= NOW // DAY - 2 for row in journal_of(database) if row.kind == SETTLE)
+
+
+def test_what_a_killed_process_left_is_settled_after_30_seconds(database: Database, tmp_path: Path) -> None:
+    worker = Worker(database, "w", tmp_path)
+    worker.until_said(100)
+    promised = worker.kill()
+    clock = Clock(0.0)
+    recovery = Recovery(database, monotonic=clock)
+    assert recovery.run() == 0
+    clock.at += DEAD_AFTER - 1
+    assert recovery.run() == 0
+    clock.at += 1
+    assert 0 < recovery.run() <= 16
+    rows = journal_of(database)
+    assert still_open(rows) == []
+    charged = {row.request_id: row.output for row in rows if row.kind == SETTLE}
+    assert all(charged[name] >= output for _, name, output in promised)
+
+
+async def test_two_that_recover_at_once_settle_once(database: Database) -> None:
+    ledger = JournalLedger(database)
+    await ledger.start()
+    await asyncio.gather(*(ledger.hold(a_hold(f"r{number}")) for number in range(50)))
+    await ledger.close()
+    clock = Clock(0.0)
+    racers = [Recovery(database, monotonic=clock) for _ in range(4)]
+    assert [racer.run() for racer in racers] == [0] * 4
+    clock.at += DEAD_AFTER
+    found = await asyncio.gather(*(asyncio.to_thread(racer.run) for racer in racers))
+    assert sorted(found) == [0, 0, 0, 50]
+    assert [row.kind for row in journal_of(database)].count(SETTLE) == 50
+
+
+async def test_a_heart_that_beats_is_left_alone(database: Database) -> None:
+    clock = Clock(0.0)
+    ledger = JournalLedger(database, monotonic=clock)
+    await ledger.start()
+    await ledger.hold(a_hold())
+    watch = Clock(0.0)
+    recovery = Recovery(database, monotonic=watch)
+    for number in range(3):
+        assert recovery.run() == 0
+        clock.at += 10
+        await ledger.hold(a_hold(f"r{number}"))  # wakes the thread, which beats first
+        watch.at += DEAD_AFTER
+    assert recovery.run() == 0
+    await ledger.close()
+
+
+async def test_a_server_that_cuts_the_connection_is_connected_to_again(database: Database) -> None:
+    ledger = JournalLedger(database)
+    await ledger.start()
+    await ledger.hold(a_hold("r1"))
+    cut = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    with database.writing() as connection:
+        connection.exec_driver_sql(cut)
+    ledger.settle(settled("r1"))
+    end = time.monotonic() + 20
+    while not any(row.kind == SETTLE for row in journal_of(database)):
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+    await ledger.hold(a_hold("r2"))
+    await ledger.close()
