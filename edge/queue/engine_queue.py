@@ -142,12 +142,13 @@ class EngineQueue:
         self._tell()
 
     def _go_on(self, now: float) -> None:
-        """Hand free slots out."""
-        loads = False
-        for entry in self._order.next(now):
-            loads = loads or entry.loads
-            self._waiting.pop(entry).stop_waiting(came=True)
-        if loads:
+        """Hand free slots out. Observers are told last: what they do must not keep anybody from its slot."""
+        went = [(entry, self._waiting.pop(entry)) for entry in self._order.next(now)]
+        for _, ticket in went:
+            ticket.stop_waiting(came=True)
+        for _, ticket in went:
+            ticket.tell()
+        if any(entry.loads for entry, _ in went):
             self._tell()
 
     def _tell(self) -> None:

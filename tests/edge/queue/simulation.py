@@ -22,12 +22,16 @@ Ask: TypeAlias = tuple[Wish, float]
 
 @dataclass(slots=True)
 class Caller:
-    """Keeps `parallel` requests under way; each begins `think` seconds after one ended. `asks` says what it wants."""
+    """Keeps `parallel` requests under way; each begins `think` seconds after one ended. `asks` says what it wants.
+
+    It is there from second `since` on.
+    """
 
     name: str
     parallel: int
     asks: Iterator[Ask]
     think: float = 0.0
+    since: float = 0.0
 
 
 @dataclass(slots=True)
@@ -86,7 +90,7 @@ class Simulation:
     def run(self, seconds: float) -> Report:
         for caller in self.callers:
             for _ in range(caller.parallel):
-                self._at(0.0, lambda caller=caller: self._ask(caller))  # type: ignore[misc]
+                self._at(caller.since, lambda caller=caller: self._ask(caller))  # type: ignore[misc]
         while self._events and self._events[0][0] <= seconds:
             self.now, _, act = heapq.heappop(self._events)
             act()
