@@ -8,7 +8,7 @@ service weigh less, so that nothing has to be recomputed to compare two callers.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 OUTPUT_WEIGHT: Final = 2
@@ -54,6 +54,7 @@ class Attained:
         self._age = 0.0
         self._weight = 1.0
         self._usual = LEAST
+        self._level = dict[int, float]()  # band -> where the caller stood that got its last turn
 
     def __len__(self) -> int:
         return len(self._accounts)
@@ -77,17 +78,22 @@ class Attained:
         account = self._accounts.get(caller)
         return account.value / self._weight if account else 0.0
 
-    def served(self, but: Account) -> Iterator[Account]:
-        """The accounts of those who hold a turn, without `but`."""
-        return (account for account in self._accounts.values() if account.running and account is not but)
+    def lift(self, account: Account, band: int, waiting: Iterable[Account]) -> None:
+        """Let a caller begin where the others of its band stand: who was away has saved nothing up.
 
-    def lift(self, account: Account, others: Iterable[Account]) -> None:
-        """Let a caller begin where the least of `others` stands: who was away has saved nothing up."""
-        least = min((other.value for other in others), default=0.0)
-        account.value = max(account.value, least)
+        That is with the least of those who wait or, where nobody does, of those who are served; and where the last turn
+        was given, if that is less (a lone heavy user in line is no measure). While somebody waits, those who are served
+        do not count: a caller that never uses its share would pull all newcomers down to where it stands.
+        """
+        least = min((other.value for other in waiting), default=None)
+        if least is None:
+            served = (a.value for a in self._accounts.values() if a.running and a is not account)
+            least = min(served, default=0.0)
+        account.value = max(account.value, min(least, self._level.get(band, least)))
 
-    def hold(self, held: Held) -> None:
+    def hold(self, held: Held, band: int) -> None:
         """Charge a turn that begins what one usually costs."""
+        self._level[band] = held.account.value
         held.held = self._usual
         held.account.value += self.usual
 
@@ -120,6 +126,8 @@ class Attained:
         factor = math.exp2(-min(self._age, 1000.0))
         for account in self._accounts.values():
             account.value *= factor
+        for band in self._level:
+            self._level[band] *= factor
         self._age = 0.0
         self._weight = 1.0
 

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
@@ -112,7 +112,7 @@ class Order:
             return Full.SHARE
         self._age(now)
         if not account.waiting:
-            self.attained.lift(account, self._rivals(entry))
+            self.attained.lift(account, entry.band, {other.account for other in self._bands[entry.band]})
         self._count += 1
         entry.number, entry.joined, entry.state = self._count, now, State.WAITING
         self._bands[entry.band][entry] = None
@@ -241,18 +241,13 @@ class Order:
                 return _least(found)
         return None
 
-    def _rivals(self, entry: Entry) -> Iterator[Account]:
-        """Those beside whom a newcomer begins: who waits in its band, else who is served."""
-        others = {other.account for other in self._bands[entry.band]}
-        return iter(others) if others else self.attained.served(but=entry.account)
-
     # -- the books ---------------------------------------------------------------------------------------------------
 
     def _grant(self, entry: Entry, now: float) -> None:
         entry.state = State.RUNNING
         entry.account.running += 1
         self.running += 1
-        self.attained.hold(entry.held)
+        self.attained.hold(entry.held, entry.band)
         if self.models.swaps:
             entry.loads = self.models.take(entry.model, now)
             if entry.loads:

@@ -11,7 +11,7 @@ from edge.queue.attained import Attained, Held
 
 def turn(attained: Attained, caller: str) -> Held:
     held = Held(attained.of(caller))
-    attained.hold(held)
+    attained.hold(held, 0)
     return held
 
 
@@ -78,11 +78,22 @@ def test_a_newcomer_begins_with_the_least_and_never_loses_its_own() -> None:
     attained = Attained(60.0)
     for caller, tokens in (("a", 300), ("b", 200), ("late", 50), ("much", 900)):
         attained.charge(turn(attained, caller), tokens, 0)
-    others = [attained.of("a"), attained.of("b")]
-    attained.lift(attained.of("late"), others)
-    attained.lift(attained.of("much"), others)
-    attained.lift(attained.of("alone"), [])
-    assert [attained.value(caller) for caller in ("late", "much", "alone")] == [200, 900, 0]
+    waiting = [attained.of("a"), attained.of("b")]
+    for caller in ("late", "much"):
+        attained.lift(attained.of(caller), 1, waiting)
+    attained.lift(attained.of("nobody waits"), 1, [])
+    waiting[0].running = 1
+    attained.lift(attained.of("one is served"), 1, [])
+    callers = ("late", "much", "nobody waits", "one is served")
+    assert [attained.value(caller) for caller in callers] == [200, 900, 0, 300]
+
+
+def test_a_lone_heavy_user_in_line_is_no_measure_for_newcomers() -> None:
+    attained = Attained(60.0)
+    attained.charge(turn(attained, "heavy"), 5000, 0)
+    attained.charge(turn(attained, "holder"), 10, 0)
+    attained.lift(attained.of("new"), 0, [attained.of("heavy")])
+    assert attained.value("new") == 0
 
 
 def test_keys_without_number_do_not_fill_the_memory() -> None:

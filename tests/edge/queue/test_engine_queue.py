@@ -300,3 +300,16 @@ def test_no_slot_is_lost_or_given_twice_whoever_leaves_when(
     seed: int, slots: int, models: int | None, limit: int, wait: float
 ) -> None:
     asyncio.run(_storm(seed, slots, models, QueueLimits(limit=limit, wait=wait, passed_over=0.001)))
+
+
+async def test_what_is_charged_after_the_turn_counts_too() -> None:
+    queue = EngineQueue(1, LIMITS)
+    async with queue.turn(Wish("much")) as ticket:
+        pass
+    ticket.charge(0, 5000)
+    (holder,) = await guests(queue, "holder")
+    much, little = await guests(queue, "much", "little")
+    assert (much.ticket.position, little.ticket.position) == (2, 1)
+    for guest in (holder, little, much):
+        await until(lambda guest=guest: guest.runs)  # type: ignore[misc]
+        await guest.end()

@@ -131,3 +131,16 @@ def test_the_simulation_itself_serves_a_lone_caller_back_to_back() -> None:
     assert [one.ended for one in report.done] == [float(n) for n in range(1, 11)]
     assert jain([1.0, 1.0]) == 1.0
     assert jain([1.0, 0.0]) == 0.5
+
+
+def test_callers_that_never_use_their_share_lend_it_to_nobody() -> None:
+    """Two that ask for one thing at a time stay behind the others for an hour: newcomers do not begin there."""
+    seconds = between(random.Random(10), 0.5, 1.5)
+    callers = [Caller(name, 1, asks(name, seconds)) for name in ("x", "y")]
+    callers += [
+        Caller("here", 12, asks("here", seconds)),
+        Caller("late", 12, asks("late", seconds), since=HOUR),
+    ]
+    report = Simulation(Order(4, ROOMY), callers).run(HOUR + 120)
+    since = [one.caller for one in report.done if one.joined >= HOUR]
+    assert since.count("late") / (since.count("late") + since.count("here")) == pytest.approx(0.5, abs=0.07)
