@@ -256,3 +256,23 @@ def test_service_is_forgotten_only_while_nobody_waits() -> None:
     bench.now = 3600.0
     bench.end(holder)
     assert bench.order.attained.value("a") == pytest.approx(500)
+
+
+def test_a_line_that_all_have_left_does_not_look_stuck_later() -> None:
+    bench = Bench()
+    bench.ask("holder")
+    bench.order.leave(bench.ask("gone"), bench.now)
+    bench.now = 50.0
+    assert bench.order.drain.seconds(bench.now, 1) == 1
+
+
+def test_of_two_served_alike_the_one_with_less_under_way_goes() -> None:
+    bench = Bench(slots=2)
+    holder = bench.ask("busy")
+    bench.ask("other")
+    busy, idle = bench.ask("busy"), bench.ask("idle")
+    for account in (busy.account, idle.account):
+        account.value = 10.0
+    bench.order.leave(bench.running[1], bench.now)
+    assert holder.state is State.RUNNING
+    assert bench.order.next(bench.now) == [idle]
