@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from edge.queue.gate import Gates
+from edge.queue.engine_queue import Queues
 from edge.tasks import Tasks
 from engines.catalogue import Catalogue
 from engines.contract import Engine, Target
@@ -47,7 +47,7 @@ class Fleet:
         aliases: Mapping[str, str],
         find: bool,
         own_ports: Callable[[], Collection[int]],
-        gates: Gates,
+        queues: Queues,
         tasks: Tasks,
         clock: Callable[[], float],
         home: Path,
@@ -62,7 +62,7 @@ class Fleet:
         self._aliases = aliases
         self._find = find
         self._own_ports = own_ports
-        self._gates = gates
+        self._queues = queues
         self._tasks = tasks
         self._clock = clock
         self._home = home
@@ -116,7 +116,7 @@ class Fleet:
             _log.warning("%s", problem)
 
     def _busy(self, name: str) -> bool:
-        return any(engine.name == name and self._gates.of(name, engine.concurrency).load > 0 for engine in self.engines)
+        return any(engine.name == name and self._queues.of(engine).load > 0 for engine in self.engines)
 
     def _places(self) -> list[Place]:
         own = set(self._own_ports())

@@ -20,8 +20,8 @@ from edge.admin.applying import LifecycleAdmin, lifecycle_of
 from edge.admin.events import FleetEvents
 from edge.admin.handler import AdminHandler, Readiness
 from edge.admin.routes import FOR_OPAS, PolicyPlane, policy_routes
+from edge.config.settings import EngineSettings, Settings
 from edge.config.settings import Listener as ListenerSettings
-from edge.config.settings import Settings
 from edge.config.values import Bind
 from edge.descriptors import raise_limit
 from edge.dialects.errors import render
@@ -44,9 +44,11 @@ from edge.policy.instances import StoredInstances
 from edge.policy.opening import DECISIONS, PolicyPart, open_policy
 from edge.policy.service import PolicyService
 from edge.policy.signing_key import SigningKey
-from edge.queue.gate import CallerGates, Gates
+from edge.queue.engine_queue import Queues
+from edge.queue.gate import CallerGates
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
+from engines.contract import Engine
 from engines.transport import AiohttpTransport
 from observability.ids import new_id
 from observability.lines import LineSink, LineWriter, NoLines
@@ -106,18 +108,18 @@ class Gateway:
         inflight = Inflight()
         watcher, authenticator = self._identity(keys, inflight)
         policy = await self._policy(keys)
-        transport, gates = AiohttpTransport(), Gates(self._settings.queue)
+        transport, queues = AiohttpTransport(), Queues(self._settings.queue)
         self._close.append(transport.close)
         parser, lines = Parser(self._settings.json), _lines(self._settings.telemetry.access_log, self._home)
         self._close += [parser.close, lines.close]
-        fleet = self._fleet(transport, gates)
+        fleet = self._fleet(transport, queues)
         self._close.append(fleet.stop)
         self._shared = Shared(
             authenticator=authenticator,
             enforcement=policy.enforcement,
             parser=parser,
             transport=transport,
-            gates=gates,
+            queues=queues,
             callers=CallerGates(self._settings.queue, self._settings.limits.classes),
             lines=lines,
             tasks=self._tasks,
@@ -176,15 +178,15 @@ class Gateway:
         _ = self._tasks.keep(verifier.run, name="issuer keys")
         return verifier
 
-    def _fleet(self, transport: AiohttpTransport, gates: Gates) -> Fleet:
+    def _fleet(self, transport: AiohttpTransport, queues: Queues) -> Fleet:
         settings = self._settings
         return Fleet(
             transport,
-            [each.engine(adapter_for(each.kind).concurrency) for each in settings.engines.list],
+            [_engine(each) for each in settings.engines.list],
             aliases=settings.models.aliases,
             find=settings.engines.discover,
             own_ports=lambda: [door.port for door in self.doors],
-            gates=gates,
+            queues=queues,
             tasks=self._tasks,
             clock=time.monotonic,
             home=self._home,
@@ -294,3 +296,8 @@ async def _cut_expired(inflight: Inflight) -> None:
 
 def _ignore(_: int) -> None:
     return None
+
+
+def _engine(settings: EngineSettings) -> Engine:
+    adapter = adapter_for(settings.kind)
+    return settings.engine(adapter.concurrency, adapter.loaded_models)

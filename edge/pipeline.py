@@ -28,7 +28,9 @@ from edge.intake.routes import HEALTH, Route, Routes, dialect_of, is_health
 from edge.listener.inbound import Inbound
 from edge.policy.enforcement import Asked, Enforcement
 from edge.policy.obligations import honour
-from edge.queue.gate import CallerGates, Gates
+from edge.queue.contract import Wish
+from edge.queue.engine_queue import Queues
+from edge.queue.gate import CallerGates
 from edge.relay.relay import Leg
 from edge.reply import Reply
 from edge.tasks import Tasks
@@ -60,7 +62,7 @@ class Shared:
     enforcement: Enforcement
     parser: Parser
     transport: Transport
-    gates: Gates
+    queues: Queues
     callers: CallerGates
     lines: LineSink
     tasks: Tasks
@@ -143,11 +145,16 @@ class Line:
     ) -> None:
         target = self._choose(call.operation, targets)
         exchange.engine = target.engine.name
-        leg = self._leg(exchange, reply, permit, call, target)
-        gate = self._shared.gates.of(target.engine.name, target.engine.concurrency)
-        async with gate.turn(_band(permit)):
+        wish = Wish(permit.principal.key_id, _band(permit), permit.model, streaming=call.stream)
+        ticket = self._shared.queues.of(target.engine).turn(wish)
+        leg = self._leg(exchange, reply, permit, call, target, began=ticket.began)
+        async with ticket:
             exchange.stages.turn = self._shared.clock()
-            answer = await leg.run()
+            try:
+                answer = await leg.run()
+            finally:
+                usage = exchange.outcome.usage
+                ticket.charge(usage.input or 0, usage.output or 0)
         # Out of the turn: a caller that reads slowly keeps its own slot, not the engine's.
         await leg.finish(answer)
         exchange.outcome.status = 200
@@ -219,10 +226,19 @@ class Line:
         able = [target for target in targets if operation in adapter_for(target.engine.kind).paths]
         if not able:
             raise Refusal(Reason.OPERATION_NOT_SUPPORTED)
-        gates = self._shared.gates
-        return min(able, key=lambda target: gates.of(target.engine.name, target.engine.concurrency).load)
+        queues = self._shared.queues
+        return min(able, key=lambda target: queues.of(target.engine).load)
 
-    def _leg(self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, target: Target) -> Leg:
+    def _leg(
+        self,
+        exchange: Exchange,
+        reply: Reply,
+        permit: Permit,
+        call: Call,
+        target: Target,
+        *,
+        began: Callable[[], None],
+    ) -> Leg:
         shared = self._shared
         headers = {**dict(permit.obligations.headers), "x-request-id": exchange.id}
         if call.ignored:
@@ -240,6 +256,7 @@ class Line:
             clock=shared.clock,
             headers=headers,
             salt=salt,
+            began=began,
         )
 
     async def _fail(self, exchange: Exchange, inbound: Inbound, reply: Reply, error: GatewayError) -> None:

@@ -44,7 +44,8 @@ class Engine:
     `url` is scheme and authority with an optional base path and no trailing slash (`http://127.0.0.1:8080`), or
     `unix:///path.sock`. `concurrency` is how many requests the gateway lets it have at once. `api_key` is the engine's
     own key, sent instead of the caller's credential (which never leaves the gateway). `model` pins the one model that
-    an engine such as mlx-lm may be asked for.
+    an engine such as mlx-lm may be asked for. `loaded_models` is how many it holds in memory before it drops one for
+    another; None = it serves what it has, and drops nothing.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Engine:
     api_key: str | None = field(default=None, repr=False)
     model: str | None = None
     timeouts: Timeouts = Timeouts()
+    loaded_models: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,8 @@ class Adapter(Protocol):
     """Where discovery looks; None = not discoverable."""
     concurrency: int
     """Default number of requests at once."""
+    loaded_models: int | None
+    """Default number of models in memory at once; None = the engine serves what it has and never swaps."""
     always_stream: bool
     """The engine notices a leaving caller only in a stream: stream from it always, and aggregate in the gateway."""
     paths: Mapping[Operation, str]

@@ -157,7 +157,8 @@ def _named(found: Sequence[Place], names: set[str]) -> list[Engine]:
 
 
 def _engine(place: Place, name: str) -> Engine:
-    return Engine(name, place.kind, place.url, adapter_for(place.kind).concurrency)
+    adapter = adapter_for(place.kind)
+    return Engine(name, place.kind, place.url, adapter.concurrency, loaded_models=adapter.loaded_models)
 
 
 Busy = Callable[[str], bool]

@@ -23,7 +23,8 @@ from edge.identity.issuer import Issuer
 from edge.identity.lockout import LockoutSettings
 from edge.intake.strict_json import Limits as JsonLimits
 from edge.listener.limits import ListenerLimits
-from edge.queue.gate import QueueLimits, RateClass
+from edge.queue.gate import RateClass
+from edge.queue.settings import QueueLimits
 from engines.contract import Engine, Kind, Timeouts
 from observability.decisions.settings import DecisionLogSettings
 from policies.grants import Grant
@@ -76,11 +77,16 @@ class EngineSettings:
     concurrency: int | None = setting(
         None, "requests it gets at once; null = what suits its kind", leaf=leaves.integer(1, 4096)
     )
+    loaded_models: int | None = setting(
+        None,
+        "models it holds in memory at once before it drops one for another; null = what suits its kind",
+        leaf=leaves.integer(1, 4096),
+    )
     api_key: Secret | None = setting(None, "the engine's own key; callers' credentials never reach an engine")
     timeouts: Timeouts = setting(Timeouts(), "how long to wait for it")
 
-    def engine(self, concurrency: int) -> Engine:
-        """The engine of the contract; `concurrency` is the default of its kind."""
+    def engine(self, concurrency: int, loaded_models: int | None = None) -> Engine:
+        """The engine of the contract; `concurrency` and `loaded_models` are the defaults of its kind."""
         return Engine(
             name=self.name,
             kind=self.kind,
@@ -89,6 +95,7 @@ class EngineSettings:
             api_key=self.api_key.reveal() if self.api_key else None,
             model=self.model,
             timeouts=self.timeouts,
+            loaded_models=self.loaded_models or loaded_models,
         )
 
 

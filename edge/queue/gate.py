@@ -1,9 +1,7 @@
-"""A turn: at most so many requests at once, a bounded line behind them, a bounded wait. Per engine, and per caller.
+"""What one caller may have under way: so many requests at once, a bounded line behind them, a bounded wait.
 
-An engine's line has bands: whoever waits in an earlier one goes first, whenever a slot comes free.
-
-Engines queue without bound themselves (Ollama #7758, llama-server's deferred tasks), and some hold one lock
-(llama-cpp-python): so the line must form here, where it can be bounded and left.
+First come, first served: who waits here waits for itself only. The line for an engine, where callers compete, is
+`engine_queue`.
 """
 
 from __future__ import annotations
@@ -11,35 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 
+from edge.queue.settings import QueueLimits
 from policies.errors import Refusal
-from policies.obligations import Priority
 from policies.principal import Principal
 from policies.reasons import Reason
-
-
-@dataclass(frozen=True, slots=True)
-class QueueLimits:
-    """`limit`: callers that may wait for one engine; `wait`: seconds each of them waits at most.
-
-    `in_flight_per_caller` requests of one credential are under way at once (fewer where the key says so), and
-    `queued_per_caller` more may wait for that; beyond, they are refused. One noisy caller never fills an engine's line.
-    """
-
-    limit: int = 64
-    wait: float = 30.0
-    in_flight_per_caller: int = 8
-    queued_per_caller: int = 16
-
-    def __post_init__(self) -> None:
-        if self.in_flight_per_caller < 1:
-            raise ValueError("in_flight_per_caller must be at least 1")
-        if min(self.limit, self.queued_per_caller, self.wait) < 0:
-            raise ValueError("limit, queued_per_caller and wait must not be negative (0 = nobody waits)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,86 +45,59 @@ class Line:
 
 
 class Gate:
-    """The slots of one engine, or of one caller."""
+    """The slots of one caller."""
 
-    __slots__ = ("_bands", "_free", "_line", "concurrency")
+    __slots__ = ("_free", "_line", "_waiting", "concurrency")
 
     def __init__(self, concurrency: int, line: Line) -> None:
         self.concurrency = concurrency
         self._free = concurrency
         self._line = line
-        self._bands: dict[Priority, deque[asyncio.Future[None]]] = {band: deque() for band in Priority}
+        self._waiting: deque[asyncio.Future[None]] | None = None  # most requests never see a line
 
     @property
-    def load(self) -> float:
-        """Requests running and waiting, per slot: for choosing among engines that hold the same model."""
-        return (self.concurrency - self._free + self._waiting) / self.concurrency
+    def busy(self) -> int:
+        """Requests that hold a slot or wait for one."""
+        return self.concurrency - self._free + len(self._waiting or ())
 
-    @property
-    def _waiting(self) -> int:
-        return sum(len(band) for band in self._bands.values())
-
-    @contextlib.asynccontextmanager
-    async def turn(self, priority: Priority = Priority.NORMAL) -> AsyncIterator[None]:
-        """Hold one slot. Refusal with the line's reasons and a retry_after in seconds."""
-        await self._take(self._bands[priority])
-        try:
-            yield
-        finally:
-            self._give()
-
-    async def _take(self, band: deque[asyncio.Future[None]]) -> None:
-        waiting = self._waiting
-        if self._free > 0 and not waiting:
+    async def take(self) -> None:
+        """Wait for a slot; `give` it back. Refusal with the line's reasons and a retry_after in seconds."""
+        if self._free > 0 and not self._waiting:
             self._free -= 1
             return
-        if waiting >= self._line.length:
+        line = self._waiting = self._waiting if self._waiting is not None else deque()
+        if len(line) >= self._line.length:
             raise self._refusal(self._line.full)
         turn = asyncio.get_running_loop().create_future()
-        band.append(turn)
+        line.append(turn)
         try:
             async with asyncio.timeout(self._line.wait):
                 await turn
         except TimeoutError:
-            self._leave(turn, band)
+            self._leave(turn, line)
             raise self._refusal(self._line.late) from None
         except asyncio.CancelledError:
-            self._leave(turn, band)
+            self._leave(turn, line)
             raise
+
+    def give(self) -> None:
+        """Give a slot back: to the next one in line."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
 
     def _refusal(self, reason: Reason) -> Refusal:
         return Refusal(reason, retry_after=min(self._line.wait, 5.0))
 
-    def _leave(self, turn: asyncio.Future[None], band: deque[asyncio.Future[None]]) -> None:
+    def _leave(self, turn: asyncio.Future[None], line: deque[asyncio.Future[None]]) -> None:
         """Stop waiting; a slot that was handed over in the same moment goes to the next in line."""
         if turn.done() and not turn.cancelled():
-            self._give()
-        elif turn in band:
-            band.remove(turn)
-
-    def _give(self) -> None:
-        for band in self._bands.values():
-            while band:
-                turn = band.popleft()
-                if not turn.done():
-                    turn.set_result(None)
-                    return
-        self._free += 1
-
-
-class Gates:
-    """One gate per engine, by name; an engine whose concurrency changed gets a new gate."""
-
-    def __init__(self, limits: QueueLimits) -> None:
-        self._line = Line(limits.limit, limits.wait, Reason.QUEUE_FULL, Reason.QUEUE_TIMEOUT)
-        self._gates: dict[str, Gate] = {}
-
-    def of(self, name: str, concurrency: int) -> Gate:
-        """The gate of engine `name`."""
-        gate = self._gates.get(name)
-        if gate is None or gate.concurrency != concurrency:
-            gate = self._gates[name] = Gate(concurrency, self._line)
-        return gate
+            self.give()
+        elif turn in line:
+            line.remove(turn)
 
 
 class KeyedGates:
@@ -159,18 +110,45 @@ class KeyedGates:
     def __len__(self) -> int:
         return len(self._gates)
 
-    @contextlib.asynccontextmanager
-    async def turn(self, key: str, slots: int) -> AsyncIterator[None]:
+    def turn(self, key: str, slots: int) -> AbstractAsyncContextManager[None]:
         """Hold one of the key's `slots`; Refusal with the line's reasons beyond them and their line."""
+        return _Turn(self, key, slots)
+
+    def gate(self, key: str, slots: int) -> Gate:
+        """The gate of `key`, made when it is asked for."""
         gate = self._gates.get(key)
         if gate is None or gate.concurrency != slots:
             gate = self._gates[key] = Gate(slots, self._line)
+        return gate
+
+    def forget(self, key: str, gate: Gate) -> None:
+        """Let `gate` go if nobody stands at it."""
+        if gate.busy == 0 and self._gates.get(key) is gate:
+            del self._gates[key]
+
+
+class _Turn:
+    """One slot of one key. A class, since a generator's context manager would cost as much as all the rest."""
+
+    __slots__ = ("_gate", "_gates", "_key")
+
+    def __init__(self, gates: KeyedGates, key: str, slots: int) -> None:
+        self._gates = gates
+        self._key = key
+        self._gate = gates.gate(key, slots)
+
+    async def __aenter__(self) -> None:
         try:
-            async with gate.turn():
-                yield
-        finally:
-            if gate.load == 0 and self._gates.get(key) is gate:
-                del self._gates[key]
+            await self._gate.take()
+        except BaseException:
+            self._gates.forget(self._key, self._gate)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._gate.give()
+        self._gates.forget(self._key, self._gate)
 
 
 class CallerGates:

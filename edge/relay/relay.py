@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
@@ -44,7 +44,10 @@ STREAM_HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One call on its way to one engine and back. `headers` go into the answer; `salt` isolates prefix caches."""
+    """One call on its way to one engine and back. `headers` go into the answer; `salt` isolates prefix caches.
+
+    `began` is called once, when the first byte of the engine's answer is there.
+    """
 
     exchange: Exchange
     reply: Reply
@@ -57,6 +60,7 @@ class Leg:
     clock: Callable[[], float]
     headers: dict[str, str]
     salt: str
+    began: Callable[[], None] = field(default=lambda: None)
 
     async def run(self) -> bytes | None:
         """Send the call and relay the answer, then `finish`; GatewayErrors leave here.
@@ -120,7 +124,7 @@ class Leg:
     async def _whole(self) -> Object:
         async with self._send(stream=False) as response:
             body = await response.read(MAX_ANSWER)
-            self.exchange.stages.first_byte = self.exchange.stages.first_byte or self.clock()
+            self._mark_first_byte()
         usage = self.exchange.outcome.usage
         return read_answer(body, self.call.operation, model=self.call.model, usage=usage)
 
@@ -140,11 +144,15 @@ class Leg:
         """The caller's chunks, block by block as the engine's bytes come, until the engine says it is done."""
         decoder = SseDecoder()
         async for block in response.chunks():
-            if not self.exchange.stages.first_byte:
-                self.exchange.stages.first_byte = self.clock()
+            self._mark_first_byte()
             yield [chunk for chunk in _read(reader, decoder, block) if chunk is not None]
             if reader.done:
                 return
+
+    def _mark_first_byte(self) -> None:
+        if not self.exchange.stages.first_byte:
+            self.exchange.stages.first_byte = self.clock()
+            self.began()
 
     async def _finish(self, reader: ChunkReader) -> None:
         self.exchange.outcome.finish = reader.finish

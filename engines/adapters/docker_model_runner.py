@@ -23,6 +23,7 @@ class DockerModelRunner(OpenAIShape):
     kind = Kind.DOCKER_MODEL_RUNNER
     default_url = "http://127.0.0.1:12434"
     concurrency = 4
+    loaded_models = 8  # its runner processes
     paths = MappingProxyType({operation: "/engines" + path for operation, path in V1.items()})
     probe = get("/")
     listing = get("/engines/v1/models")

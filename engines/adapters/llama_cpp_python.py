@@ -22,6 +22,7 @@ class LlamaCppPython(OpenAIShape):
     kind = Kind.LLAMA_CPP_PYTHON
     default_url = "http://127.0.0.1:8000"
     concurrency = 1
+    loaded_models = 1
     always_stream = True
     listing_disturbs = True
     count_path = "/extras/tokenize/count"

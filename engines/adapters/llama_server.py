@@ -17,6 +17,7 @@ class LlamaServer(OpenAIShape):
     kind = Kind.LLAMA_SERVER
     default_url = "http://127.0.0.1:8080"
     concurrency = 4
+    loaded_models = 4  # --models-max of its router, which drops one even while it answers (llama.cpp #21678)
     probe = get("/health")
     chat = (parameters.CHAT | EXTENSIONS) - {"reasoning_effort"}
     completions = parameters.COMPLETIONS | EXTENSIONS

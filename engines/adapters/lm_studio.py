@@ -19,6 +19,7 @@ class LmStudio(OpenAIShape):
     kind = Kind.LM_STUDIO
     default_url = "http://127.0.0.1:1234"
     concurrency = 4
+    loaded_models = 1  # loads on request, and keeps one model of those
     chat = parameters.SAMPLING | EXTENSIONS | {"messages", "tools", "tool_choice", "response_format"}
     completions = parameters.SAMPLING | EXTENSIONS | {"prompt"}
     embeddings = frozenset({"input", "encoding_format"})

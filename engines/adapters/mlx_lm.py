@@ -39,6 +39,7 @@ class MlxLm(OpenAIShape):
     kind = Kind.MLX_LM
     default_url = "http://127.0.0.1:8080"
     concurrency = 4
+    loaded_models = 1  # drops the one it has before it loads another
     always_stream = True
     paths = MappingProxyType({k: v for k, v in V1.items() if k is not Operation.EMBEDDINGS})
     probe = get("/health")

@@ -21,6 +21,7 @@ class Ollama(OpenAIShape):
     kind = Kind.OLLAMA
     default_url = "http://127.0.0.1:11434"
     concurrency = 4
+    loaded_models = 3  # OLLAMA_MAX_LOADED_MODELS, on one GPU
     probe = get("/api/version", LOCALHOST)
     listing = get("/api/tags", LOCALHOST)
     headers = (*HEADERS, LOCALHOST)

@@ -59,6 +59,7 @@ class OpenAIShape:
     kind: Kind = Kind.OPENAI
     default_url: str | None = None
     concurrency: int = 8
+    loaded_models: int | None = None
     always_stream: bool = False
     listing_disturbs: bool = False
     paths: Mapping[Operation, str] = V1

@@ -48,7 +48,7 @@ def gateway_to(folder: Path, target: int) -> Gateway:
     """A gateway in front of `target`, with its defaults but for what would end a load test: the caps per source."""
     engine: Object = {"url": f"http://127.0.0.1:{target}", "concurrency": 128}
     listener: Object = {"limits": {"connections_per_source": 1024, "unauthenticated_share": 1.0}}
-    queue: Object = {"in_flight_per_caller": 1024}
+    queue: Object = {"in_flight_per_caller": 1024, "share": 1.0}
     config = configuration(
         f"http://127.0.0.1:{target}",
         engine=engine,

@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from edge.config.values import Bind, Secret, read_bytes, read_seconds, write_bytes, write_seconds
-from edge.queue.gate import QueueLimits
+from edge.queue.settings import QueueLimits
 from engines.contract import Kind, Timeouts
 from policies.principal import Quota, Scope
 from tests.edge.config.conftest import Load, Mistakes

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
 
-from edge.queue.gate import CallerGates, Gate, Gates, Line, QueueLimits, RateClass
+from edge.queue.gate import CallerGates, Gate, KeyedGates, Line, RateClass
+from edge.queue.settings import QueueLimits
 from policies.errors import Refusal
-from policies.obligations import Priority
 from policies.principal import DEFAULT_SCOPES, Principal, Quota
 from policies.reasons import Reason
 
 LINE = Line(64, 30.0, Reason.QUEUE_FULL, Reason.QUEUE_TIMEOUT)
 
 
+@contextlib.asynccontextmanager
+async def turn(gate: Gate) -> AsyncIterator[None]:
+    await gate.take()
+    try:
+        yield
+    finally:
+        gate.give()
+
+
 async def hold(gate: Gate, entered: asyncio.Event, leave: asyncio.Event) -> None:
-    async with gate.turn():
+    async with turn(gate):
         entered.set()
         await leave.wait()
 
@@ -32,7 +43,7 @@ async def test_no_more_than_concurrency_at_once_and_first_come_first_served() ->
 
     async def one(number: int) -> None:
         nonlocal running
-        async with gate.turn():
+        async with turn(gate):
             running += 1
             assert running <= 2
             order.append(number)
@@ -43,7 +54,7 @@ async def test_no_more_than_concurrency_at_once_and_first_come_first_served() ->
         for number in range(20):
             group.create_task(one(number))
     assert order == list(range(20))
-    assert gate.load == 0
+    assert gate.busy == 0
 
 
 async def test_a_full_line_refuses_at_once_and_a_long_wait_ends() -> None:
@@ -56,16 +67,16 @@ async def test_a_full_line_refuses_at_once_and_a_long_wait_ends() -> None:
         group.create_task(hold(gate, entered, leave))
         await entered.wait()
         waiting = group.create_task(_reason(gate))
-        await until(lambda: gate.load == 2)
+        await until(lambda: gate.busy == 2)
         assert await _reason(gate) is Reason.QUEUE_FULL
         assert await waiting is Reason.QUEUE_TIMEOUT
         leave.set()
-    assert gate.load == 0
+    assert gate.busy == 0
 
 
-async def _reason(gate: Gate, band: Priority = Priority.NORMAL) -> Reason:
+async def _reason(gate: Gate) -> Reason:
     with pytest.raises(Refusal) as caught:
-        async with gate.turn(band):
+        async with turn(gate):
             pass
     assert caught.value.retry_after is not None
     return caught.value.reason
@@ -76,14 +87,14 @@ async def test_a_caller_that_leaves_the_line_or_the_slot_leaks_nothing() -> None
     events = [asyncio.Event() for _ in range(3)]
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(hold(gate, event, leave)) for event in events]
-        await until(lambda: gate.load == 3)
+        await until(lambda: gate.busy == 3)
         tasks[1].cancel()
-        await until(lambda: gate.load == 2)
+        await until(lambda: gate.busy == 2)
         tasks[0].cancel()
         await events[2].wait()
         leave.set()
     assert not events[1].is_set()
-    assert gate.load == 0
+    assert gate.busy == 0
 
 
 async def test_a_slot_handed_to_a_caller_that_leaves_in_the_same_moment_goes_on() -> None:
@@ -91,20 +102,13 @@ async def test_a_slot_handed_to_a_caller_that_leaves_in_the_same_moment_goes_on(
     events = [asyncio.Event() for _ in range(3)]
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(hold(gate, event, leave)) for event in events]
-        await until(lambda: gate.load == 3)
+        await until(lambda: gate.busy == 3)
         tasks[0].cancel()
         await asyncio.sleep(0)  # the slot now belongs to tasks[1], which has not run yet
         tasks[1].cancel()
         await events[2].wait()
         leave.set()
-    assert gate.load == 0
-
-
-def test_an_engine_keeps_its_gate_until_its_concurrency_changes() -> None:
-    gates = Gates(QueueLimits())
-    assert gates.of("a", 2) is gates.of("a", 2)
-    assert gates.of("a", 2) is not gates.of("b", 2)
-    assert gates.of("a", 3).concurrency == 3
+    assert gate.busy == 0
 
 
 def caller(key_id: str, concurrency: int | None = None) -> Principal:
@@ -139,43 +143,23 @@ async def test_a_caller_holds_so_many_slots_and_no_more_and_disturbs_nobody(own:
     assert len(gates) == 0
 
 
-async def test_earlier_bands_go_first_and_inside_one_first_come_first_served() -> None:
-    gate, entered, leave, order = Gate(1, LINE), asyncio.Event(), asyncio.Event(), list[str]()
+async def test_a_gate_at_which_nobody_stands_is_forgotten_however_they_left() -> None:
+    gates = KeyedGates(Line(1, 30.0, Reason.CONCURRENCY_EXCEEDED, Reason.CONCURRENCY_EXCEEDED))
 
-    async def one(name: str, band: Priority) -> None:
-        async with gate.turn(band):
-            order.append(name)
+    async def wait() -> None:
+        async with gates.turn("key", 1):
+            pass
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(hold(gate, entered, leave))
-        await entered.wait()
-        waiting = [
-            ("b1", Priority.BATCH),
-            ("n1", Priority.NORMAL),
-            ("i1", Priority.INTERACTIVE),
-            ("b2", Priority.BATCH),
-            ("i2", Priority.INTERACTIVE),
-        ]
-        for name, band in waiting:
-            group.create_task(one(name, band))
-        await until(lambda: gate.load == 1 + len(waiting))
-        leave.set()
-    assert order == ["i1", "i2", "n1", "b1", "b2"]
-    assert gate.load == 0
-
-
-async def test_who_leaves_a_band_gives_nothing_away() -> None:
-    gate, entered, leave = Gate(1, LINE), asyncio.Event(), asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(hold(gate, entered, leave))
-        await entered.wait()
-        gone = [group.create_task(_reason(gate, band)) for band in Priority]
-        await until(lambda: gate.load == 4)
-        for task in gone:
-            task.cancel()
-        await until(lambda: gate.load == 1)
-        leave.set()
-    assert gate.load == 0
+    async with gates.turn("key", 1):
+        waiting = asyncio.ensure_future(wait())
+        await until(lambda: gates.gate("key", 1).busy == 2)
+        with pytest.raises(Refusal):
+            async with gates.turn("key", 1):
+                pass
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert len(gates) == 1
+    assert len(gates) == 0
 
 
 async def test_a_class_holds_each_credential_to_its_slots() -> None:
