@@ -5,7 +5,9 @@ intake/      exact routes, strict JSON, known parameters -> Call
 identity/    credential -> Principal (keys, JWT)
 store/       the database: opening, migrations
 policy/      asks the policy, honours what it ties its yes to, and changes it without surprises
-queue/       a bounded turn on the engine, in bands
+limits/      what callers have used, and whether there is more
+ledger/      the journal of all requests: on disk before the engine sees one;  usage
+queue/       a bounded, fair turn on the engine
 relay/       the engine's events -> the caller's bytes; meters as it goes
 dialects/    how answers and errors look on the wire
 admin/       health and readiness; the policy for OPAs and for admins
@@ -13,5 +15,6 @@ config/      one YAML file -> frozen settings
 cli/         the command line
 pipeline.py  the request handler: reads like docs/life-of-a-request.md;  own.py, reply.py  answers, and one for each
 gateway.py   puts the house together;  fleet.py  the engines as the line sees them
+accounts.py  what one request holds and is charged;  bookkeeping.py  opens what it is accounted with
 inflight.py  the running exchanges;  tasks.py  what runs beside them;  descriptors.py  how many files they may open
 """

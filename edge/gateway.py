@@ -20,6 +20,7 @@ from edge.admin.applying import LifecycleAdmin, lifecycle_of
 from edge.admin.events import FleetEvents
 from edge.admin.handler import AdminHandler, Readiness
 from edge.admin.routes import FOR_OPAS, PolicyPlane, policy_routes
+from edge.bookkeeping import open_books
 from edge.config.settings import EngineSettings, Settings
 from edge.config.settings import Listener as ListenerSettings
 from edge.config.values import Bind
@@ -34,6 +35,7 @@ from edge.identity.watcher import KeyWatcher
 from edge.inflight import Inflight
 from edge.intake.offload import Parser
 from edge.intake.routes import Routes, dialect_of
+from edge.limits.settings import LimitSettings
 from edge.listener.census import Census
 from edge.listener.hosts import HostPolicy
 from edge.listener.inbound import Handler, Headers
@@ -45,7 +47,8 @@ from edge.policy.opening import DECISIONS, PolicyPart, open_policy
 from edge.policy.service import PolicyService
 from edge.policy.signing_key import SigningKey
 from edge.queue.engine_queue import Queues
-from edge.queue.gate import CallerGates
+from edge.queue.gate import CallerGates, RateClass
+from edge.reply import Pulse
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
 from engines.contract import Engine
@@ -114,13 +117,17 @@ class Gateway:
         self._close += [parser.close, lines.close]
         fleet = self._fleet(transport, queues)
         self._close.append(fleet.stop)
+        books = await open_books(self._settings, keys.database, self._tasks)
+        self._close.append(books.close)
         self._shared = Shared(
             authenticator=authenticator,
             enforcement=policy.enforcement,
             parser=parser,
             transport=transport,
             queues=queues,
-            callers=CallerGates(self._settings.queue, self._settings.limits.classes),
+            callers=CallerGates(self._settings.queue, _classes(self._settings.limits)),
+            accounts=books.accounts,
+            pulse=Pulse(self._settings.queue.tell_after, self._settings.queue.tell_every),
             lines=lines,
             tasks=self._tasks,
             clock=time.monotonic,
@@ -244,6 +251,11 @@ def _listener(handler: Handler, settings: ListenerSettings) -> Listener:
 def _rejected(refusal: Refusal, _: Client, path: str) -> tuple[int, Headers, bytes]:
     """What the wire checks refuse, in the dialect the path suggests; there is no exchange yet, so no access line."""
     return render(refusal, dialect_of(path), new_id(os.urandom))
+
+
+def _classes(limits: LimitSettings) -> dict[str, RateClass]:
+    """What each class may do at once, for each credential's own line; 0 is refused by the limits themselves."""
+    return {name: RateClass(each.concurrency or None) for name, each in limits.classes.items()}
 
 
 def _first_key(keys: Keys) -> str | None:

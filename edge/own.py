@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import orjson
 
 from edge.dialects.openai import model_document, model_list
 from edge.intake.routes import Route
+from edge.limits import words
+from edge.limits.contract import Level
 from engines.catalogue import Catalogue, Entry
 from policies.call import Operation
 from policies.decision import Permit, may_use
@@ -22,14 +24,14 @@ def health(*, draining: bool) -> bytes:
     return b'{"status":"draining"}' if draining else b'{"status":"ok"}'
 
 
-def answer(permit: Permit, route: Route, catalogue: Catalogue, *, now: float) -> bytes:
-    """The document of an own route for the permitted caller; `now` is seconds since the epoch."""
+def answer(permit: Permit, route: Route, catalogue: Catalogue, *, now: float, levels: Sequence[Level] = ()) -> bytes:
+    """The document of an own route for the permitted caller; `now` is seconds since the epoch, `levels` its limits."""
     entries = (*catalogue.models(), *catalogue.aliases())
     visible = [entry for entry in entries if permit.shows(entry.name)]
     if route.engine is not None:
         visible = [entry for entry in visible if catalogue.resolve(entry.name, route.engine)]
     if permit.operation is Operation.ME:
-        return orjson.dumps(me(permit, visible, now=now))
+        return orjson.dumps(me(permit, visible, now=now, levels=levels))
     documents = [model_document(entry.id, entry.created, entry.engines[0]) for entry in visible]
     if permit.operation is Operation.MODELS_LIST:
         return orjson.dumps(model_list(documents))
@@ -45,7 +47,7 @@ def candidates(principal: Principal, catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(sorted({entry.name for entry in entries if may_use(principal, entry.name)}))
 
 
-def me(permit: Permit, visible: list[Entry], *, now: float) -> Object:
+def me(permit: Permit, visible: list[Entry], *, now: float, levels: Sequence[Level] = ()) -> Object:
     """`GET /v1/me`: who am I, what may I use, what is left."""
     principal = permit.principal
     quota = principal.quota
@@ -55,6 +57,7 @@ def me(permit: Permit, visible: list[Entry], *, now: float) -> Object:
         "tpd": quota.tpd,
         "concurrency": quota.concurrency,
         "priority": quota.priority,
+        "windows": words.document(levels),
     }
     left = None if principal.expires_at is None else max(0, round(principal.expires_at - now))
     return {

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import Final
 
 from edge import own
+from edge.accounts import Account, Accounts
 from edge.fleet import Fleet
 from edge.identity.authenticate import Authenticator
 from edge.identity.token import redact
@@ -25,14 +26,16 @@ from edge.inflight import Inflight
 from edge.intake.intake import check_content_type
 from edge.intake.offload import Parser
 from edge.intake.routes import HEALTH, Route, Routes, dialect_of, is_health
+from edge.limits.contract import Level
 from edge.listener.inbound import Inbound
 from edge.policy.enforcement import Asked, Enforcement
 from edge.policy.obligations import honour
-from edge.queue.contract import Wish
+from edge.queue.contract import Phase, Ticket, Wish
 from edge.queue.engine_queue import Queues
 from edge.queue.gate import CallerGates
+from edge.relay.counting import prompt_tokens
 from edge.relay.relay import Leg
-from edge.reply import Reply
+from edge.reply import Pulse, Reply
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
 from engines.contract import Target, Transport
@@ -64,6 +67,8 @@ class Shared:
     transport: Transport
     queues: Queues
     callers: CallerGates
+    accounts: Accounts
+    pulse: Pulse
     lines: LineSink
     tasks: Tasks
     clock: Callable[[], float]
@@ -145,19 +150,28 @@ class Line:
     ) -> None:
         target = self._choose(call.operation, targets)
         exchange.engine = target.engine.name
-        wish = Wish(permit.principal.key_id, _band(permit), permit.model, streaming=call.stream)
-        ticket = self._shared.queues.of(target.engine).turn(wish)
-        leg = self._leg(exchange, reply, permit, call, target, began=ticket.began)
-        async with ticket:
-            exchange.stages.turn = self._shared.clock()
-            try:
-                answer = await leg.run()
-            finally:
-                usage = exchange.outcome.usage
-                ticket.charge(usage.input or 0, usage.output or 0)
-        # Out of the turn: a caller that reads slowly keeps its own slot, not the engine's.
-        await leg.finish(answer)
-        exchange.outcome.status = 200
+        adapter, transport = adapter_for(target.engine.kind), self._shared.transport
+
+        async def count() -> int | None:
+            return await prompt_tokens(permit, call, target, adapter, transport)
+
+        async with self._shared.accounts.open(exchange, permit, call, target, count) as account:
+            wish = Wish(permit.principal.key_id, _band(permit), permit.model, streaming=call.stream)
+            ticket = self._shared.queues.of(target.engine).turn(wish)
+            leg = self._leg(exchange, reply, permit, account, began=ticket.began)
+            with leg.waiting(lambda: _phase(exchange, ticket), self._shared.pulse):
+                async with ticket:
+                    exchange.stages.turn = self._shared.clock()
+                    try:
+                        answer = await leg.run()
+                    finally:
+                        exchange.stages.answered = self._shared.clock()
+                        usage = exchange.outcome.usage
+                        ticket.charge(usage.input or account.meter.input, usage.output or account.meter.used)
+                account.note()
+                # Out of the turn: a caller that reads slowly keeps its own slot, not the engine's.
+                await leg.finish(answer)
+            exchange.outcome.status = 200
 
     async def _answer_health(self, exchange: Exchange, reply: Reply) -> None:
         exchange.route = HEALTH
@@ -191,7 +205,10 @@ class Line:
         permit = await self._shared.enforcement.permit(exchange, principal, asked, catalogue.meaning)
         exchange.model = permit.model if catalogue.resolve(permit.model) else ""
         exchange.stages.decided = self._shared.clock()
-        body = own.answer(permit, route, catalogue, now=self._shared.wall())
+        levels: tuple[Level, ...] = ()
+        if route.operation is Operation.ME:
+            levels = await self._shared.accounts.levels(principal, exchange.client.listener)
+        body = own.answer(permit, route, catalogue, now=self._shared.wall(), levels=levels)
         exchange.outcome.status = 200
         await reply.whole(200, _headers(exchange) | dict(permit.obligations.headers), body)
 
@@ -200,7 +217,7 @@ class Line:
         body = await inbound.body(self._manner.body_limit)
         exchange.outcome.bytes_in = len(body)
         call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
-        exchange.call = call
+        exchange.call, exchange.shape = call, shape_of(call)
         exchange.requested = redact(call.model)  # a key pasted into the wrong field is a valid model name
         exchange.stages.parsed = self._shared.clock()
         return call
@@ -208,7 +225,8 @@ class Line:
     async def _decide(self, exchange: Exchange, principal: Principal, call: Call) -> tuple[Permit, tuple[Target, ...]]:
         """Permission first, existence after: only who may use a model learns whether there is one."""
         fleet = self._shared.fleet
-        asked = Asked(call.operation, call.dialect, call.model, call.engine or "", shape_of(call))
+        usage = await self._shared.accounts.counters(principal)
+        asked = Asked(call.operation, call.dialect, call.model, call.engine or "", exchange.shape, usage=usage)
         permit = await self._shared.enforcement.permit(exchange, principal, asked, fleet.catalogue.meaning)
         exchange.stages.decided = self._shared.clock()
         if not fleet.catalogue.resolve(permit.model) and not await fleet.look_again(permit.model):
@@ -230,17 +248,10 @@ class Line:
         return min(able, key=lambda target: queues.of(target.engine).load)
 
     def _leg(
-        self,
-        exchange: Exchange,
-        reply: Reply,
-        permit: Permit,
-        call: Call,
-        target: Target,
-        *,
-        began: Callable[[], None],
+        self, exchange: Exchange, reply: Reply, permit: Permit, account: Account, *, began: Callable[[], None]
     ) -> Leg:
-        shared = self._shared
-        headers = {**dict(permit.obligations.headers), "x-request-id": exchange.id}
+        shared, call, target = self._shared, account.call, account.target
+        headers = {**dict(permit.obligations.headers), **account.headers, "x-request-id": exchange.id}
         if call.ignored:
             headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)
         salt = hashlib.blake2b(permit.principal.key_id.encode(), key=shared.salt_key, digest_size=16).hexdigest()
@@ -257,6 +268,7 @@ class Line:
             headers=headers,
             salt=salt,
             began=began,
+            meter=account.meter,
         )
 
     async def _fail(self, exchange: Exchange, inbound: Inbound, reply: Reply, error: GatewayError) -> None:
@@ -291,6 +303,15 @@ async def _within(seconds: float, answer: Awaitable[None]) -> None:
         if not limit.expired():
             raise
         raise EngineTimeout("the policy's timeout_s") from None
+
+
+def _phase(exchange: Exchange, ticket: Ticket) -> str:
+    """What a caller that waits is told."""
+    if ticket.phase is Phase.QUEUED:
+        return f"queued {ticket.position}"
+    if exchange.stages.first_byte:
+        return "waiting"
+    return "loading model" if ticket.phase is Phase.LOADING else "prefill"
 
 
 def _band(permit: Permit) -> Priority:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
@@ -12,9 +14,21 @@ from edge.tasks import Tasks
 from policies.call import Dialect
 from policies.errors import GatewayError
 
-HEARTBEAT: Final = 10.0
-"""Seconds of silence after which a comment goes out. Long prefills take minutes; NATs and clients give up after 15-60 s
-(facts/peers.md 4.1 point 12), and comments are safe for every SSE client."""
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """When a waiting caller of a stream hears of it.
+
+    After `first` seconds it gets status, headers and a comment, then one after every `every` seconds of silence. Long
+    prefills take minutes; NATs and clients give up after 15-60 s (facts/peers.md 4.1 point 12), and comments are safe
+    for every SSE client. What fails afterwards is told in the stream: its status is 200 by then. 0 = never.
+    """
+
+    first: float = 1.0
+    every: float = 10.0
+
+
+PULSE: Final = Pulse()
 
 
 class Reply:
@@ -37,11 +51,11 @@ class Reply:
         self.sent = len(body)
         await self._inbound.answer(status, headers, body, close=close)
 
-    def streams(self, headers: Headers, tasks: Tasks) -> KeptWarm:
-        """Prepare a streamed answer. Within the returned context comments go out while the engine is silent."""
+    def streams(self, headers: Headers, tasks: Tasks, say: Callable[[], str], pulse: Pulse = PULSE) -> KeptWarm:
+        """Prepare a streamed answer. In the returned context `say()` goes out as a comment in silence."""
         self._stream_headers = headers
         self._lock = asyncio.Lock()
-        return KeptWarm(self, tasks)
+        return KeptWarm(self, tasks, say, pulse)
 
     @property
     def writing(self) -> bool:
@@ -90,21 +104,24 @@ class Reply:
 
 
 class KeptWarm:
-    """While entered, sends a comment after every HEARTBEAT seconds. A timer, not a task: most answers never need it."""
+    """While entered, sends comments in silence. A timer, not a task: most answers never need it."""
 
-    __slots__ = ("_reply", "_seen", "_tasks", "_timer")
+    __slots__ = ("_pulse", "_reply", "_say", "_seen", "_tasks", "_timer")
 
-    def __init__(self, reply: Reply, tasks: Tasks) -> None:
+    def __init__(self, reply: Reply, tasks: Tasks, say: Callable[[], str], pulse: Pulse) -> None:
         self._reply = reply
         self._tasks = tasks
+        self._say = say
+        self._pulse = pulse
         self._seen = -1
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
-        self._arm()
+        if self._pulse.first > 0:
+            self._arm(self._pulse.first)
 
-    def _arm(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(HEARTBEAT, self._tick)
+    def _arm(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._tick)
 
     def _tick(self) -> None:
         silent = self._reply.sent == self._seen or not self._reply.begun
@@ -112,11 +129,11 @@ class KeptWarm:
         if silent and not self._reply.writing:
             _ = self._tasks.start(self._comment(), name="heartbeat")
         self._seen = self._reply.sent
-        self._arm()
+        self._arm(self._pulse.every)
 
     async def _comment(self) -> None:
         try:
-            await self._reply.comment(b"waiting")
+            await self._reply.comment(self._say().encode())
         except ConnectionError:
             return  # the listener cancels the handler of a vanished caller; nothing is left to do here
 

@@ -160,8 +160,12 @@ class Adapter(Protocol):
     def explain(self, status: int, content_type: str, body: bytes, retry_after: float | None) -> UpstreamError:
         """What an answer with an error status means; nothing of `body` may reach the caller."""
 
+    def count_prompt(self, call: Call, target: Target) -> UpstreamRequest | None:
+        """A request that counts the tokens of the call's prompt as the engine's template makes it; None where the
+        engine has none that is free of side effects."""
+
     def count(self, target: Target, text: str) -> UpstreamRequest | None:
         """A request that counts the tokens of `text`, for engines that report no usage in streams; None elsewhere."""
 
     def counted(self, document: JSON) -> int | None:
-        """The count in the answer to `count`."""
+        """The count in the answer to `count` or `count_prompt`."""

@@ -215,7 +215,11 @@ class AiohttpTransport:
         if not isinstance(permit, Permit):
             raise TypeError("no Permit, no request")
         adapter = ADAPTERS[engine.kind]
-        if request.method != "POST" or request.path not in (adapter.paths.get(permit.operation), adapter.count_path):
+        if request.method != "POST" or request.path not in (
+            adapter.paths.get(permit.operation),
+            adapter.count_path,
+            adapter.prompt_path,
+        ):
             raise ValueError("not a path this permit opens at this kind of engine")
         return _Sending(self._session(engine.url), engine, request)
 

@@ -45,7 +45,9 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
     if exchange.engine:
         usage = outcome.usage
         line.update(engine=exchange.engine, tokens_in=usage.input, tokens_out=usage.output, tokens_cached=usage.cached)
-        line.update(usage_source=usage.source, finish=outcome.finish)
+        line.update(usage_source=usage.source, finish=outcome.finish, tokens_in_estimated=outcome.estimated)
+    if outcome.shadowed:
+        line.update(shadow_limits=list(outcome.shadowed))
     if outcome.reason is not None:
         line.update(reason=outcome.reason.value, detail=outcome.detail)
     return line

@@ -11,6 +11,9 @@ GatewayError            never raised itself
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from policies.reasons import CAUSES, Cause, Reason
 
 
@@ -19,7 +22,7 @@ class GatewayError(Exception):
 
     `param` names one of OUR known parameters; `hint` is a constant of ours, or what a policy's author marked as public.
     Neither ever holds bytes an engine sent. `detail` may, and is for the operator's log only (already stripped of
-    secrets and prompts).
+    secrets and prompts). `headers` go out with the answer: what is left of the caller's limits.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class GatewayError(Exception):
         hint: str | None = None,
         retry_after: float | None = None,
         detail: str = "",
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         if type(self) is GatewayError:
             raise TypeError("raise a Refusal or an UpstreamError")
@@ -39,6 +43,7 @@ class GatewayError(Exception):
         self.hint = hint
         self.retry_after = retry_after
         self.detail = detail
+        self.headers = headers
 
     @property
     def cause(self) -> Cause:

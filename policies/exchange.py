@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from policies.call import Call
 from policies.decision import Permit
+from policies.input import NO_SHAPE, Shape
 from policies.principal import Principal
 from policies.reasons import Reason
 
@@ -26,18 +27,24 @@ class Usage:
     input: int | None = None
     output: int | None = None
     cached: int | None = None
-    source: str = "none"  # engine | timings | counted | chunks | none
+    source: str = "none"  # engine | timings | counted | chunks | metered | none
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How it ended: `status` as sent to the caller (499 = the caller left), and why if not well."""
+    """How it ended: `status` as sent to the caller (499 = the caller left), and why if not well.
+
+    `estimated` is what the prompt was taken for before the engine counted it, in tokens; `shadowed` are the limits on
+    trial that would have refused.
+    """
 
     status: int = 0
     reason: Reason | None = None
     detail: str = ""
     finish: str = ""
     usage: Usage = field(default_factory=Usage)
+    estimated: int | None = None
+    shadowed: tuple[str, ...] = ()
     bytes_in: int = 0
     bytes_out: int = 0
 
@@ -53,6 +60,7 @@ class Stages:
     turn: float = 0.0
     sent: float = 0.0
     first_byte: float = 0.0
+    answered: float = 0.0  # the engine had given all
     done: float = 0.0
 
 
@@ -66,6 +74,7 @@ class Exchange:
     route: str = ""  # the matched route's pattern, never the raw path
     principal: Principal | None = None
     call: Call | None = None
+    shape: Shape = NO_SHAPE
     permit: Permit | None = None
     redact: frozenset[str] = frozenset()  # what an obligation takes out of records (policies.obligations.RECORDED)
     requested: str = ""  # the model as the caller wrote it, without what looks like a key

@@ -85,7 +85,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What the caller has used; limits fill it (issue 4), zeros until then."""
+    """What the credential has used in the last minute and day, and has under way; 0 where nobody knows."""
 
     requests_min: int = 0
     tokens_min: int = 0

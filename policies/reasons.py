@@ -44,6 +44,10 @@ class Reason(StrEnum):
     POLICY_OBLIGATION = "policy_obligation"
     POLICY_FAILED = "policy_failed"
     POLICY_UNAVAILABLE = "policy_unavailable"
+    # limits
+    LIMIT_EXCEEDED = "rate_limit_exceeded"
+    LIMITS_UNAVAILABLE = "limits_unavailable"
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
     # turn and engine
     CONCURRENCY_EXCEEDED = "concurrency_exceeded"
     QUEUE_FULL = "queue_full"
@@ -108,6 +112,9 @@ CAUSES: dict[Reason, Cause] = {
     Reason.POLICY_OBLIGATION: Cause(403, "The policy ties its yes to something this gateway cannot do.", _DENIED),
     Reason.POLICY_FAILED: Cause(403, "The policy gave no usable decision; the operator's log has the id.", _DENIED),
     Reason.POLICY_UNAVAILABLE: Cause(503, "The policy engine does not answer.", _SERVER, retry=True),
+    Reason.LIMIT_EXCEEDED: Cause(429, "A limit is used up.", _LIMIT, retry=True),
+    Reason.LIMITS_UNAVAILABLE: Cause(503, "The store of the limits does not answer.", _SERVER, retry=True),
+    Reason.LEDGER_UNAVAILABLE: Cause(503, "The request could not be written into the ledger.", _SERVER, retry=True),
     Reason.CONCURRENCY_EXCEEDED: Cause(
         429, "The credential has too many requests under way already.", _LIMIT, retry=True
     ),

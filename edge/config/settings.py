@@ -17,13 +17,13 @@ from zoneinfo import available_timezones
 
 from edge.config import leaves
 from edge.config.shapes import required, setting
-from edge.config.targets import ACCESS_LOG, DATABASE, ENGINE_URL
+from edge.config.targets import ACCESS_LOG, DATABASE, ENGINE_URL, REDIS
 from edge.config.values import Bind, Secret
 from edge.identity.issuer import Issuer
 from edge.identity.lockout import LockoutSettings
 from edge.intake.strict_json import Limits as JsonLimits
+from edge.limits.settings import LimitSettings
 from edge.listener.limits import ListenerLimits
-from edge.queue.gate import RateClass
 from edge.queue.settings import QueueLimits
 from engines.contract import Engine, Kind, Timeouts
 from observability.decisions.settings import DecisionLogSettings
@@ -185,12 +185,13 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What callers may do at once."""
+class Stores:
+    """Where state is kept."""
 
-    classes: Mapping[str, RateClass] = setting(
-        MappingProxyType({}), "classes that a policy puts requests into (`rate_class`)"
+    database: str | None = setting(
+        None, "its URL; null = SQLite in the state folder ($LLM_GATEWAY_HOME)", leaf=DATABASE
     )
+    redis: str | None = setting(None, "its URL, where gateways count together; null = in this process", leaf=REDIS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,15 +202,6 @@ class Ledger:
         90 * 86400.0,
         "how long each request is kept; what is older stays as sums per day",
         leaf=leaves.seconds(86400, 36500 * 86400),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """Where state is kept."""
-
-    database: str | None = setting(
-        None, "its URL; null = SQLite in the state folder ($LLM_GATEWAY_HOME)", leaf=DATABASE
     )
 
 
@@ -230,7 +222,7 @@ class Settings:
     models: Models = setting(Models(), "the models")
     identity: Identity = setting(Identity(), "the callers")
     policy: Policy = setting(Policy(), "who may use which models")
-    limits: Limits = setting(Limits(), "the classes of callers")
+    limits: LimitSettings = setting(LimitSettings(), "what callers may do, how often and how much")
     queue: QueueLimits = setting(QueueLimits(), "the line in front of a busy engine, and what one caller may hold")
     json: JsonLimits = setting(JsonLimits(), "what a request's JSON document may be")
     ledger: Ledger = setting(Ledger(), "the accounts")

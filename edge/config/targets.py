@@ -65,6 +65,17 @@ def _database(scalar: Scalar, folder: Path) -> str:
     return f"{scheme}:///{folder.absolute() / rest[1:]}" if relative and rest != "/" else scalar.text
 
 
+def _redis(scalar: Scalar, folder: Path) -> str:
+    """Only the kind is checked here; redis-py says the rest."""
+    _TEXT.read(scalar, folder)
+    scheme, separator, rest = scalar.text.partition("://")
+    if not separator or not rest or scheme not in {"redis", "rediss", "unix"}:
+        raise Wrong("must be the URL of a Redis", "redis://127.0.0.1:6379/0")
+    if _PASSWORD.match(rest) and not scalar.from_env:
+        raise Wrong("a password may not stand in the configuration file", "${REDIS_URL}")
+    return scalar.text
+
+
 def _access_log(scalar: Scalar, folder: Path) -> str:
     _TEXT.read(scalar, folder)
     if scalar.text in {"stderr", "off"}:
@@ -76,4 +87,5 @@ def _access_log(scalar: Scalar, folder: Path) -> str:
 
 ENGINE_URL: Final = parsed(engine_url)
 DATABASE: Final = Leaf(_database, {"type": "string", "minLength": 1})
+REDIS: Final = Leaf(_redis, {"type": "string", "minLength": 1})
 ACCESS_LOG: Final = Leaf(_access_log, {"type": "string", "minLength": 1})

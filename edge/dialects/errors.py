@@ -17,6 +17,7 @@ from policies.json import Object
 from policies.reasons import Cause
 
 JSON_TYPE: Final = "application/json"
+_PATIENCE: Final = 60.0
 
 _ANTHROPIC_TYPES: Final = {
     400: "invalid_request_error",
@@ -37,14 +38,21 @@ def render(error: GatewayError, dialect: Dialect, request_id: str) -> tuple[int,
     retry even a 401 for 45 s (facts/clients.md finding 3). `retry-after` is whole seconds, rounded up.
     """
     cause = error.cause
-    headers = {"content-type": JSON_TYPE, "x-request-id": request_id}
-    if not cause.retry:
+    headers = {"content-type": JSON_TYPE, "x-request-id": request_id, **error.headers}
+    if not cause.retry or _in_vain(error):
         headers["x-should-retry"] = "false"
-    elif error.retry_after is not None:
+    if cause.retry and error.retry_after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
     if cause.status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
     return cause.status, headers, orjson.dumps(body(error, dialect, request_id))
+
+
+def _in_vain(error: GatewayError) -> bool:
+    """Whether a limit does not free while a program waits for it: SDKs obey `retry-after` up to a minute, and beyond it
+    come back at once."""
+    limited = error.cause.status == HTTPStatus.TOO_MANY_REQUESTS
+    return limited and (error.retry_after is None or error.retry_after > _PATIENCE)
 
 
 def body(error: GatewayError, dialect: Dialect, request_id: str) -> Object:

@@ -1,5 +1,9 @@
 """What callers have used, and whether there is more: sliding windows and concurrency leases.
 
+    settings.py      what the configuration says
+    rules.py         which bounds a request falls under
+    estimate.py      what prompts and answers will probably cost
+    words.py         limits in headers and in words
     contract.py      the words: bounds, asks, answers; the seams Budget and Leases
     ring.py          one count in one window
     windows.py       all counts of one process; hold, extend, settle as pure steps

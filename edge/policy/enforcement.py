@@ -19,7 +19,7 @@ from policies.call import Dialect, Operation
 from policies.decision import Abilities, Denial, Permit, Redirect, judge, within_bounds
 from policies.errors import Refusal
 from policies.exchange import Exchange
-from policies.input import NO_SHAPE, PolicyInput, Shape, Wanted
+from policies.input import NO_COUNTERS, NO_SHAPE, Counters, PolicyInput, Shape, Wanted
 from policies.json import Object
 from policies.names import is_name
 from policies.obligations import RECORDED
@@ -59,6 +59,7 @@ class Asked:
     engine: str = ""
     shape: Shape = NO_SHAPE
     models: tuple[str, ...] = ()
+    usage: Counters = NO_COUNTERS
 
 
 class Enforcement:
@@ -132,6 +133,7 @@ class Enforcement:
             model=Wanted(requested, resolved, asked.engine),
             shape=replace(asked.shape, tool_names=tools) if tools else asked.shape,
             models=asked.models,
+            usage=asked.usage,
         )
 
     async def _record(

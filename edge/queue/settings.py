@@ -14,6 +14,9 @@ class QueueLimits:
     counts half, when nobody waits. `passed_over`: seconds for which requests for a loaded model may go before a request
     for another one. `band_turns`: turns that earlier bands may take in a row while a later one waits.
 
+    A streaming caller that has waited `tell_after` seconds gets status and headers, and then a comment after every
+    `tell_every` seconds of silence, which says what it waits for; 0 = it gets nothing until the answer begins.
+
     `in_flight_per_caller` requests of one credential are under way at once (fewer where the key says so), and
     `queued_per_caller` more may wait for that; beyond, they are refused. One noisy caller never fills an engine's line.
     """
@@ -25,6 +28,8 @@ class QueueLimits:
     half_life: float = 60.0
     passed_over: float = 15.0
     band_turns: int = 8
+    tell_after: float = 1.0
+    tell_every: float = 10.0
     in_flight_per_caller: int = 8
     queued_per_caller: int = 16
 
@@ -37,6 +42,8 @@ class QueueLimits:
             )
         if not 0 < self.share <= 1:
             raise ValueError("share must be above 0 and at most 1")
+        if self.tell_after < 0 or not self.tell_every > 0:
+            raise ValueError("tell_after must not be negative (0 = never), and tell_every must be above 0")
         if not self.half_life > 0:
             raise ValueError("half_life must be above 0")
 

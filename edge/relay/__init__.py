@@ -5,6 +5,7 @@ chunks.py      one engine event -> what the caller may see of it; usage, finish,
 aggregate.py   a stream of chunks -> one complete answer, pure
 answer.py      a complete answer of the engine -> the caller's, pure
 fragments.py   deltas as OpenAI's own clients expect them, pure
+meter.py       generated tokens against what is held, pure;  counting.py  asks an engine's tokenizer
 usage.py       token counts out of what engines send;  prompt.py  the text to count where they send none; pure
 relay.py       the flow itself: transport in, inbound out
 """

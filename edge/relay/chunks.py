@@ -17,6 +17,7 @@ from typing import Final
 import orjson
 
 from edge.relay.fragments import Fragments
+from edge.relay.meter import tokens_of
 from edge.relay.sse import Event
 from edge.relay.usage import read_usage, usage_object
 from engines.adapters.failures import word
@@ -40,10 +41,11 @@ class ChunkReader:
         "_head",
         "_model",
         "_text",
+        "cut",
         "done",
         "finish",
-        "pieces",
         "size",
+        "tokens",
         "usage",
     )
 
@@ -56,9 +58,11 @@ class ChunkReader:
         self._text: list[str] | None = [] if keep_text else None
         self.usage = usage
         self.done = False
+        self.cut = False
+        """Whether we ended the answer, not the engine."""
         self.finish = ""
-        self.pieces = 0
-        """Chunks that carried generated text: a lower bound of the output tokens where nobody counts them."""
+        self.tokens = 0
+        """Generated tokens as far as the pieces of text tell (meter.py)."""
         self.size = 0
         """Bytes of all events so far."""
 
@@ -98,6 +102,15 @@ class ChunkReader:
         """The chunk that carries the usage, as OpenAI's: `choices` is empty."""
         return {**self._head, "model": self._model, "choices": [], "usage": usage_object(self.usage)}
 
+    def cut_chunk(self, *, chat: bool) -> Object:
+        """The chunk that ends every choice that is still open, as an engine does at `max_tokens`."""
+        said: Object = {"delta": {}} if chat else {"text": ""}
+        still = [index for index in range(self._expected) if index not in self._finished]
+        self.cut, self.finish = True, "length"
+        self._finished.update(still)
+        choices: list[JSON] = [{"index": index, **said, "logprobs": None, "finish_reason": "length"} for index in still]
+        return {**self._head, "model": self._model, "choices": choices}
+
     def _parse(self, event: Event) -> Object:
         try:
             chunk: JSON = orjson.loads(event.data)
@@ -121,13 +134,16 @@ class ChunkReader:
             self._fragments.tidy(index if isinstance(index, int) else 0, delta)
             normalise_reasoning(delta)
             text = as_str(delta.get("content")) or as_str(delta.get("reasoning_content"))
-            if text or delta.get("tool_calls"):
-                self.pieces += 1
+            self.tokens += tokens_of(text) + sum(map(_tokens_of_call, as_list(delta.get("tool_calls"))))
         else:
             text = as_str(choice.get("text"))
-            self.pieces += bool(text)
+            self.tokens += tokens_of(text)
         if self._text is not None and text:
             self._text.append(text)
+
+
+def _tokens_of_call(call: JSON) -> int:
+    return max(1, tokens_of(as_str(as_object(as_object(call).get("function")).get("arguments"))))
 
 
 def hide_fingerprint(shown: Object) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -19,16 +20,18 @@ import orjson
 from edge.relay.aggregate import Aggregate
 from edge.relay.answer import MAX_ANSWER, finish_reason, read_answer
 from edge.relay.chunks import ChunkReader
+from edge.relay.counting import ask
+from edge.relay.meter import Meter
 from edge.relay.prompt import expected_choices, prompt_text
 from edge.relay.sse import SseDecoder
-from edge.reply import Reply
+from edge.reply import Pulse, Reply
 from edge.tasks import Tasks
 from engines.contract import Adapter, Target, Transport, UpstreamResponse
 from policies.call import Call, Operation
 from policies.decision import Permit
 from policies.errors import EngineBroke, EngineTimeout, UpstreamError
 from policies.exchange import Exchange
-from policies.json import JSON, Object
+from policies.json import Object
 
 MAX_ERROR: Final = 64 * 1024
 SSE_TYPE: Final = "text/event-stream"
@@ -60,7 +63,14 @@ class Leg:
     clock: Callable[[], float]
     headers: dict[str, str]
     salt: str
+    meter: Meter
     began: Callable[[], None] = field(default=lambda: None)
+
+    def waiting(self, say: Callable[[], str], pulse: Pulse) -> AbstractContextManager[None]:
+        """To be entered before `run`, and before the wait for a turn: a streaming caller hears what it waits for."""
+        if not self._streams:
+            return contextlib.nullcontext()
+        return self.reply.streams({**STREAM_HEADERS, **self.headers}, self.tasks, say, pulse)
 
     async def run(self) -> bytes | None:
         """Send the call and relay the answer, then `finish`; GatewayErrors leave here.
@@ -70,12 +80,13 @@ class Leg:
         """
         if self.permit.model != self.target.model.name:
             raise RuntimeError("a permit for another model")
-        streamed = self.call.operation is not Operation.EMBEDDINGS and (self.call.stream or self.adapter.always_stream)
+        # An answer that may have to be stopped is streamed from the engine, whatever the caller gets.
+        always = self.adapter.always_stream or self.meter.limited
+        streamed = self.call.operation is not Operation.EMBEDDINGS and (self.call.stream or always)
         try:
             async with asyncio.timeout(self.target.engine.timeouts.total):
                 if self._streams:
-                    with self.reply.streams({**STREAM_HEADERS, **self.headers}, self.tasks):
-                        await self._stream()
+                    await self._stream()
                     return None
                 document = await (self._aggregated() if streamed else self._whole())
         except TimeoutError:
@@ -106,7 +117,8 @@ class Leg:
             if self.call.include_usage:
                 tail = b"data: " + _dump(reader.usage_chunk()) + b"\n\n" + tail
             await self.reply.write(tail)
-            await _linger(response)
+            if not reader.cut:
+                await _linger(response)
 
     async def _aggregated(self) -> Object:
         reader, aggregate = self._reader(), Aggregate()
@@ -118,7 +130,8 @@ class Leg:
                     if reader.size > MAX_ANSWER:
                         raise EngineBroke("the answer is too large")
             await self._finish(reader)
-            await _linger(response)
+            if not reader.cut:
+                await _linger(response)
         return aggregate.answer(reader.usage, chat=self.call.operation is Operation.CHAT)
 
     async def _whole(self) -> Object:
@@ -145,7 +158,16 @@ class Leg:
         decoder = SseDecoder()
         async for block in response.chunks():
             self._mark_first_byte()
-            yield [chunk for chunk in _read(reader, decoder, block) if chunk is not None]
+            chunks: list[Object] = []
+            for chunk, tokens in _read(reader, decoder, block):
+                if tokens and not await self.meter.admit(tokens):
+                    # Leaving the stream unread closes the connection, which is how an engine learns to stop.
+                    yield [*chunks, reader.cut_chunk(chat=self.call.operation is Operation.CHAT)]
+                    return
+                if chunk is not None:
+                    chunks.append(chunk)
+            self.meter.mark()
+            yield chunks
             if reader.done:
                 return
 
@@ -158,29 +180,21 @@ class Leg:
         self.exchange.outcome.finish = reader.finish
         if not reader.complete:
             raise EngineBroke("the stream ended without a finish reason")
-        if reader.usage.source == "none":
+        if reader.cut:
+            usage = reader.usage
+            usage.input, usage.output, usage.source = self.meter.input, self.meter.used, "metered"
+        elif reader.usage.source == "none":
             await self._count(reader)
 
     async def _count(self, reader: ChunkReader) -> None:
         """Ask the engine's tokenizer where it reports no usage; the number of chunks is the last resort."""
         usage = reader.usage
-        counts = [await self._tokens(text) for text in (prompt_text(self.call), reader.text)]
+        asked = [self.adapter.count(self.target, text) for text in (prompt_text(self.call), reader.text)]
+        counts = [await ask(self.permit, self.target, self.adapter, self.transport, request) for request in asked]
         if counts[0] is not None and counts[1] is not None:
             usage.input, usage.output, usage.source = counts[0], counts[1], "counted"
         else:
-            usage.output, usage.source = reader.pieces, "chunks"
-
-    async def _tokens(self, text: str) -> int | None:
-        request = self.adapter.count(self.target, text)
-        if request is None:
-            return None
-        try:
-            async with asyncio.timeout(5), self.transport.send(self.permit, self.target.engine, request) as response:
-                body = await response.read(MAX_ERROR * 64)
-            document: JSON = orjson.loads(body)
-        except (UpstreamError, TimeoutError, orjson.JSONDecodeError):
-            return None
-        return self.adapter.counted(document)
+            usage.output, usage.source = self.meter.used, "chunks"
 
     def _reader(self) -> ChunkReader:
         return ChunkReader(
@@ -191,10 +205,13 @@ class Leg:
         )
 
 
-def _read(reader: ChunkReader, decoder: SseDecoder, block: bytes) -> Iterator[Object | None]:
-    """What `block` completes, up to `[DONE]`: what an engine writes after its own end is nobody's."""
+def _read(reader: ChunkReader, decoder: SseDecoder, block: bytes) -> Iterator[tuple[Object | None, int]]:
+    """What `block` completes, and how many tokens are in it, up to `[DONE]`: what an engine writes after its own end is
+    nobody's."""
     for event in decoder.feed(block):
-        yield reader.read(event)
+        before = reader.tokens
+        chunk = reader.read(event)
+        yield chunk, reader.tokens - before
         if reader.done:
             return
 

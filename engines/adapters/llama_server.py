@@ -18,6 +18,7 @@ class LlamaServer(OpenAIShape):
     default_url = "http://127.0.0.1:8080"
     concurrency = 4
     loaded_models = 4  # --models-max of its router, which drops one even while it answers (llama.cpp #21678)
+    prompt_path = "/v1/chat/completions/input_tokens"
     probe = get("/health")
     chat = (parameters.CHAT | EXTENSIONS) - {"reasoning_effort"}
     completions = parameters.COMPLETIONS | EXTENSIONS

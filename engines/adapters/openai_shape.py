@@ -49,6 +49,10 @@ class Sign:
     body: bytes
 
 
+_TEMPLATED: Final = ("model", "messages", "tools", "chat_template_kwargs")
+"""What a chat template makes the prompt of."""
+
+
 class OpenAIShape:
     """An OpenAI-compatible engine of unknown make, and the base of the known ones. Implements `contract.Adapter`.
 
@@ -64,6 +68,7 @@ class OpenAIShape:
     listing_disturbs: bool = False
     paths: Mapping[Operation, str] = V1
     count_path: str | None = None
+    prompt_path: str | None = None
     probe: UpstreamRequest = get("/v1/models")
     listing: UpstreamRequest = get("/v1/models")
     headers: tuple[tuple[str, str], ...] = HEADERS
@@ -134,9 +139,18 @@ class OpenAIShape:
         body = orjson.dumps({"model": target.model.id, "input": text})
         return UpstreamRequest("POST", self.count_path, body, self.headers)
 
+    def count_prompt(self, call: Call, target: Target) -> UpstreamRequest | None:
+        """See `contract.Adapter.count_prompt`; chats only, since templates and tools are what one cannot guess."""
+        if self.prompt_path is None or call.operation is not Operation.CHAT:
+            return None
+        chat = as_object(orjson.loads(self.build(call, target, stream=False, salt="").body))
+        body = {name: chat[name] for name in _TEMPLATED if name in chat}
+        return UpstreamRequest("POST", self.prompt_path, orjson.dumps(body), self.headers)
+
     def counted(self, document: JSON) -> int | None:
         """See `contract.Adapter.counted`."""
-        return as_count(as_object(document).get("count"))
+        answer = as_object(document)
+        return as_count(answer.get("count", answer.get("input_tokens")))
 
     def _kept(self, call: Call) -> Object:
         """The parameters on the allow-list, under this engine's names. `null` means the default and is left out:

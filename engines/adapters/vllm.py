@@ -19,6 +19,7 @@ class Vllm(OpenAIShape):
     kind = Kind.VLLM
     default_url = "http://127.0.0.1:8000"
     concurrency = 16
+    prompt_path = "/tokenize"
     probe = get("/version")
     chat = parameters.CHAT | EXTENSIONS
     completions = parameters.COMPLETIONS | EXTENSIONS

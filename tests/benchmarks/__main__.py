@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from policies.json import JSON, Object
-from tests.benchmarks import decisions, fleet, load, nginx, report, streams
+from tests.benchmarks import accounts, decisions, fleet, load, nginx, report, streams
 from tests.benchmarks.contenders import Contender, Peak, field, gateway_to, streaming_origin
 
 START_GOAL = 1.0
@@ -61,6 +61,7 @@ def _measure(plan: Plan, folder: Path) -> Object:
     whole, memory = _whole(plan, folder / "whole")
     streamed = _streamed(plan, folder / "streamed")
     decided = _decided(plan, folder / "decided")
+    accounted = _accounted(plan, folder / "accounted")
     fleeted = _fleet(plan, folder / "fleet")
     start = _start(plan, folder / "start")
     return {
@@ -68,6 +69,7 @@ def _measure(plan: Plan, folder: Path) -> Object:
         "whole": list[JSON](whole),
         "streamed": list[JSON](streamed),
         "decisions": list[JSON](decided),
+        "accounts": list[JSON](accounted),
         "fleet": fleeted,
         "memory": memory,
         "start": start,
@@ -129,6 +131,14 @@ def _decided(plan: Plan, folder: Path) -> list[Object]:
     results = decisions.measure(folder, plan.decisions)
     names = ("way", "grants", "p50_us", "p99_us", "goal_us", "met")
     _say(report.table("Policy decisions, microseconds", names, report.rows(results, names)))
+    return results
+
+
+def _accounted(plan: Plan, folder: Path) -> list[Object]:
+    folder.mkdir()
+    results = accounts.measure(folder, plan.decisions * 5)
+    names = ("way", "p50_us", "goal_us", "met")
+    _say(report.table("Limits, ledger and queue of one request, microseconds", names, report.rows(results, names)))
     return results
 
 

@@ -53,10 +53,17 @@ class RecordingInbound:
         self.told.append(("abort", None))
 
 
+PULSE = module.Pulse(first=0.002, every=0.002)
+
+
+def say() -> str:
+    return "queued 3"
+
+
 async def test_a_failure_before_the_first_event_has_its_real_status() -> None:
     inbound = RecordingInbound()
     reply = Reply(inbound)
-    with reply.streams({}, Tasks()):
+    with reply.streams({}, Tasks(), say):
         assert await reply.fail(EngineBroke("x"), Dialect.OPENAI, "id") == 502
     assert [name for name, _ in inbound.told] == ["answer"]
 
@@ -72,7 +79,7 @@ async def test_a_failure_before_the_first_event_has_its_real_status() -> None:
 async def test_a_failure_within_the_stream_is_the_dialects_error_event(dialect: Dialect, start: bytes) -> None:
     inbound = RecordingInbound()
     reply = Reply(inbound)
-    with reply.streams({}, Tasks()):
+    with reply.streams({}, Tasks(), say):
         await reply.write(b"data: 1\n\n")
         assert await reply.fail(EngineBroke("secret detail"), dialect, "id") == 200
     names = [name for name, _ in inbound.told]
@@ -91,11 +98,10 @@ async def test_a_failure_after_the_answer_cuts_the_connection() -> None:
     assert inbound.told[-1] == ("abort", None)
 
 
-async def test_silence_is_filled_with_comments_and_never_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HEARTBEAT", 0.01)
+async def test_silence_is_filled_with_comments_and_never_after_the_end() -> None:
     inbound, tasks = RecordingInbound(), Tasks()
     reply = Reply(inbound)
-    with reply.streams({}, tasks):
+    with reply.streams({}, tasks, say, PULSE):
         async with asyncio.timeout(5):
             while [name for name, _ in inbound.told].count("write") < 2:
                 await asyncio.sleep(0)
@@ -104,14 +110,14 @@ async def test_silence_is_filled_with_comments_and_never_after_the_end(monkeypat
         count = len(inbound.told)
         await reply.comment(b"late")
     assert len(inbound.told) == count
-    assert ("write", b": waiting\n\n") in inbound.told
+    assert ("write", b": queued 3\n\n") in inbound.told
     await tasks.close()
 
 
 async def test_within_a_torn_event_nothing_is_said_and_the_connection_is_cut() -> None:
     inbound = RecordingInbound()
     reply = Reply(inbound)
-    with reply.streams({}, Tasks()):
+    with reply.streams({}, Tasks(), say):
         await reply.write(b"data: 1\n\n")
         inbound.torn = True
         await reply.comment(b"late")
@@ -120,7 +126,6 @@ async def test_within_a_torn_event_nothing_is_said_and_the_connection_is_cut() -
 
 
 async def test_no_heartbeats_pile_up_behind_a_caller_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HEARTBEAT", 0.002)
     inbound, tasks = RecordingInbound(), Tasks()
     reply = Reply(inbound)
     ticks = 0
@@ -131,7 +136,7 @@ async def test_no_heartbeats_pile_up_behind_a_caller_that_does_not_read(monkeypa
         tick(self)
 
     monkeypatch.setattr(module.KeptWarm, "_tick", counted)
-    with reply.streams({}, tasks):
+    with reply.streams({}, tasks, say, PULSE):
         await reply.write(b"data: 1\n\n")
         inbound.room.clear()
         blocked = tasks.start(reply.write(b"data: 2\n\n"), name="blocked")
@@ -151,3 +156,18 @@ async def test_every_error_body_is_json_of_constants() -> None:
     assert isinstance(told, tuple)
     assert orjson.loads(told[1])["error"]["code"] == "engine_broke"
     assert b"secret" not in told[1]
+
+
+async def test_a_caller_that_waits_gets_its_headers_and_one_that_may_not_gets_nothing() -> None:
+    inbound, tasks = RecordingInbound(), Tasks()
+    reply = Reply(inbound)
+    with reply.streams({"x": "y"}, tasks, say, PULSE):
+        async with asyncio.timeout(5):
+            while not inbound.told:
+                await asyncio.sleep(0.001)
+    assert inbound.told[0][0] == "begin"
+    quiet = RecordingInbound()
+    with Reply(quiet).streams({}, tasks, say, module.Pulse(first=0, every=0.001)):
+        await asyncio.sleep(0.02)
+    assert quiet.told == []
+    await tasks.close()

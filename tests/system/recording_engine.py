@@ -32,6 +32,8 @@ class Seen:
     connection: int
     gone_at: float | None = None
     """When the gateway closed or reset the connection before the script was over; None if it stayed."""
+    pieces: int = 0
+    """How many of the script's pieces were written, the answer's head among them."""
     finished_at: float | None = None
     """When the script had been played to its end."""
 
@@ -246,7 +248,7 @@ class RecordingEngine:
     ) -> bool:
         """Play the steps while watching for the peer to leave; False if the connection ended."""
         watch = asyncio.ensure_future(reader.read(65536))
-        act = asyncio.ensure_future(self._act(steps, writer))
+        act = asyncio.ensure_future(self._act(steps, seen, writer))
         try:
             await asyncio.wait({watch, act}, return_when=asyncio.FIRST_COMPLETED)
             if act.done():
@@ -266,15 +268,17 @@ class RecordingEngine:
             await asyncio.gather(watch, act, return_exceptions=True)
             self._tell()
 
-    async def _act(self, steps: Sequence[Step], writer: asyncio.StreamWriter) -> bool:
+    async def _act(self, steps: Sequence[Step], seen: Seen, writer: asyncio.StreamWriter) -> bool:
         for step in steps:
             match step:
                 case Send(data):
                     writer.write(data)
+                    seen.pieces += 1
                     await writer.drain()
                 case Drip(data, size, gap):
                     for i in range(0, len(data), size):
                         writer.write(data[i : i + size])
+                        seen.pieces += 1
                         await writer.drain()
                         await asyncio.sleep(gap)
                 case Hold():

@@ -252,3 +252,37 @@ def said(chunks: Sequence[Object], name: str = "content", index: int = 0) -> str
             if choice.get("index") == index:
                 parts.append(as_str(as_object(choice.get("delta")).get(name)))
     return "".join(parts)
+
+
+PROMPT_TOKENS = 7
+TOKEN = "tok "
+
+
+def talker(length: int = 900, *, usage: bool = True, gap: float = 0.0) -> Script:
+    """An engine that generates `length` tokens, each a piece of its own, or `max_tokens` if that is less.
+
+    The pieces are the head, the tokens and an end of one piece: of n pieces written, n - 1 are tokens until the end.
+    `usage` False: it reports none at all. `gap` is in seconds, after each token.
+    """
+
+    def script(asked: Asked) -> Sequence[Step]:
+        most = asked.document.get("max_tokens")
+        count = min(length, most) if isinstance(most, int) else length
+        finish = "stop" if count == length else "length"
+        counted: Object = {
+            "prompt_tokens": PROMPT_TOKENS,
+            "completion_tokens": count,
+            "total_tokens": PROMPT_TOKENS + count,
+        }
+        if not wants_stream(asked):
+            document = completion(TOKEN * count, finish_reason=finish)
+            if usage:
+                document["usage"] = counted
+            return [Send(whole(document))]
+        stream = Stream(chunks=[delta(content=TOKEN)], usages=[counted], usage=usage)
+        token = chunk(stream.events()[0])
+        last = [delta(finish=finish), *([usage_chunk(counted)] if usage else [])]
+        end = b"".join(map(chunk, Stream(chunks=last, usage=False).events()))
+        return [Send(stream.head()), Drip(token * count, len(token), gap), Send(end + chunk(b""))]
+
+    return script

@@ -69,14 +69,14 @@ def differences(shape: Shape, node: JSON, path: str) -> list[str]:
 
 
 def test_every_example_default_is_the_real_one() -> None:
-    """All but the parts that have no default: one engine, one issuer, one alias, one grant, one class."""
+    """All but the parts that have no default: one engine, one issuer, one alias, one grant, limits."""
     example, defaults = effective(load(EXAMPLE, {})), effective(Settings())
     for document in (example, defaults):
         as_object(document["engines"])["list"] = []
         as_object(document["identity"])["issuers"] = []
         as_object(document["models"])["aliases"] = {}
         as_object(document["policy"]).update(grants=[], networks={})
-        as_object(document["limits"])["classes"] = {}
+        as_object(document["limits"]).update(classes={}, rules=[])
     assert example == defaults
     got = load(EXAMPLE, {})
     assert got.engines.list[0] == EngineSettings(name="box", kind=got.engines.list[0].kind, url="http://127.0.0.1:9000")

@@ -154,7 +154,7 @@ def test_generated_text_is_kept_only_when_it_must_be_counted() -> None:
     for read in (plain, keeping):
         read.read(chunk({"content": "ab"}))
         read.read(chunk({"content": "c"}))
-    assert (plain.text, keeping.text, plain.pieces) == ("", "abc", 2)
+    assert (plain.text, keeping.text, plain.tokens) == ("", "abc", 2)
 
 
 def answer(*events: Event, chat: bool = True) -> Object:

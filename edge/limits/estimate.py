@@ -1,0 +1,114 @@
+"""How many tokens a prompt has and an answer will have, learnt from what engines count. Pure, bounded memory.
+
+Prompts: characters by a ratio per model. It moves towards what engines report, so that the hold is near what will be
+charged; how far off it was is told (`error`). Answers: the 95th percentile of the last answers of a key to a model, so
+that a hold is tight and callers in parallel are not refused for what they will not use.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+FIRST_OUTPUT: Final = 256
+"""Tokens held for an answer while nothing is known."""
+_LAST: Final = 64
+_ENOUGH: Final = 5
+_QUANTILE: Final = 0.95
+_LEAST_OUTPUT: Final = 16
+_CHARS_PER_TOKEN: Final = 4.0
+_LEAST_RATIO: Final = 0.5  # a character can be several tokens (rare scripts, byte fall-back)
+_MOST_RATIO: Final = 20.0
+_WEIGHT: Final = 0.1
+_PER_MESSAGE: Final = 8  # what chat templates add around each message, roughly
+_MANY: Final = 4_096
+
+
+@dataclass(slots=True)
+class _Prompts:
+    """What is known of a model's prompts: characters per token, and the mean share by which estimates were off."""
+
+    ratio: float = _CHARS_PER_TOKEN
+    error: float = 0.0
+    seen: int = 0
+
+
+@dataclass(slots=True)
+class _Answers:
+    last: deque[int] = field(default_factory=lambda: deque(maxlen=_LAST))
+
+
+class _Recent(Generic[K, V]):
+    """A dictionary of the most recently used."""
+
+    def __init__(self, make: type[V]) -> None:
+        self._make = make
+        self._items: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        return self._items.get(key)
+
+    def of(self, key: K) -> V:
+        item = self._items.get(key)
+        if item is None:
+            item = self._items[key] = self._make()
+            if len(self._items) > _MANY:
+                self._items.popitem(last=False)
+        else:
+            self._items.move_to_end(key)
+        return item
+
+
+class Estimates:
+    """One per gateway."""
+
+    def __init__(self) -> None:
+        self._prompts: _Recent[str, _Prompts] = _Recent(_Prompts)
+        self._answers: _Recent[tuple[str, str], _Answers] = _Recent(_Answers)
+
+    def input(self, model: str, chars: int, messages: int) -> int:
+        """Tokens that a prompt of `chars` characters in `messages` messages probably has; at least 1."""
+        known = self._prompts.get(model)
+        ratio = _CHARS_PER_TOKEN if known is None else known.ratio
+        return max(1, math.ceil(chars / ratio) + _PER_MESSAGE * messages)
+
+    def learn_input(self, model: str, chars: int, messages: int, tokens: int) -> None:
+        """The engine counted `tokens` in such a prompt."""
+        if tokens <= 0 or chars <= 0:
+            return
+        known = self._prompts.of(model)
+        off = abs(self.input(model, chars, messages) - tokens) / tokens
+        weight = max(_WEIGHT, 1 / (known.seen + 1))
+        body = max(1, tokens - _PER_MESSAGE * messages)
+        known.ratio = min(max(known.ratio + weight * (chars / body - known.ratio), _LEAST_RATIO), _MOST_RATIO)
+        known.error += weight * (off - known.error)
+        known.seen += 1
+
+    def error(self, model: str) -> float | None:
+        """By which share estimates of the model's prompts are off, on average; None while nothing is known."""
+        known = self._prompts.get(model)
+        return None if known is None or not known.seen else known.error
+
+    def output(self, key: str, model: str) -> int:
+        """Tokens that 19 of 20 answers to this key stay below; what the model's answers to all say for a new key."""
+        for which in ((key, model), ("", model)):
+            known = self._answers.get(which)
+            if known is not None and len(known.last) >= _ENOUGH:
+                return max(_LEAST_OUTPUT, _quantile(known.last))
+        return FIRST_OUTPUT
+
+    def learn_output(self, key: str, model: str, tokens: int) -> None:
+        """An answer came to its end after `tokens`."""
+        self._answers.of((key, model)).last.append(tokens)
+        self._answers.of(("", model)).last.append(tokens)
+
+
+def _quantile(values: deque[int]) -> int:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, math.ceil(_QUANTILE * len(ordered)) - 1)]
