@@ -73,14 +73,10 @@ def test_earlier_bands_go_first_whether_the_policy_or_the_key_says_so(launch: La
         {"id": "rest", "groups": ["rest"], "models": [ASKED]},
     ]
     gateway = launch(
-        policy={"engine": "embedded", "grants": grants}, queue=queue(limit=4, wait="30s"), engine={"concurrency": 1}
+        policy={"engine": "embedded", "grants": grants},
+        queue=queue(limit=4, wait="30s", tell_after="10ms"),
+        engine={"concurrency": 1},
     )
-
-    def decided(key: Key) -> bool:
-        """Recorded, and so in the line: nothing is waited for in between."""
-        files = (gateway.folder / "home" / "decisions").glob("*.jsonl")
-        return any(f'"{key.id}"'.encode() in file.read_bytes() for file in files)
-
     holder = gateway.create_key("holder", "--group", "rest")
     waiting = {
         "last": gateway.create_key("last", "--group", "batch", "--priority", "interactive"),
@@ -92,11 +88,34 @@ def test_earlier_bands_go_first_whether_the_policy_or_the_key_says_so(launch: La
         with start_stream(gateway, holder) as wire:
             wire.head()
             for text, key in waiting.items():
-                open_until_the_end.enter_context(start_stream(gateway, key, text))
-                until(lambda key=key: decided(key), 10.0, f"{text} waits")  # type: ignore[misc]
+                queued = open_until_the_end.enter_context(start_stream(gateway, key, text))
+                assert "queued" in (next(queued.events(queued.head())).comment or "")
         engine.wait(lambda: len(engine.requests) == 4, "all had their turn", 20.0)
     asked = [str(seen.document["messages"]) for seen in engine.requests[1:]]
     assert [next(text for text in waiting if text in said) for said in asked] == ["first", "second", "last"]
+
+
+def test_a_waiting_stream_is_told_what_it_waits_for(launch: Launch, engine: RecordingEngine) -> None:
+    quick: dict[str, JSON] = {"tell_after": "20ms", "tell_every": "20ms"}
+    gateway = launch(queue=queue(limit=4, wait="30s", queued_per_caller=4, **quick), engine={"concurrency": 1})
+    key, other = gateway.create_key("caller"), gateway.create_key("other")
+    engine.play(always(Hold()), always(Hold()))
+    with start_stream(gateway, key) as first, start_stream(gateway, other) as second:
+        early, late = first.events(first.head()), second.events(second.head())
+        assert next(early).comment == "prefill"
+        assert next(late).comment == "queued 1"
+        first.reset()
+        assert "prefill" in (next(late).comment or "", next(late).comment or "", next(late).comment or "")
+
+
+def test_who_does_not_want_to_be_told_gets_the_real_status(launch: Launch, engine: RecordingEngine) -> None:
+    gateway = launch(queue=queue(limit=4, wait="300ms", tell_after=0), engine={"concurrency": 1})
+    key, other = gateway.create_key("caller"), gateway.create_key("other")
+    engine.play(always(*Stream().until(1, Hold())))
+    with start_stream(gateway, key) as wire:
+        wire.head()
+        with start_stream(gateway, other) as waiting:
+            assert waiting.head().status == 503
 
 
 def test_a_slow_reader_keeps_its_own_slot_and_not_the_engines(launch: Launch, engine: RecordingEngine) -> None:
