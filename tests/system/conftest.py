@@ -6,6 +6,7 @@ one of its own.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,9 +20,11 @@ from tests.system.recording_engine import RecordingEngine
 
 
 class Launch(Protocol):
-    """Start a gateway of the test's own: `changes` as in `process.configuration`."""
+    """Start a gateway of the test's own: `changes` as in `process.configuration`; `like` another, with its pepper."""
 
-    def __call__(self, *, env: Mapping[str, str] | None = None, **changes: JSON) -> Gateway: ...
+    def __call__(
+        self, *, env: Mapping[str, str] | None = None, like: Gateway | None = None, **changes: JSON
+    ) -> Gateway: ...
 
 
 @pytest.fixture(scope="session")
@@ -71,8 +74,11 @@ def launch(engine: RecordingEngine, tmp_path: Path) -> Iterator[Launch]:
     with ExitStack() as stack:
         count = iter(range(100))
 
-        def start(*, env: Mapping[str, str] | None = None, **changes: JSON) -> Gateway:
+        def start(*, env: Mapping[str, str] | None = None, like: Gateway | None = None, **changes: JSON) -> Gateway:
             folder = tmp_path / f"gateway{next(count)}"
+            if like is not None:
+                (folder / "home").mkdir(mode=0o700, parents=True)
+                shutil.copy(like.folder / "home" / "pepper", folder / "home" / "pepper")
             gateway = Gateway(folder, configuration(engine.url, **changes), env or {})
             stack.callback(gateway.kill)
             return gateway.start().ready()

@@ -19,7 +19,7 @@ from tests.system.wire import compose
 _BUDGET = 1_000
 _CALLERS = 20
 _ASKED = 900
-_WITHIN = 30.0
+WITHIN = 30.0
 
 
 def limited(launch: Launch, **limits: JSON) -> Gateway:
@@ -42,11 +42,11 @@ def stream(gateway: Gateway, key: Key) -> int:
     """A whole stream; how many tokens came. It must end well-formed."""
     with gateway.open() as wire:
         wire.send(compose("POST", CHAT, key.bearer, body=streamed(max_tokens=_ASKED)))
-        head = wire.head(_WITHIN)
+        head = wire.head(WITHIN)
         if head.status == 429:
             return 0
         assert head.status == 200
-        found = [event for event in wire.events(head, _WITHIN) if event.data is not None]
+        found = [event for event in wire.events(head, WITHIN) if event.data is not None]
         assert found[-1].data == "[DONE]"
         documents = [event.json() for event in found[:-1]]
         choice = as_object(as_list(documents[-1]["choices"])[0])
@@ -57,7 +57,7 @@ def stream(gateway: Gateway, key: Key) -> int:
 def whole(gateway: Gateway, key: Key) -> int:
     with gateway.open() as wire:
         wire.send(compose("POST", CHAT, key.bearer, body=chat(max_tokens=_ASKED)))
-        answer = wire.answer(_WITHIN)
+        answer = wire.answer(WITHIN)
     if answer.status == 429:
         return 0
     assert answer.status == 200
@@ -72,20 +72,20 @@ def leaving(gateway: Gateway, key: Key) -> int:
     """Reads a few tokens and is gone."""
     with gateway.open() as wire:
         wire.send(compose("POST", CHAT, key.bearer, body=streamed(max_tokens=_ASKED)))
-        head = wire.head(_WITHIN)
+        head = wire.head(WITHIN)
         if head.status == 429:
             return 0
-        events = wire.events(head, _WITHIN)
+        events = wire.events(head, WITHIN)
         text = said([next(events).json() for _ in range(5)])
         wire.reset()
     return text.count(TOKEN)
 
 
-_KINDS: dict[str, Callable[[Gateway, Key], int]] = {"streamed": stream, "whole": whole, "leaving": leaving}
+KINDS: dict[str, Callable[[Gateway, Key], int]] = {"streamed": stream, "whole": whole, "leaving": leaving}
 
 
 @pytest.mark.parametrize("reports", [True, False], ids=["usage", "no usage"])
-@pytest.mark.parametrize("kind", _KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_twenty_callers_get_no_more_than_the_budget(
     launch: Launch, engine: RecordingEngine, kind: str, *, reports: bool
 ) -> None:
@@ -93,14 +93,14 @@ def test_twenty_callers_get_no_more_than_the_budget(
     key = gateway.create_key("caller")
     engine.play(*[talker(usage=reports, gap=0.001)] * _CALLERS)
     with ThreadPoolExecutor(_CALLERS) as pool:
-        got = list(pool.map(lambda _: _KINDS[kind](gateway, key), range(_CALLERS)))
+        got = list(pool.map(lambda _: KINDS[kind](gateway, key), range(_CALLERS)))
     seen = engine.requests
     assert seen
     assert sum(got) <= _BUDGET
     if kind != "leaving":
         assert sum(got) == _BUDGET
-    until(lambda: all(each.gone_at or each.finished_at for each in seen), _WITHIN, "the engine is left alone")
-    until(lambda: usage(gateway).get("requests") == len(seen), _WITHIN, "all is settled")
+    until(lambda: all(each.gone_at or each.finished_at for each in seen), WITHIN, "the engine is left alone")
+    until(lambda: usage(gateway).get("requests") == len(seen), WITHIN, "all is settled")
     charged = usage(gateway)["output_tokens"]
     assert isinstance(charged, int)
     assert sum(got) <= charged <= _BUDGET + len(seen)
@@ -123,10 +123,10 @@ def test_the_ledger_has_what_the_engine_counted_to_the_token(launch: Launch, eng
         with gateway.open() as wire:
             wire.send(compose("POST", CHAT, key.bearer, body=streamed() if number % 2 else chat()))
             if number % 2:
-                assert len(list(wire.events(wire.head(_WITHIN), _WITHIN))) > 1
+                assert len(list(wire.events(wire.head(WITHIN), WITHIN))) > 1
             else:
-                assert wire.answer(_WITHIN).status == 200
-    until(lambda: usage(gateway).get("requests") == len(lengths), _WITHIN, "all is settled")
+                assert wire.answer(WITHIN).status == 200
+    until(lambda: usage(gateway).get("requests") == len(lengths), WITHIN, "all is settled")
     row = usage(gateway)
     assert (row["input_tokens"], row["output_tokens"]) == (PROMPT_TOKENS * len(lengths), sum(lengths))
 
@@ -159,7 +159,7 @@ def test_a_restart_gives_nobody_a_new_day(launch: Launch, engine: RecordingEngin
     key = gateway.create_key("caller")
     engine.play(talker(40))
     assert gateway.post(CHAT, chat(), key.bearer).status == 200
-    until(lambda: usage(gateway).get("output_tokens") == 40, _WITHIN, "it is settled")
+    until(lambda: usage(gateway).get("output_tokens") == 40, WITHIN, "it is settled")
     gateway.stop()
     gateway.start().ready()
     answer = gateway.post(CHAT, chat(), key.bearer)
