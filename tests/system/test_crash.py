@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import sys
 import threading
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Final
 
 from policies.json import Object
@@ -26,7 +28,6 @@ _KILLS: Final = int(os.environ.get("LLM_GATEWAY_KILLS", "5"))
 _STREAMS: Final = 4
 _AT_RISK: Final = 1.0
 """Seconds of one stream that the ledger may not have."""
-_RESTART: Final = 2.0
 _HOLD, _SETTLE = 1, 3
 
 
@@ -85,6 +86,7 @@ def test_what_callers_got_is_accounted_for_whenever_the_gateway_is_killed(
     gateway = launch(limits=limits, engine={"concurrency": 8})
     key = gateway.create_key("caller")
     engine.when("hi", talker(400, usage=False, gap=0.002))
+    starts: list[float] = []
     chance = random.Random(4)
     for _ in range(_KILLS):
         load = Load(gateway, key)
@@ -93,11 +95,14 @@ def test_what_callers_got_is_accounted_for_whenever_the_gateway_is_killed(
         killed = time.monotonic()
         gateway.kill()
         load.join()
-        begun = time.monotonic()
         gateway.start().ready()
-        assert time.monotonic() - begun <= _RESTART
+        starts.append(gateway.started_in)
         settled = {request: output for kind, request, output in rows(gateway) if kind == _SETTLE}
         for request, got in load.got.items():
             safe = sum(at <= killed - _AT_RISK for at in got.at)
             assert settled[request] >= safe, (request, settled[request], safe, len(got.at))
         assert open_holds(gateway) == set()
+    # A figure for people (`-s`); how long a start takes is no behaviour, and the machine may be busy.
+    sys.stdout.write(
+        f"\n{_KILLS} kills; start to listening: median {median(starts):.2f} s, worst {max(starts):.2f} s\n"
+    )
