@@ -53,6 +53,11 @@ def _rule(rule: Rule, known: frozenset[str]) -> Iterator[Loose]:
     arguments = {var.name for item in rule.arguments for var in _variables(item)}
     # Only names that occur here: a policy has many rules, and these sets are copied for every body.
     outside = (known & _mentioned(rule)) | arguments
+    taken: set[str] = set()
+    for var in (var for item in rule.arguments for var in _variables(item)):
+        if var.name in taken | _ROOTS and not _any(var):
+            yield Loose(var.name, var.at, twice=True)
+        taken.add(var.name)
     head = [item for item in (*rule.steps, rule.key, rule.value) if item is not None]
     if all(body.is_else for body in rule.bodies):
         yield from _check(head, outside)
@@ -159,20 +164,23 @@ def _variables(expression: Expr) -> Iterator[Var]:
 
 
 def _bound(expression: Expr, bound: Iterable[str]) -> bool:
-    return all(var.name in bound or var.name == _WILDCARD for var in _variables(expression))
+    return all(var.name in bound or _any(var) for var in _variables(expression))
 
 
 def _check_query(query: Query, bound: frozenset[str]) -> Iterator[Loose]:
     """The loose variables of `query`, whose bound names are `bound`."""
     seen: set[str] = set()
     for var in _declares(query):
-        if var.name in seen and var.name != _WILDCARD:
+        if var.name in seen | _ROOTS and not _any(var):
             yield Loose(var.name, var.at, twice=True)
         seen.add(var.name)
     for statement in query:
         yield from _check(statement.items, bound)
+        if statement.kind == "not":
+            yield from (Loose(var.name, var.at) for item in statement.items for var in _variables(item) if _any(var))
         yield from _check([item for pair in statement.replaced for item in pair if not _builtin(item)], bound)
         if statement.kind == "every":
+            yield from (Loose(var.name, var.at, twice=True) for var in statement.declared if var.name in _ROOTS)
             names = bound | {var.name for var in statement.declared}
             yield from _check_query(statement.query, _closure(statement.query, names))
 
@@ -180,12 +188,17 @@ def _check_query(query: Query, bound: frozenset[str]) -> Iterator[Loose]:
 def _check(expressions: Iterable[Expr], bound: frozenset[str]) -> Iterator[Loose]:
     for expression in expressions:
         for var in _variables(expression):
-            if var.name not in bound and var.name != _WILDCARD:
+            if var.name not in bound and not _any(var):
                 yield Loose(var.name, var.at)
         for compr in _comprehensions(expression):
             inner = _closure(compr.query, bound)
             yield from _check_query(compr.query, inner)
             yield from _check(compr.terms, inner)
+
+
+def _any(var: Var) -> bool:
+    """Whether it is a wildcard: some item, which `not` cannot bind."""
+    return var.name == _WILDCARD
 
 
 def _comprehensions(expression: Expr) -> Iterator[Compr]:
