@@ -44,7 +44,7 @@ _LETTERS: Final = (
 )
 _PRINT: Final = (
     "%v of what may be a fraction, a long number or a collection, which the engines write differently: "
-    '%d of round(...) for numbers, concat(", ", sort(...)) for lists'
+    '%d of abs(round(...)) for numbers, concat(", ", sort(...)) for lists'
 )
 _PRINTED: Final = 10**15
 _COUNTED: Final[dict[str, tuple[Range, ...]]] = {
@@ -182,7 +182,11 @@ def _format(form: Expr, given: Expr, scope: Scope, values: Values) -> Iterator[F
         value = values.of(scope, item)
         counted = value.counted
         if verb == "d" and (counted is None or counted[0] < 0):
-            yield item.at, "sprintf_format", "%d of what need not be a whole number from 0 up: use round(...) of data"
+            yield (
+                item.at,
+                "sprintf_format",
+                "%d of what need not be a whole number from 0 up: of data take abs(round(...))",
+            )
         elif verb == "s" and value.kinds != _TEXT:
             yield item.at, "sprintf_format", '%s of what may be no text: use %d of numbers, concat("", ...) of others'
         elif verb == "v" and not _printed(value):

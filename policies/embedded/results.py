@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -69,6 +70,8 @@ COLLECTIONS: Final = MappingProxyType(
 )
 KEEPS_ITEMS: Final = MappingProxyType({"array.concat": 2, "array.reverse": 1, "array.slice": 1, "sort": 1})
 """Builtins that give items of so many first arguments."""
+_OBJECT: Final = frozenset({"object"})
+_CLAIMS: Final = 2  # steps to caller.claims, always an object; whatever is in it can be anything
 ROUNDED: Final = frozenset({"round", "floor", "ceil"})
 
 
@@ -88,7 +91,7 @@ def written(expression: Const | Assign) -> Value:
 def field(path: Path, steps: int) -> Value:
     """A field of the input, or an item of one."""
     if has_open_keys(path):
-        return CLAIM
+        return replace(CLAIM, kinds=_OBJECT) if steps == _CLAIMS else CLAIM
     kind = kind_at(path)
     if steps == len(path) + 1 and kind == "array":
         return text(path)
