@@ -94,6 +94,8 @@ def _loose(module: Module, names: Names) -> Iterator[Finding]:
     for loose in loose_variables(module, names.of_package(module.package)):
         if loose.twice:
             yield loose.at, "declared_twice", f"{loose.name} is declared already"
+        elif loose.unused:
+            yield loose.at, "unused_variable", f"{loose.name} is declared for nothing, which OPA refuses: write _"
         elif loose.name == "_":
             yield (
                 loose.at,

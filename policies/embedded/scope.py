@@ -24,6 +24,7 @@ from policies.embedded.tree import (
     Rule,
     Statement,
     Var,
+    inside_query,
     inside_rule,
     parts,
     words,
@@ -35,11 +36,12 @@ _WILDCARD: Final = "_"
 
 @dataclass(frozen=True, slots=True)
 class Loose:
-    """A variable that nothing binds, or (`twice`) one that is declared again where it is declared already."""
+    """A variable that nothing binds, or one that is declared again (`twice`), or for nothing (`unused`)."""
 
     name: str
     at: int
     twice: bool = False
+    unused: bool = False
 
 
 def loose_variables(module: Module, rules: frozenset[str]) -> list[Loose]:
@@ -176,6 +178,10 @@ def _check_query(query: Query, bound: frozenset[str]) -> Iterator[Loose]:
         seen.add(var.name)
     for statement in query:
         yield from _check(statement.items, bound)
+        mentioned = {word for item in inside_query(statement.query or query) for word in words(item)[:1]}
+        for var in statement.declared:
+            if var.name not in mentioned and not _any(var):
+                yield Loose(var.name, var.at, unused=True)
         if statement.kind == "not":
             yield from (Loose(var.name, var.at) for item in statement.items for var in _variables(item) if _any(var))
         yield from _check([item for pair in statement.replaced for item in pair if not _builtin(item)], bound)
