@@ -24,7 +24,8 @@ _PLAIN: Final = re.compile(r"[^\\^$.|?*+()\[\]{}]|\\[nrt]|\\[!-/:;=?@\[-`{-~]|[.
 _REPEATED: Final = re.compile(r"(?:[*+?]|\{(\d{1,4})(?:,(\d{0,4}))?\})\??")
 _NAMES: Final = "alnum|alpha|ascii|blank|cntrl|digit|graph|lower|print|punct|space|upper|word|xdigit"
 _ONE: Final = r"(?:[^\\\[\]^&~-]|\\[nrt]|\\[!-/:;=?@\[-`{-~]|[&~](?![&~]))"
-_CLASS: Final = re.compile(rf"\[\^?-?(?:\[:(?:{_NAMES}):\]|{_ONE}-{_ONE}|{_ONE}(?!-[^\]]))+-?\]")
+_END: Final = r"[^\\\[\]^&~-]"
+_CLASS: Final = re.compile(rf"\[\^?-?(?:\[:(?:{_NAMES}):\]|{_END}-{_END}|{_ONE}(?!-[^\]]))+-?\]")
 
 
 class UnlikeError(ValueError):
@@ -93,6 +94,8 @@ class _Reader:
     def _group(self, depth: int) -> tuple[int, int]:
         start = self._at
         flags = _FLAGS.match(self._text, self._at + 1)
+        if flags and any(flags.group().count(flag) > 1 for flag in "ims"):
+            self._refuse()
         if (flags is None and self._text[start + 1 : start + 2] == "?") or depth == _DEEPEST:
             self._refuse()
         self._at = flags.end() if flags else start + 1
