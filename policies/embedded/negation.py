@@ -17,7 +17,23 @@ from policies.embedded.known import has_open_keys, kind_at
 from policies.embedded.origins import queries
 from policies.embedded.portable import ARGUMENTS, OUTPUTS
 from policies.embedded.reads import input_path
-from policies.embedded.tree import Assign, Call, Compr, Const, Expr, Group, Op, Ref, Rule, Var, inside_rule, words
+from policies.embedded.scope import declares
+from policies.embedded.tree import (
+    Assign,
+    Call,
+    Compr,
+    Const,
+    Expr,
+    Group,
+    Op,
+    Query,
+    Ref,
+    Rule,
+    Var,
+    inside,
+    inside_rule,
+    words,
+)
 from policies.embedded.values import Scope, Values
 
 _MAY_BE_NOTHING: Final = OUTPUTS | {"max", "min"}
@@ -38,6 +54,8 @@ def undefined_parts(scope: Scope, values: Values) -> Iterator[Finding]:
     for statement in statements:
         if statement.kind == "not" and not _sound(scope, statement.items[0], values):
             yield statement.items[0].at, "undefined_below_not", _BELOW_NOT
+    for query in queries(scope.rule):
+        yield from _too_early(scope, query, values)
     for expression in inside_rule(scope.rule):
         match expression:
             case Op(kind="Membership", items=items) if id(expression) not in lines:
@@ -45,6 +63,19 @@ def undefined_parts(scope: Scope, values: Values) -> Iterator[Finding]:
                     yield expression.at, "in_as_value", _IN_VALUE
             case _:
                 pass
+
+
+def _too_early(scope: Scope, query: Query, values: Values) -> Iterator[Finding]:
+    """Variables below `not` that get their values in a later line: OPA sorts the lines, this engine does not."""
+    own = {var.name for var in declares(query)}
+    seen: set[str] = set()
+    for statement in query:
+        names = {word for item in statement.items for part in inside(item) for word in words(part)[:1]}
+        if statement.kind == "not":
+            for name in sorted(names - seen):
+                if name in own or any(origin.how == "key" for origin in values.bindings(scope, name)):
+                    yield statement.at, "used_too_early", f"{name} gets its value in a later line: put that line before"
+        seen |= names
 
 
 def _sound(scope: Scope, operand: Expr, values: Values) -> bool:

@@ -64,7 +64,7 @@ def _rule(rule: Rule, known: frozenset[str]) -> Iterator[Loose]:
     if all(body.is_else for body in rule.bodies):
         yield from _check(head, outside)
     for body in rule.bodies:
-        yield from (Loose(var.name, var.at, twice=True) for var in _declares(body.query) if var.name in arguments)
+        yield from (Loose(var.name, var.at, twice=True) for var in declares(body.query) if var.name in arguments)
         inner = _closure(body.query, outside)
         yield from _check_query(body.query, inner)
         yield from _check(head if not body.is_else else [], inner)
@@ -77,7 +77,7 @@ def _mentioned(rule: Rule) -> frozenset[str]:
 
 def _closure(query: Query, outside: frozenset[str]) -> frozenset[str]:
     """All names that are bound in `query`, whichever of its statements binds them."""
-    bound = outside - {var.name for var in _declares(query)}
+    bound = outside - {var.name for var in declares(query)}
     while True:
         more = bound.union(*(_binds_statement(statement, bound) for statement in query))
         if more == bound:
@@ -85,7 +85,7 @@ def _closure(query: Query, outside: frozenset[str]) -> frozenset[str]:
         bound = more
 
 
-def _declares(query: Query) -> Iterator[Var]:
+def declares(query: Query) -> Iterator[Var]:
     """The variables that `query` declares as its own: they hide what has the same name outside."""
     for statement in query:
         if statement.kind == "some":
@@ -172,7 +172,7 @@ def _bound(expression: Expr, bound: Iterable[str]) -> bool:
 def _check_query(query: Query, bound: frozenset[str]) -> Iterator[Loose]:
     """The loose variables of `query`, whose bound names are `bound`."""
     seen: set[str] = set()
-    for var in _declares(query):
+    for var in declares(query):
         if var.name in seen | _ROOTS and not _any(var):
             yield Loose(var.name, var.at, twice=True)
         seen.add(var.name)

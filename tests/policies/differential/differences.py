@@ -155,6 +155,7 @@ REFUSED_BY_CHECK: Final = frozenset(
         "some in object.get of a text",
         "walk with one argument",
         "walk as a value",
+        "not before its variable has a value",
         "a variable of every that is not used",
         "a variable of some that is not used",
         "a partial object in a partial object",

@@ -156,6 +156,7 @@ BAD = [
     ("unsafe_variable", "x if not input.models[_]", (5, 23)),
     ("unsafe_variable", 'x if not input.caller.groups[_] == "g1"', (5, 30)),
     ("unsafe_variable", "x := [1 | not data.gwcfg.m[input.caller.groups[_]].ok]", (5, 48)),
+    ("used_too_early", "x if {\n\tsome i\n\tnot data.gwcfg.z[i]\n\tinput.models[i] == 1\n}", (7, 2)),
     ("in_as_value", 'x := "a" in input.caller.claims.l', (5, 7)),
     ("in_as_value", 'x := ["a" in input.caller.claims.l]', (5, 8)),
     ("in_as_value", 'x if ("a" in input.caller.claims.l) == false', (5, 8)),
