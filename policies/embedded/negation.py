@@ -17,7 +17,7 @@ from policies.embedded.known import has_open_keys, kind_at
 from policies.embedded.origins import queries
 from policies.embedded.portable import ARGUMENTS, OUTPUTS
 from policies.embedded.reads import input_path
-from policies.embedded.scope import declares
+from policies.embedded.scope import declares, variables
 from policies.embedded.tree import (
     Assign,
     Call,
@@ -72,7 +72,8 @@ def _too_early(scope: Scope, query: Query, values: Values) -> Iterator[Finding]:
     for statement in query:
         names = {word for item in statement.items for part in inside(item) for word in words(part)[:1]}
         if statement.kind == "not":
-            for name in sorted(names - seen):
+            outer = {var.name for item in statement.items for var in variables(item)}
+            for name in sorted(outer - seen):
                 if name in own or any(origin.how == "key" for origin in values.bindings(scope, name)):
                     yield statement.at, "used_too_early", f"{name} gets its value in a later line: put that line before"
         seen |= names

@@ -52,11 +52,11 @@ def loose_variables(module: Module, rules: frozenset[str]) -> list[Loose]:
 
 
 def _rule(rule: Rule, known: frozenset[str]) -> Iterator[Loose]:
-    arguments = {var.name for item in rule.arguments for var in _variables(item)}
+    arguments = {var.name for item in rule.arguments for var in variables(item)}
     # Only names that occur here: a policy has many rules, and these sets are copied for every body.
     outside = (known & _mentioned(rule)) | arguments
     taken: set[str] = set()
-    for var in (var for item in rule.arguments for var in _variables(item)):
+    for var in (var for item in rule.arguments for var in variables(item)):
         if var.name in taken | _ROOTS and not _any(var):
             yield Loose(var.name, var.at, twice=True)
         taken.add(var.name)
@@ -153,7 +153,7 @@ def _pattern(expression: Expr) -> Iterator[Var]:
             yield from _pattern(item)
 
 
-def _variables(expression: Expr) -> Iterator[Var]:
+def variables(expression: Expr) -> Iterator[Var]:
     """Every variable in `expression` but those inside a comprehension."""
     if isinstance(expression, Compr):
         return
@@ -162,11 +162,11 @@ def _variables(expression: Expr) -> Iterator[Var]:
     elif isinstance(expression, Ref) and isinstance(expression.base, Var):
         yield expression.base
     for part in parts(expression):
-        yield from _variables(part)
+        yield from variables(part)
 
 
 def _bound(expression: Expr, bound: Iterable[str]) -> bool:
-    return all(var.name in bound or _any(var) for var in _variables(expression))
+    return all(var.name in bound or _any(var) for var in variables(expression))
 
 
 def _check_query(query: Query, bound: frozenset[str]) -> Iterator[Loose]:
@@ -183,7 +183,7 @@ def _check_query(query: Query, bound: frozenset[str]) -> Iterator[Loose]:
             if var.name not in mentioned and not _any(var):
                 yield Loose(var.name, var.at, unused=True)
         if statement.kind == "not":
-            yield from (Loose(var.name, var.at) for item in statement.items for var in _variables(item) if _any(var))
+            yield from (Loose(var.name, var.at) for item in statement.items for var in variables(item) if _any(var))
         yield from _check([item for pair in statement.replaced for item in pair if not _builtin(item)], bound)
         if statement.kind == "every":
             yield from (Loose(var.name, var.at, twice=True) for var in statement.declared if var.name in _ROOTS)
@@ -193,7 +193,7 @@ def _check_query(query: Query, bound: frozenset[str]) -> Iterator[Loose]:
 
 def _check(expressions: Iterable[Expr], bound: frozenset[str]) -> Iterator[Loose]:
     for expression in expressions:
-        for var in _variables(expression):
+        for var in variables(expression):
             if var.name not in bound and not _any(var):
                 yield Loose(var.name, var.at)
         for compr in _comprehensions(expression):
