@@ -1,4 +1,4 @@
-"""Where OPA and regorus part by value, not by text: numbers, lengths, letters, order.
+"""Where OPA and regorus part by value, not by text: numbers, lengths, letters, what is printed.
 
 A finding says that the text does not rule the difference out, and what to write instead, so that it does. Each has its
 case in `tests/policies/differential/`.
@@ -16,8 +16,9 @@ from policies.embedded.kinds import kind_of
 from policies.embedded.lattice import Range, Value
 from policies.embedded.portable import verbs
 from policies.embedded.reads import input_path
-from policies.embedded.tree import Call, Compr, Const, Expr, Group, Module, Op, Rule, inside_rule
-from policies.embedded.values import ROUNDED, Scope, Values
+from policies.embedded.results import ROUNDED
+from policies.embedded.tree import Call, Const, Expr, Group, Module, Op, Rule, inside_rule
+from policies.embedded.values import Scope, Values
 
 _NUMBERS: Final = frozenset({"number", None})
 _SET: Final = frozenset({"set"})
@@ -41,6 +42,22 @@ _LENGTH: Final = (
 _LETTERS: Final = (
     'what may not be ASCII: some letters become others in the two engines. Match with regex.match("(?i)^...$", x)'
 )
+_PRINT: Final = (
+    "%v of what may be a fraction, a long number or a collection, which the engines write differently: "
+    '%d of abs(round(...)) for numbers, concat(", ", sort(...)) for lists'
+)
+_PRINTED: Final = 10**15
+_COUNTED: Final[dict[str, tuple[Range, ...]]] = {
+    "array.slice": ((0, _WORD), (0, _WORD)),
+    "bits.and": ((0, _WORD), (0, _WORD)),
+    "bits.rsh": ((0, _WORD), (0, 63)),
+    "format_int": ((0, _WORD), (2, 16)),
+    "numbers.range_step": ((-_WORD, _WORD), (-_WORD, _WORD), (1, _WORD)),
+    "substring": ((0, _WORD), (-1, _WORD)),
+}
+"""The last arguments of builtins that must be whole numbers, and from where to where."""
+_BASES: Final = (2, 8, 10, 16)
+_SIMPLE: Final = frozenset({"boolean", "null", "text"})
 _NETWORK: Final = (
     "the engines read some networks and addresses differently: name networks in the configuration and use "
     "input.source.networks; only a plain network, written here, and input.source.ip can be compared"
@@ -53,8 +70,6 @@ def disagreements(module: Module, rule: Rule, values: Values) -> Iterator[Findin
     text = module.text.encode()
     expressions = list(inside_rule(rule))
     rounded = {id(item.arguments[0]) for item in expressions if isinstance(item, Call) and _rounds(item)}
-    if rule.kind == "set" and rule.key is not None:
-        yield from _order(rule.key.at, [values.of(scope, rule.key)])
     for expression in expressions:
         match expression:
             case Const(value=int() | float() as value) if not isinstance(value, bool):
@@ -65,10 +80,6 @@ def disagreements(module: Module, rule: Rule, values: Values) -> Iterator[Findin
                 yield expression.at, "arithmetic_not_portable", f"the sign of {_UNSURE}"
             case Call():
                 yield from _call(expression, scope, values)
-            case Group(kind="array" | "set", items=items):
-                yield from _order(expression.at, [values.of(scope, item) for item in items])
-            case Compr(kind="array" | "set", terms=(term,)):
-                yield from _order(expression.at, [values.of(scope, term)])
             case _:
                 pass
 
@@ -127,8 +138,8 @@ def _call(call: Call, scope: Scope, values: Values) -> Iterator[Finding]:
                 "arithmetic_not_portable",
                 f"{call.name} of what may be between -1 and 0, which OPA gets wrong",
             )
-        case "sort" | "max" | "min":
-            yield from _order(call.at, [values.items(scope, arguments[0])])
+        case name if name in _COUNTED:
+            yield from _counted(call, scope, values)
         case "sprintf" if len(arguments) > 1:
             yield from _format(arguments[0], arguments[1], scope, values)
         case "net.cidr_contains" if len(arguments) > 1:
@@ -146,14 +157,15 @@ def _ascii(value: Value) -> bool:
     return value.plain and value.kinds == _TEXT
 
 
-def _order(at: int, items: list[Value]) -> Iterator[Finding]:
-    """Sets sort before objects in this engine, behind them in OPA; what holds both has another order in each."""
-    known = [item.kinds for item in items if item.kinds is not None]
-    if not any("set" in kinds for kinds in known) or (
-        len(known) == len(items) and all(kinds == _SET for kinds in known)
-    ):
-        return
-    yield at, "order_not_portable", "sets among other values: the engines put them into different orders"
+def _counted(call: Call, scope: Scope, values: Values) -> Iterator[Finding]:
+    """Arguments that must be whole numbers of some range."""
+    for argument, (low, high) in zip(call.arguments[-len(_COUNTED[call.name]) :], _COUNTED[call.name], strict=False):
+        found = values.of(scope, argument).counted
+        if found is None or found[0] < low or found[1] > high:
+            size = f"from {low} to {high}" if high < _WORD else f"from {low} up"
+            yield argument.at, "arithmetic_not_portable", f"{call.name} takes a whole number {size} here"
+    if call.name == "format_int" and not (isinstance(call.arguments[-1], Const) and call.arguments[-1].value in _BASES):
+        yield call.arguments[-1].at, "arithmetic_not_portable", "format_int takes one of the bases 2, 8, 10, 16"
 
 
 def _format(form: Expr, given: Expr, scope: Scope, values: Values) -> Iterator[Finding]:
@@ -170,11 +182,22 @@ def _format(form: Expr, given: Expr, scope: Scope, values: Values) -> Iterator[F
         value = values.of(scope, item)
         counted = value.counted
         if verb == "d" and (counted is None or counted[0] < 0):
-            yield item.at, "sprintf_format", "%d of what need not be a whole number from 0 up: use %v"
-        elif verb == "s" and value.may_be("number"):
-            yield item.at, "sprintf_format", "%s of what may be a number: use %v"
-        elif value.kinds is not None and "set" in value.kinds:
-            yield item.at, "sprintf_format", 'a set in a text: use concat(", ", sort(…))'
+            yield (
+                item.at,
+                "sprintf_format",
+                "%d of what need not be a whole number from 0 up: of data take abs(round(...))",
+            )
+        elif verb == "s" and value.kinds != _TEXT:
+            yield item.at, "sprintf_format", '%s of what may be no text: use %d of numbers, concat("", ...) of others'
+        elif verb == "v" and not _printed(value):
+            yield item.at, "sprintf_format", _PRINT
+
+
+def _printed(value: Value) -> bool:
+    """Whether both engines write it alike: texts, truths and null, and whole numbers that need no exponent."""
+    if value.counted is not None:
+        return value.counted[0] > -_PRINTED and value.counted[1] < _PRINTED
+    return value.kinds is not None and value.kinds <= _SIMPLE
 
 
 def _network(call: Call) -> Iterator[Finding]:

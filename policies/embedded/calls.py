@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
 from policies.embedded.graph import Names
 from policies.embedded.portable import (
     ARGUMENTS,
-    EMPTY_NEEDLE,
+    NEEDLES,
     OUTPUTS,
     PATTERNS,
     REFUSED,
@@ -39,19 +38,15 @@ Finding: TypeAlias = tuple[int, str, str]
 
 _ALIKE: Final = frozenset("sdv")
 _GATEWAYS_OWN: Final = ("key", "patterns")
-# Rust's classes know all of Unicode, RE2's only ASCII; set operations in brackets are Rust's alone; RE2 repeats at
-# most 1,000 times; `{` that starts no repetition is a character in RE2 and an error in Rust.
-_UNLIKE: Final = re.compile(r"\\[dDwWsSbB]|&&|--|~~|(?<!\\)(?:\\\\)*(?<![\\pPx])\{(?!\d+(?:,\d*)?\})|\{\d*,?\d{4,}\}")
 
 
 def check_calls(module: Module, rule: Rule, names: Names) -> Iterator[Finding]:
     """Findings about every call in `rule`; errors all but those of code `reads_clock`."""
-    sources = _sources(rule)
     for expression in inside_rule(rule):
         match expression:
             case Call():
                 yield from _call(module, expression, names)
-                yield from _arguments(expression, sources)
+                yield from _arguments(expression)
             case Ref() | Var() if ".".join(words(expression)) in REFUSED:
                 yield expression.at, "builtin_refused", f"{'.'.join(words(expression))} is refused in a policy"
             case _:
@@ -79,37 +74,28 @@ def _call(module: Module, call: Call, names: Names) -> Iterator[Finding]:
         yield call.at, "builtin_refused", f"{name} is refused in a policy: it reaches out of the gateway"
     elif name not in ARGUMENTS:
         yield call.at, "builtin_not_portable", f"{name or 'what is called here'} is no function that all engines have"
-    elif given != ARGUMENTS[name] and not (name in OUTPUTS and given == ARGUMENTS[name] + 1):
+    elif name in OUTPUTS and given != ARGUMENTS[name] + 1:
+        yield (
+            call.at,
+            "wrong_arguments",
+            f"{name} as a value differs between the engines: write {name}(x, [path, value])",
+        )
+    elif name not in OUTPUTS and given != ARGUMENTS[name]:
         yield call.at, "wrong_arguments", f"{name} takes {ARGUMENTS[name]} arguments, not {given}"
     elif name in WARNED:
         yield call.at, "reads_clock", f"{name}: {WARNED[name]}"
 
 
-def _arguments(call: Call, sources: dict[str, list[Expr]]) -> Iterator[Finding]:
-    if call.name == "glob.match" and len(call.arguments) > 1:
-        delimiters = call.arguments[1]
-        if isinstance(delimiters, Group) and not delimiters.items:
-            yield (
-                delimiters.at,
-                "glob_delimiters",
-                'glob.match with [] stops at ".": write null, or name the delimiters',
-            )
+def _arguments(call: Call) -> Iterator[Finding]:
     if call.name == "sprintf" and call.arguments:
         yield from _format(call)
-    needle = _argument(call, EMPTY_NEEDLE)
-    if isinstance(needle, Const) and needle.value == "":
-        yield needle.at, "empty_needle", f'{call.name} of "" differs between the engines'
-    pattern = _argument(call, PATTERNS)
-    if pattern is None:
-        return
-    if _from_caller(pattern, sources, frozenset()):
+    needle = _argument(call, NEEDLES)
+    if needle is not None and not (isinstance(needle, Const) and isinstance(needle.value, str) and needle.value):
         yield (
-            pattern.at,
-            "caller_pattern",
-            "a regular expression made of what a caller sent: only input.key.patterns is",
+            needle.at,
+            "empty_needle",
+            f'what {call.name} looks for must be a constant: "" differs between the engines',
         )
-    elif isinstance(pattern, Const) and isinstance(pattern.value, str) and (found := _UNLIKE.search(pattern.value)):
-        yield pattern.at, "pattern_not_portable", f"{found.group()} in a pattern means different things to the engines"
 
 
 def _format(call: Call) -> Iterator[Finding]:
@@ -130,22 +116,25 @@ def _argument(call: Call, positions: Mapping[str, int]) -> Expr | None:
     return call.arguments[position] if position is not None and position < len(call.arguments) else None
 
 
-def _from_caller(expression: Expr, sources: dict[str, list[Expr]], seen: frozenset[str]) -> bool:
-    """Whether the value of `expression` is made of what a caller sent; what is only an index is no part of it."""
+def from_caller(expression: Expr, given: dict[str, list[Expr]], seen: frozenset[str]) -> bool:
+    """Whether the value of `expression` is made of what a caller sent; what is only an index is no part of it.
+
+    `given` is what `sources` says of the rule, `seen` the variables that were followed already.
+    """
     path = input_path(expression)
     if path is not None:
         return path[: len(_GATEWAYS_OWN)] != _GATEWAYS_OWN
     if isinstance(expression, Ref):
-        return _from_caller(expression.base, sources, seen)
+        return from_caller(expression.base, given, seen)
     if isinstance(expression, Var):
         if expression.name in seen:
             return False
         seen |= {expression.name}
-        return any(_from_caller(source, sources, seen) for source in sources.get(expression.name, ()))
-    return any(_from_caller(part, sources, seen) for part in parts(expression))
+        return any(from_caller(source, given, seen) for source in given.get(expression.name, ()))
+    return any(from_caller(part, given, seen) for part in parts(expression))
 
 
-def _sources(rule: Rule) -> dict[str, list[Expr]]:
+def sources(rule: Rule) -> dict[str, list[Expr]]:
     """By variable, the expressions that it is matched with or taken out of, anywhere in `rule`."""
     found: dict[str, list[Expr]] = {}
     queries = [body.query for body in rule.bodies]

@@ -20,31 +20,57 @@ _SET: Final = frozenset({"set"})
 _OBJECT: Final = frozenset({"object"})
 _LIST: Final = frozenset({"array", "set"})
 _SIZED: Final = frozenset({"array", "set", "object", "text"})
+_KEYS: Final = frozenset({"array", "set", "object"})
+_ARRAY: Final = frozenset({"array"})
+_LINES: Final = frozenset({"text", "array", "set"})
+_OF_TEXT: Final = (
+    *("lower", "upper", "trim_space", "strings.reverse", "hex.encode", "json.unmarshal", "units.parse"),
+    *("base64.encode", "base64url.encode", "base64url.encode_no_pad"),
+)
 _ON_TEXTS: Final = (
     *("contains", "startswith", "endswith", "split", "trim", "trim_left", "trim_prefix", "trim_right"),
     *("trim_suffix", "indexof", "regex.match", "net.cidr_contains"),
 )
-_WANTED: Final = MappingProxyType(
+WANTED: Final = MappingProxyType(
     {
         **dict.fromkeys(("abs", "ceil", "floor", "round"), (_NUMBER,)),
-        **dict.fromkeys(("lower", "upper", "trim_space", "json.unmarshal", "units.parse"), (_TEXT,)),
-        **dict.fromkeys(("sum", "product", "max", "min", "sort"), (_LIST,)),
+        **dict.fromkeys(_OF_TEXT, (_TEXT,)),
+        **dict.fromkeys(("sum", "product", "max", "min", "sort", "union", "intersection"), (_LIST,)),
         **dict.fromkeys(_ON_TEXTS, (_TEXT, _TEXT)),
+        **dict.fromkeys(("strings.any_prefix_match", "strings.any_suffix_match"), (_LINES, _LINES)),
+        **dict.fromkeys(("replace", "regex.replace"), (_TEXT, _TEXT, _TEXT)),
+        **dict.fromkeys(("bits.and", "bits.rsh", "format_int"), (_NUMBER, _NUMBER)),
+        **dict.fromkeys(("numbers.range", "numbers.range_step"), (_NUMBER, _NUMBER, _NUMBER)),
+        **dict.fromkeys(("object.filter", "object.remove"), (_OBJECT, _KEYS)),
         "to_number": (_TEXT | _NUMBER | {"boolean", "null"},),
         "concat": (_TEXT, _LIST),
-        "replace": (_TEXT, _TEXT, _TEXT),
         "substring": (_TEXT, _NUMBER, _NUMBER),
-        "format_int": (_NUMBER, _NUMBER),
-        "numbers.range": (_NUMBER, _NUMBER),
         "count": (_SIZED,),
+        "graph.reachable": (_OBJECT, _LIST),
         "object.get": (_OBJECT,),
         "object.keys": (_OBJECT,),
         "object.union": (_OBJECT, _OBJECT),
-        "array.concat": (frozenset({"array"}), frozenset({"array"})),
+        "object.union_n": (_ARRAY,),
+        "array.concat": (_ARRAY, _ARRAY),
+        "array.reverse": (_ARRAY,),
+        "array.slice": (_ARRAY, _NUMBER, _NUMBER),
         "glob.match": (_TEXT, frozenset({"array", "null"}), _TEXT),
     }
 )
-_ITEMS: Final = MappingProxyType({"concat": (1, _TEXT), "sum": (0, _NUMBER), "product": (0, _NUMBER)})
+"""The kinds that each argument of a builtin may have: any other is an error, or no value."""
+ITEMS: Final = MappingProxyType(
+    {
+        "concat": (1, _TEXT),
+        "sum": (0, _NUMBER),
+        "product": (0, _NUMBER),
+        "union": (0, _SET),
+        "intersection": (0, _SET),
+        "object.union_n": (0, _OBJECT),
+        "strings.any_prefix_match": (1, _TEXT),
+        "strings.any_suffix_match": (1, _TEXT),
+    }
+)
+"""Which argument is a collection, and what it may hold."""
 
 
 def wrong_kinds(expression: Expr) -> Iterator[tuple[int, str]]:
@@ -70,9 +96,9 @@ def wrong_kinds(expression: Expr) -> Iterator[tuple[int, str]]:
 
 def _arguments(call: Call) -> Iterator[tuple[int, str]]:
     name, arguments = call.name, call.arguments
-    for argument, wanted in zip(arguments, _WANTED.get(name, ()), strict=False):
+    for argument, wanted in zip(arguments, WANTED.get(name, ()), strict=False):
         yield from _unless(argument, wanted, name)
-    place, wanted = _ITEMS.get(name, (0, frozenset[str]()))
+    place, wanted = ITEMS.get(name, (0, frozenset[str]()))
     items = arguments[place] if wanted and place < len(arguments) else None
     if isinstance(items, Group):
         for item in items.items:

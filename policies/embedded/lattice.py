@@ -24,6 +24,7 @@ class Value:
     """`kinds` None: any. `range`: the numbers in it lie there, None if nobody knows. `whole`: they are whole numbers.
 
     `plain`: texts in it are ASCII. `outside`: it is JSON from data or claims, and so is whatever is taken out of it.
+    `sent`: a caller may have chosen it, kind and all. `nesting`: 0 without a set anywhere, 1 a set of such, 2 any.
     """
 
     kinds: frozenset[str] | None
@@ -31,6 +32,8 @@ class Value:
     whole: bool = False
     plain: bool = False
     outside: bool = False
+    sent: bool = False
+    nesting: int = 0
 
     @property
     def counted(self) -> Range | None:
@@ -41,13 +44,20 @@ class Value:
         """Whether it can be a `kind`."""
         return self.kinds is None or kind in self.kinds
 
+    def is_only(self, wanted: frozenset[str]) -> bool:
+        """Whether it can be nothing but `wanted`; data can be anything, but is the operator's, who answers for it."""
+        return self.kinds is not None and (self.kinds <= wanted or (not self.sent and self.kinds >= _JSON))
 
-ANYTHING: Final = Value(None)
+
+ANYTHING: Final = Value(None, sent=True, nesting=2)
 OUTSIDE: Final = Value(_JSON, (-EXACT, EXACT), outside=True)
+CLAIM: Final = replace(OUTSIDE, sent=True)
+PART: Final = Value(_JSON, sent=True)
+"""Something without sets."""
 TEXT: Final = Value(frozenset({"text"}))
 PLAIN: Final = Value(frozenset({"text"}), plain=True)
 TRUTH: Final = Value(frozenset({"boolean"}))
-_NOTHING: Final = Value(frozenset())
+NOTHING: Final = Value(frozenset())
 
 
 def number(low: int, high: int, *, whole: bool = True) -> Value:
@@ -55,12 +65,21 @@ def number(low: int, high: int, *, whole: bool = True) -> Value:
     return Value(NUMBER, (low, high), whole=whole)
 
 
-def collection(kind: str) -> Value:
-    return Value(frozenset({kind}))
+def collection(kind: str, *held: Value) -> Value:
+    """An array, object or set (or whatever `kind` says) that holds such values."""
+    deepest = max((value.nesting for value in held), default=0)
+    nesting = (1 if kind == "set" else 0) if deepest == 0 else 2
+    return Value(frozenset({kind}), nesting=nesting)
+
+
+def outer(value: Value) -> Value:
+    """What is taken out of `value`, of which no more is known."""
+    if value.outside:
+        return CLAIM if value.sent else OUTSIDE
+    return ANYTHING if value.nesting else PART
 
 
 INDEX: Final = number(0, _MANY)
-STAMP: Final = number(-(1 << 63), 1 << 63)
 
 
 def calculated(operator: str, left: Range, right: Range) -> Value | None:
@@ -95,7 +114,7 @@ def rounded(name: str, value: Value) -> Value:
 
 def union(values: Iterable[Value]) -> Value:
     found: Iterator[Value] = iter(values)
-    result = next(found, _NOTHING)
+    result = next(found, NOTHING)
     for value in found:
         result = _either(result, value)
     return result
@@ -104,6 +123,8 @@ def union(values: Iterable[Value]) -> Value:
 def _either(one: Value, other: Value) -> Value:
     if one.kinds is None or other.kinds is None:
         return ANYTHING
+    if NOTHING in (one, other):
+        return other if one == NOTHING else one
     ranges = [value.range for value in (one, other) if "number" in (value.kinds or ())]
     known = [item for item in ranges if item is not None]
     numbers = [value for value in (one, other) if "number" in (value.kinds or ())]
@@ -115,4 +136,6 @@ def _either(one: Value, other: Value) -> Value:
         whole=bool(numbers) and all(value.whole for value in numbers),
         plain=bool(texts) and all(value.plain for value in texts),
         outside=one.outside and other.outside,
+        sent=one.sent or other.sent,
+        nesting=max(one.nesting, other.nesting),
     )

@@ -15,12 +15,17 @@ from policies.embedded.calls import Finding, check_calls
 from policies.embedded.duties import unknown_obligations
 from policies.embedded.findings import Problem
 from policies.embedded.graph import Names, cycles, local_names, unread
+from policies.embedded.guards import unguarded
 from policies.embedded.kinds import wrong_kinds
 from policies.embedded.known import is_known
+from policies.embedded.negation import undefined_parts
+from policies.embedded.order import unlike_orders
+from policies.embedded.patterns import unlike_patterns
 from policies.embedded.reads import input_path
 from policies.embedded.scope import loose_variables
+from policies.embedded.shapes import unlike_shapes
 from policies.embedded.tree import Expr, Module, Ref, Rule, Var, inside_rule, words
-from policies.embedded.values import Values
+from policies.embedded.values import Scope, Values
 
 _ENTRY: Final = tuple(ENTRY.split("/"))
 _PACKAGE: Final = _ENTRY[:-1]
@@ -38,7 +43,7 @@ def lint(modules: Sequence[Module], tests: Sequence[Module]) -> list[Problem]:
         for finding in chain(
             _package(module),
             _loose(module, everything),
-            *(chain(_rule(module, rule, names), disagreements(module, rule, values)) for rule in module.rules),
+            *(chain(_rule(module, rule, names), _portable(Scope(module, rule), values)) for rule in module.rules),
         )
     ]
     problems += [problem(module, *finding) for module in tests for finding in _loose(module, everything)]
@@ -53,6 +58,16 @@ def lint(modules: Sequence[Module], tests: Sequence[Module]) -> list[Problem]:
     else:
         problems.append(no_place("no_entry_point", f"no rule data.{'.'.join(_ENTRY)}: nothing would be decided"))
     return problems
+
+
+def _portable(scope: Scope, values: Values) -> Iterator[Finding]:
+    """Where the two engines may part."""
+    yield from disagreements(scope.module, scope.rule, values)
+    yield from undefined_parts(scope, values)
+    yield from unlike_patterns(scope, values)
+    yield from unlike_orders(scope, values)
+    yield from unlike_shapes(scope, values)
+    yield from unguarded(scope, values)
 
 
 def problem(module: Module, at: int, code: str, message: str) -> Problem:
@@ -79,6 +94,14 @@ def _loose(module: Module, names: Names) -> Iterator[Finding]:
     for loose in loose_variables(module, names.of_package(module.package)):
         if loose.twice:
             yield loose.at, "declared_twice", f"{loose.name} is declared already"
+        elif loose.unused:
+            yield loose.at, "unused_variable", f"{loose.name} is declared for nothing, which OPA refuses: write _"
+        elif loose.name == "_":
+            yield (
+                loose.at,
+                "unsafe_variable",
+                "_ below not: no item is meant. Bind one in a line before (some x in ...)",
+            )
         else:
             yield loose.at, "unsafe_variable", f"{loose.name}: no such rule, and nothing here gives it a value"
 

@@ -1,7 +1,6 @@
 """Where the variables of a rule get their values: for values.py, which asks what they can be.
 
-Every way to bind a name counts, in whichever body or comprehension; one that is more than a plain name (a pattern, an
-index, a unification) is `unknown`.
+Every way to bind a name counts, in whichever body or comprehension.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from policies.embedded.tree import (
     Call,
     Compr,
     Expr,
+    Group,
     Query,
     Ref,
     Rule,
@@ -29,9 +29,12 @@ from policies.embedded.tree import (
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One way a variable gets its value: `is` what `source` is, an `item` or a `key` of it, or an argument."""
+    """One way a variable gets its value: `is` what `source` is, an `item`, a `key` or a `part` of it, or an argument.
 
-    how: Literal["is", "item", "key", "argument", "unknown"]
+    `inside`: a part of the argument at `position`.
+    """
+
+    how: Literal["is", "item", "key", "part", "argument", "inside", "unknown"]
     source: Expr | None = None
     position: int = 0
 
@@ -49,7 +52,7 @@ def _arguments(rule: Rule) -> Iterator[tuple[str, Origin]]:
         if isinstance(item, Var):
             yield item.name, Origin("argument", position=position)
         else:
-            yield from _unknown(item)
+            yield from _each(item, Origin("inside", position=position))
 
 
 def queries(rule: Rule) -> Iterator[Query]:
@@ -69,12 +72,10 @@ def _bound(query: Query) -> Iterator[tuple[str, Origin]]:
                 yield from _members(patterns, collection)
             case Statement(kind="every", items=(domain,), declared=names):
                 yield from _members(names, domain)
-            case Statement(items=(Assign(left=Var(name=name), right=right, declares=True),)):
-                yield name, Origin("is", right)
             case Statement(items=(Assign() as unified,)):
-                yield from _unknown(unified.left)
+                yield from _matched(unified.left, unified.right)
                 if not unified.declares:
-                    yield from _unknown(unified.right)
+                    yield from _matched(unified.right, unified.left)
             case _:
                 pass
 
@@ -85,21 +86,31 @@ def _members(patterns: Iterable[Expr], collection: Expr) -> Iterator[tuple[str, 
         if isinstance(pattern, Var):
             yield pattern.name, Origin("key" if how == "key" else "item", collection)
         else:
-            yield from _unknown(pattern)
+            yield from _each(pattern, Origin("part", collection))
+
+
+def _matched(pattern: Expr, source: Expr) -> Iterator[tuple[str, Origin]]:
+    if isinstance(pattern, Var):
+        yield pattern.name, Origin("is", source)
+    elif isinstance(pattern, Group):
+        for item in pattern.items:
+            direct = isinstance(item, Var) and pattern.kind == "array"
+            yield from _each(item, Origin("item" if direct else "part", source))
 
 
 def _elsewhere(rule: Rule) -> Iterator[tuple[str, Origin]]:
     """Names that an index (`xs[i]`) or a builtin's last argument (`walk(x, [path, value])`) may bind."""
     for expression in inside_rule(rule):
         if isinstance(expression, Ref):
-            for step in expression.steps:
-                yield from _unknown(step)
+            for place, step in enumerate(expression.steps):
+                before = Ref(expression.base, expression.steps[:place], expression.at) if place else expression.base
+                yield from _each(step, Origin("key", before) if isinstance(step, Var) else Origin("unknown"))
         elif isinstance(expression, Call) and expression.name in OUTPUTS:
             for item in expression.arguments[ARGUMENTS[expression.name] :]:
-                yield from _unknown(item)
+                yield from _each(item, Origin("part", expression.arguments[0]))
 
 
-def _unknown(pattern: Expr) -> Iterator[tuple[str, Origin]]:
+def _each(pattern: Expr, origin: Origin) -> Iterator[tuple[str, Origin]]:
     for part in inside(pattern):
         if isinstance(part, Var):
-            yield part.name, Origin("unknown")
+            yield part.name, origin

@@ -14,17 +14,14 @@ from typing import Final
 _BY_COUNT: Final[dict[int, str]] = {
     0: "time.now_ns",
     1: """
-        abs array.reverse base64.encode base64.is_valid base64url.encode base64url.encode_no_pad ceil count floor
-        hex.encode intersection is_array is_boolean is_null is_number is_object is_set is_string json.is_valid lower
-        max min net.cidr_is_valid object.keys object.union_n round sort strings.reverse sum time.clock time.date
-        time.parse_duration_ns time.parse_rfc3339_ns time.weekday trim_space type_name union upper
-        urlquery.encode_object walk yaml.is_valid
+        abs array.reverse base64.encode base64url.encode base64url.encode_no_pad ceil count floor hex.encode
+        intersection is_array is_boolean is_null is_number is_object is_set is_string lower max min object.keys
+        object.union_n round sort strings.reverse sum trim_space type_name union upper walk
     """,
     2: """
-        array.concat bits.and bits.rsh concat contains endswith format_int graph.reachable
-        graph.reachable_paths indexof net.cidr_contains numbers.range object.filter object.remove object.union
-        regex.match split sprintf startswith strings.any_prefix_match strings.any_suffix_match time.diff
-        trim trim_left trim_prefix trim_right trim_suffix
+        array.concat bits.and bits.rsh concat contains endswith format_int graph.reachable indexof net.cidr_contains
+        numbers.range object.filter object.remove object.union regex.match split sprintf startswith
+        strings.any_prefix_match strings.any_suffix_match trim trim_left trim_prefix trim_right trim_suffix
     """,
     3: "array.slice glob.match numbers.range_step object.get regex.replace replace substring",
 }
@@ -48,8 +45,8 @@ VOLATILE: Final = REFUSED | {
 OUTPUTS: Final = frozenset({"walk"})
 """Give their answers through one argument more than they take."""
 
-EMPTY_NEEDLE: Final = MappingProxyType({"indexof": 1, "replace": 1})
-"""Builtins that differ when this argument is "": an error, or bytes instead of characters, in OPA."""
+NEEDLES: Final = MappingProxyType({"indexof": 1, "replace": 1})
+"""Builtins that differ when this argument is "", an error or bytes instead of characters in OPA: it is a constant."""
 
 WARNED: Final = MappingProxyType(
     {"time.now_ns": "decisions that read the clock cannot be replayed or cached: use input.time"}

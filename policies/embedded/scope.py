@@ -24,6 +24,7 @@ from policies.embedded.tree import (
     Rule,
     Statement,
     Var,
+    inside_query,
     inside_rule,
     parts,
     words,
@@ -35,11 +36,12 @@ _WILDCARD: Final = "_"
 
 @dataclass(frozen=True, slots=True)
 class Loose:
-    """A variable that nothing binds, or (`twice`) one that is declared again where it is declared already."""
+    """A variable that nothing binds, or one that is declared again (`twice`), or for nothing (`unused`)."""
 
     name: str
     at: int
     twice: bool = False
+    unused: bool = False
 
 
 def loose_variables(module: Module, rules: frozenset[str]) -> list[Loose]:
@@ -50,14 +52,19 @@ def loose_variables(module: Module, rules: frozenset[str]) -> list[Loose]:
 
 
 def _rule(rule: Rule, known: frozenset[str]) -> Iterator[Loose]:
-    arguments = {var.name for item in rule.arguments for var in _variables(item)}
+    arguments = {var.name for item in rule.arguments for var in variables(item)}
     # Only names that occur here: a policy has many rules, and these sets are copied for every body.
     outside = (known & _mentioned(rule)) | arguments
+    taken: set[str] = set()
+    for var in (var for item in rule.arguments for var in variables(item)):
+        if var.name in taken | _ROOTS and not _any(var):
+            yield Loose(var.name, var.at, twice=True)
+        taken.add(var.name)
     head = [item for item in (*rule.steps, rule.key, rule.value) if item is not None]
     if all(body.is_else for body in rule.bodies):
         yield from _check(head, outside)
     for body in rule.bodies:
-        yield from (Loose(var.name, var.at, twice=True) for var in _declares(body.query) if var.name in arguments)
+        yield from (Loose(var.name, var.at, twice=True) for var in declares(body.query) if var.name in arguments)
         inner = _closure(body.query, outside)
         yield from _check_query(body.query, inner)
         yield from _check(head if not body.is_else else [], inner)
@@ -70,7 +77,7 @@ def _mentioned(rule: Rule) -> frozenset[str]:
 
 def _closure(query: Query, outside: frozenset[str]) -> frozenset[str]:
     """All names that are bound in `query`, whichever of its statements binds them."""
-    bound = outside - {var.name for var in _declares(query)}
+    bound = outside - {var.name for var in declares(query)}
     while True:
         more = bound.union(*(_binds_statement(statement, bound) for statement in query))
         if more == bound:
@@ -78,7 +85,7 @@ def _closure(query: Query, outside: frozenset[str]) -> frozenset[str]:
         bound = more
 
 
-def _declares(query: Query) -> Iterator[Var]:
+def declares(query: Query) -> Iterator[Var]:
     """The variables that `query` declares as its own: they hide what has the same name outside."""
     for statement in query:
         if statement.kind == "some":
@@ -146,7 +153,7 @@ def _pattern(expression: Expr) -> Iterator[Var]:
             yield from _pattern(item)
 
 
-def _variables(expression: Expr) -> Iterator[Var]:
+def variables(expression: Expr) -> Iterator[Var]:
     """Every variable in `expression` but those inside a comprehension."""
     if isinstance(expression, Compr):
         return
@@ -155,37 +162,49 @@ def _variables(expression: Expr) -> Iterator[Var]:
     elif isinstance(expression, Ref) and isinstance(expression.base, Var):
         yield expression.base
     for part in parts(expression):
-        yield from _variables(part)
+        yield from variables(part)
 
 
 def _bound(expression: Expr, bound: Iterable[str]) -> bool:
-    return all(var.name in bound or var.name == _WILDCARD for var in _variables(expression))
+    return all(var.name in bound or _any(var) for var in variables(expression))
 
 
 def _check_query(query: Query, bound: frozenset[str]) -> Iterator[Loose]:
     """The loose variables of `query`, whose bound names are `bound`."""
     seen: set[str] = set()
-    for var in _declares(query):
-        if var.name in seen and var.name != _WILDCARD:
+    for var in declares(query):
+        if var.name in seen | _ROOTS and not _any(var):
             yield Loose(var.name, var.at, twice=True)
         seen.add(var.name)
     for statement in query:
         yield from _check(statement.items, bound)
+        mentioned = {word for item in inside_query(statement.query or query) for word in words(item)[:1]}
+        for var in statement.declared:
+            if var.name not in mentioned and not _any(var):
+                yield Loose(var.name, var.at, unused=True)
+        if statement.kind == "not":
+            yield from (Loose(var.name, var.at) for item in statement.items for var in variables(item) if _any(var))
         yield from _check([item for pair in statement.replaced for item in pair if not _builtin(item)], bound)
         if statement.kind == "every":
+            yield from (Loose(var.name, var.at, twice=True) for var in statement.declared if var.name in _ROOTS)
             names = bound | {var.name for var in statement.declared}
             yield from _check_query(statement.query, _closure(statement.query, names))
 
 
 def _check(expressions: Iterable[Expr], bound: frozenset[str]) -> Iterator[Loose]:
     for expression in expressions:
-        for var in _variables(expression):
-            if var.name not in bound and var.name != _WILDCARD:
+        for var in variables(expression):
+            if var.name not in bound and not _any(var):
                 yield Loose(var.name, var.at)
         for compr in _comprehensions(expression):
             inner = _closure(compr.query, bound)
             yield from _check_query(compr.query, inner)
             yield from _check(compr.terms, inner)
+
+
+def _any(var: Var) -> bool:
+    """Whether it is a wildcard: some item, which `not` cannot bind."""
+    return var.name == _WILDCARD
 
 
 def _comprehensions(expression: Expr) -> Iterator[Compr]:

@@ -9,20 +9,16 @@ engine itself hold data to (exact.py). A policy that uses `with` can put anythin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
+from dataclasses import dataclass, replace
 
 from policies.bundle import DATA_ROOT
 from policies.embedded.graph import Names, Path
-from policies.embedded.known import has_open_keys, kind_at, kind_of_value, range_at, text_at
+from policies.embedded.known import has_open_keys, kind_at
 from policies.embedded.lattice import (
     ANYTHING,
     INDEX,
     OUTSIDE,
-    PLAIN,
     SET,
-    STAMP,
     SUMMED,
     TEXT,
     TRUTH,
@@ -30,11 +26,13 @@ from policies.embedded.lattice import (
     calculated,
     collection,
     number,
+    outer,
     rounded,
     union,
 )
 from policies.embedded.origins import Origin, origins, queries
 from policies.embedded.reads import input_path
+from policies.embedded.results import COLLECTIONS, KEEPS_ITEMS, RESULTS, ROUNDED, field, text, written
 from policies.embedded.tree import (
     Assign,
     Call,
@@ -51,48 +49,6 @@ from policies.embedded.tree import (
     inside_rule,
     words,
 )
-
-_RESULTS: Final = MappingProxyType(
-    {
-        "count": INDEX,
-        "indexof": number(-1, 1 << 32),
-        "time.now_ns": number(0, 1 << 62),
-        "time.parse_rfc3339_ns": STAMP,
-        "time.parse_duration_ns": STAMP,
-        **dict.fromkeys(("lower", "upper"), PLAIN),  # of plain texts only (agreement.py)
-        **dict.fromkeys(
-            (
-                *(
-                    "concat",
-                    "format_int",
-                    "replace",
-                    "regex.replace",
-                    "sprintf",
-                    "strings.reverse",
-                    "substring",
-                    "trim",
-                ),
-                *("trim_left", "trim_prefix", "trim_right", "trim_space", "trim_suffix", "type_name"),
-            ),
-            TEXT,
-        ),
-        **dict.fromkeys(
-            (
-                *("contains", "endswith", "glob.match", "is_array", "is_boolean", "is_null", "is_number", "is_object"),
-                *("is_set", "is_string", "net.cidr_contains", "net.cidr_is_valid", "regex.match", "startswith"),
-                *("strings.any_prefix_match", "strings.any_suffix_match"),
-            ),
-            TRUTH,
-        ),
-        **dict.fromkeys(
-            ("array.concat", "array.reverse", "array.slice", "numbers.range", "sort", "split"), collection("array")
-        ),
-        **dict.fromkeys(("intersection", "object.keys", "union"), collection("set")),
-        **dict.fromkeys(("object.filter", "object.remove", "object.union", "object.union_n"), collection("object")),
-    }
-)
-_KEEPS_ITEMS: Final = frozenset({"array.reverse", "array.slice", "sort"})
-ROUNDED: Final = frozenset({"round", "floor", "ceil"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +78,11 @@ class Values:
     def of(self, scope: Scope, expression: Expr) -> Value:
         """What `expression` can be, where it stands in `scope`."""
         match expression:
-            case Const() | Group() | Compr() | Assign():
-                return _written(expression)
+            case Const() | Assign():
+                return written(expression)
+            case Group(kind=kind, items=held) | Compr(kind=kind, terms=held):
+                found = collection(kind, *(self.of(scope, item) for item in held))
+                return replace(found, outside=not held and kind != "set")
             case Op():
                 return self._operation(scope, expression)
             case _ if self._blind:
@@ -143,26 +102,35 @@ class Values:
                 return union(self.of(scope, item) for item in every)
             case Compr(terms=terms):
                 return self.of(scope, terms[0 if keys else -1])
-            case Call() if not (keys or self._blind):
-                return self._items_called(scope, expression)
+            case Op(items=items):
+                return union(self.items(scope, item) for item in items)
             case Var() | Ref() if not self._blind:
                 return self._items_named(scope, expression, keys=keys)
             case _:
-                return ANYTHING
+                known = isinstance(expression, Call) and not (keys or self._blind)
+                return self._items_called(scope, expression) if known else ANYTHING
 
-    def _items_called(self, scope: Scope, call: Call) -> Value:
+    def _items_called(self, scope: Scope, call: Expr) -> Value:
         match call:
+            case Call(name=name) if self.is_function(scope, name):
+                path = self._names.full(scope.module, tuple(name.split("."))) or ()
+                found = [Scope(*each) for each in self._names.rules.get(path, ())]
+                return self._once(("returned", path), lambda: union(self._items_of(each, keys=False) for each in found))
             case Call(name="numbers.range", arguments=(low, high)):
                 return _between(self.of(scope, low), self.of(scope, high))
-            case Call(name=name, arguments=(first, *_)) if name in _KEEPS_ITEMS:
-                return self.items(scope, first)
+            case Call(name="object.get", arguments=(first, _, default)):
+                return union((outer(self.of(scope, first)), self.items(scope, default)))
+            case Call(name="split"):
+                return TEXT
+            case Call(name=name, arguments=arguments) if name in KEEPS_ITEMS:
+                return union(self.items(scope, item) for item in arguments[: KEEPS_ITEMS[name]])
             case _:
                 return ANYTHING
 
     def _items_named(self, scope: Scope, expression: Var | Ref, *, keys: bool) -> Value:
         path = input_path(expression)
         if path is not None and not has_open_keys(path):
-            return INDEX if keys and kind_at(path) == "array" else _text(path)
+            return INDEX if keys and kind_at(path) == "array" else text(path)
         rules = self._rules(scope, expression)
         if rules is not None:
             return self._once(
@@ -174,12 +142,17 @@ class Values:
                 ("items", keys, id(scope.rule), expression.name),
                 lambda: union(self._items_from(scope, origin, keys=keys) for origin in self._from(scope, expression)),
             )
-        return OUTSIDE if self.of(scope, expression).outside else ANYTHING
+        return outer(self.of(scope, expression))
 
     def _items_of(self, scope: Scope, *, keys: bool) -> Value:
         rule = scope.rule
+        variable = [step for step in rule.steps if not isinstance(step, Const)]
+        if variable and (variable != [rule.steps[-1]] or rule.kind == "set"):
+            return ANYTHING
         if rule.kind == "set" and rule.key is not None:
             return self.of(scope, rule.key)
+        if variable:
+            return self.of(scope, variable[0]) if keys else union(self.of(scope, value) for value in _given(rule))
         return union(self.items(scope, value, keys=keys) for value in _given(rule))
 
     def _items_from(self, scope: Scope, origin: Origin, *, keys: bool) -> Value:
@@ -188,13 +161,13 @@ class Values:
         if origin.how == "argument":
             passed = self._passed(scope, origin.position)
             return union(self.items(where, item, keys=keys) for where, item in passed) if passed else ANYTHING
-        return OUTSIDE if self._from_origin(scope, origin).outside else ANYTHING
+        return outer(self._from_origin(scope, origin))
 
     def _named(self, scope: Scope, expression: Var | Ref) -> Value:
         path = input_path(expression)
         if path is not None:
-            return _field(path, steps=len(expression.steps) if isinstance(expression, Ref) else 0)
-        if words(expression)[:2] == ("data", DATA_ROOT):
+            return field(path, steps=len(expression.steps) if isinstance(expression, Ref) else 0)
+        if self._is_data(scope, expression):
             return OUTSIDE
         rules = self._rules(scope, expression)
         if rules is not None:
@@ -207,8 +180,37 @@ class Values:
                 ("is", id(scope.rule), expression.name),
                 lambda: union(self._from_origin(scope, origin) for origin in self._from(scope, expression)),
             )
-        base = self.of(scope, expression.base)
-        return OUTSIDE if base.outside else ANYTHING
+        *before, _ = expression.steps
+        return self.items(scope, Ref(expression.base, tuple(before), expression.at) if before else expression.base)
+
+    def _is_data(self, scope: Scope, expression: Var | Ref) -> bool:
+        named = words(expression)
+        if not named or named[0] in self._bindings(scope):
+            return False
+        return (self._names.full(scope.module, named) or ())[:1] == (DATA_ROOT,)
+
+    @property
+    def blind(self) -> bool:
+        """Whether the policy uses `with`, so that nothing can be told."""
+        return self._blind
+
+    def binds(self, scope: Scope, name: str) -> bool:
+        """Whether `name` is a variable of the rule."""
+        return name in self._bindings(scope)
+
+    def bindings(self, scope: Scope, name: str) -> list[Origin]:
+        """Where the variable gets its values."""
+        return self._bindings(scope).get(name, [])
+
+    def definitions(self, scope: Scope, expression: Expr) -> list[Scope] | None:
+        """The definitions of the rule that `expression` is the whole of; None if it is none."""
+        found = self._rules(scope, expression) if isinstance(expression, Var | Ref) else None
+        return None if found is None else [Scope(*each) for each in found]
+
+    def is_function(self, scope: Scope, name: str) -> bool:
+        """Whether `name` is a function of the policy."""
+        path = self._names.full(scope.module, tuple(name.split("."))) if name else None
+        return path is not None and path in self._names.rules
 
     def _rules(self, scope: Scope, expression: Var | Ref) -> list[tuple[Module, Rule]] | None:
         """The definitions of the rule that `expression` is the whole of; None if it is none, or a part of one."""
@@ -224,9 +226,9 @@ class Values:
     def _rule(self, scope: Scope) -> Value:
         rule = scope.rule
         if rule.kind == "set":
-            return collection("set")
+            return collection("set", *([] if rule.key is None else [self.of(scope, rule.key)]))
         if any(not isinstance(step, Const) for step in rule.steps):
-            return collection("object")
+            return collection("object", *(self.of(scope, held) for held in (*rule.steps, *_given(rule))))
         return union(self.of(scope, value) for value in _given(rule))
 
     def _bindings(self, scope: Scope) -> dict[str, list[Origin]]:
@@ -239,14 +241,21 @@ class Values:
         return self._bindings(scope).get(var.name, [Origin("unknown")])
 
     def _from_origin(self, scope: Scope, origin: Origin) -> Value:
-        if origin.how == "argument":
+        if origin.how in {"argument", "inside"}:
             passed = self._passed(scope, origin.position)
-            return union(self.of(where, item) for where, item in passed) if passed else ANYTHING
+            found = union(self.of(where, item) for where, item in passed) if passed else ANYTHING
+            return outer(found) if origin.how == "inside" else found
         if origin.source is None:
             return ANYTHING
         if origin.how == "is":
             return self.of(scope, origin.source)
+        if origin.how == "part":
+            return outer(self.of(scope, origin.source))
         return self.items(scope, origin.source, keys=origin.how == "key")
+
+    def passed(self, scope: Scope, position: int) -> list[tuple[Scope, Expr]]:
+        """What calls pass as this argument of the function that `scope` is in."""
+        return self._passed(scope, position)
 
     def _passed(self, scope: Scope, position: int) -> list[tuple[Scope, Expr]]:
         """What calls pass as this argument of the function."""
@@ -258,14 +267,21 @@ class Values:
         if path is not None:
             found = self._names.rules.get(path, ())
             return self._once(("called", path), lambda: union(self._rule(Scope(*definition)) for definition in found))
-        arguments = call.arguments
-        if call.name in {"max", "min"} and arguments:
-            return self.items(scope, arguments[0])
+        return self._builtin(scope, call, call.arguments)
+
+    def _builtin(self, scope: Scope, call: Call, arguments: tuple[Expr, ...]) -> Value:
+        if call.name in {"max", "min", "union", "intersection"} and arguments:
+            found = self.items(scope, arguments[0])
+            return found if call.name in {"max", "min"} else replace(found, kinds=SET)
+        if call.name == "object.get" and len(arguments) > 2:  # noqa: PLR2004 - with its default
+            return union((outer(self.of(scope, arguments[0])), self.of(scope, arguments[2])))
+        if call.name in COLLECTIONS:
+            return collection(COLLECTIONS[call.name], *(self.of(scope, item) for item in arguments))
         if call.name == "sum" and arguments:
             return self._sum(scope, arguments[0])
         if call.name in ROUNDED | {"abs"} and arguments:
             return rounded(call.name, self.of(scope, arguments[0]))
-        return _RESULTS.get(call.name, ANYTHING)
+        return RESULTS.get(call.name, ANYTHING)
 
     def _sum(self, scope: Scope, argument: Expr) -> Value:
         item = self.items(scope, argument).counted
@@ -275,7 +291,7 @@ class Values:
     def _operation(self, scope: Scope, op: Op) -> Value:
         values = [self.of(scope, item) for item in op.items]
         if op.kind == "BinExpr" or (op.kind == "ArithExpr" and any(value.kinds == SET for value in values)):
-            return collection("set")
+            return Value(SET, nesting=max(1, *(value.nesting for value in values)))
         if op.kind == "ArithExpr" and len(values) == 2:  # noqa: PLR2004 - its two operands
             left, right = (value.counted for value in values)
             found = None if left is None or right is None else calculated(op.operator, left, right)
@@ -307,41 +323,6 @@ def _statements(module: Module) -> Iterator[Statement]:
     for rule in module.rules:
         for query in queries(rule):
             yield from query
-
-
-def _written(expression: Const | Group | Compr | Assign) -> Value:
-    """The value of what stands there as such."""
-    match expression:
-        case Group(kind=kind) | Compr(kind=kind):
-            return collection(kind)
-        case Assign() | Const(value=bool()):
-            return TRUTH
-        case Const(value=int() | float() as value):
-            return number(int(value // 1), int(-(-value // 1)), whole=value == int(value))
-        case Const(value=str() as text):
-            return PLAIN if text.isascii() else TEXT
-        case Const(value=other):
-            return collection(kind_of_value(other))
-
-
-def _field(path: Path, steps: int) -> Value:
-    """A field of the input, or an item of one."""
-    if has_open_keys(path):
-        return OUTSIDE
-    kind = kind_at(path)
-    if steps == len(path) + 1 and kind == "array":
-        return _text(path)
-    if steps > len(path) or kind is None:
-        return ANYTHING
-    if kind == "number":
-        low, high, whole = range_at(path)
-        return number(low, high, whole=whole)
-    return _text(path) if kind == "text" else collection(kind)
-
-
-def _text(path: Path) -> Value:
-    found = text_at(path)
-    return ANYTHING if found is None else PLAIN if found == "plain" else TEXT
 
 
 def _given(rule: Rule) -> list[Expr]:
