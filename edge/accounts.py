@@ -14,24 +14,39 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 from edge.ledger.entry import VOID, Hold, Ledger, LedgerDown, Progress, Settled
-from edge.limits.contract import Actual, Ask, Budget, Full, Held, Lease, Leases, Level, Meter, Over, Seats, StoreDown
+from edge.limits.contract import (
+    LARGEST,
+    Actual,
+    Ask,
+    Budget,
+    Full,
+    Held,
+    Lease,
+    Leases,
+    Level,
+    Meter,
+    Over,
+    Seats,
+    StoreDown,
+)
 from edge.limits.estimate import Estimates
 from edge.limits.rules import Applying, Asking, Rules
 from edge.limits.words import headers, refusal, seats_refusal
 from edge.relay.meter import Meter as TokenMeter
-from edge.relay.prompt import expected_choices
+from edge.relay.prompt import expected_choices, extra_chars
 from engines.contract import Target
 from policies.call import Call, Operation
 from policies.decision import Permit
-from policies.errors import Refusal
+from policies.errors import EngineUnreachable, GatewayError, Refusal
 from policies.exchange import Exchange
 from policies.input import Counters
 from policies.principal import Principal
-from policies.reasons import Reason
+from policies.reasons import CAUSES, Reason
 
+_READ: Final = frozenset({Meter.INPUT, Meter.TOKENS})
 _GENERATED: Final = frozenset({Meter.OUTPUT, Meter.TOKENS})
 _COUNTED: Final = frozenset({"engine", "timings", "counted"})
 _RETRY: Final = 2.0
@@ -40,32 +55,27 @@ _MS: Final = 1000
 
 @dataclass(slots=True)
 class Account:
-    """One request's. `call` is the call as it may be sent, `headers` say what is left.
-
-    `note()` writes down what the engine has counted, before a whole answer is given to the caller.
-    """
+    """One request's. `call` is the call as it may be sent, `headers` say what is left, `chars` is the prompt's size."""
 
     call: Call
+    target: Target
+    answers: int
+    chars: int
     headers: dict[str, str]
     meter: TokenMeter
     held: Held
-    target: Target
-    note: Callable[[], None]
+    top: Held | None = None
+    """What the engine's own count of the prompt is above the estimate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What a request is held to: `prompt` is the engine's own count of its tokens, None if nobody counted."""
+class Ending:
+    """How a request ended, as far as it is known where its account is settled."""
 
-    applying: Applying
-    prompt: int | None
-
-
-Count: TypeAlias = Callable[[], Awaitable[int | None]]
-
-
-async def _nobody() -> int | None:
-    return None
+    status: int
+    reason: str
+    reached: bool
+    """Whether the engine got it."""
 
 
 class Accounts:
@@ -91,29 +101,31 @@ class Accounts:
         self._running: Counter[str] = Counter()
 
     @contextlib.asynccontextmanager
-    async def open(
-        self, exchange: Exchange, permit: Permit, call: Call, target: Target, count: Count = _nobody
-    ) -> AsyncIterator[Account]:
-        """Hold what the request needs; Refusal if a limit is used up, or where the stores are away.
-
-        `count` asks the engine for the prompt's tokens; it is asked only where a limit depends on them.
-        """
+    async def open(self, exchange: Exchange, permit: Permit, call: Call, target: Target) -> AsyncIterator[Account]:
+        """Hold what the request needs; Refusal if a limit is used up, or where the stores are away."""
         asking = Asking(permit.principal, permit.model, exchange.client.listener, permit.obligations.rate_class)
         applying = self._rules.applying(asking, self._wall())
-        lease = await self._sit(applying.seats)
+        lease = await self._sit(exchange, applying.seats)
         self._running[permit.principal.key_id] += 1
         try:
-            prompt = await count() if applying.meters_input else None
-            account = await self._hold(exchange, permit, call, target, Terms(applying, prompt))
+            account = await self._hold(exchange, permit, call, target, applying)
+            error: BaseException | None = None
             try:
                 await self._write(exchange, permit, account)
                 yield account
+            except GatewayError as refused:
+                error = refused
+                refused.headers = {**account.headers, **refused.headers}
+                raise
+            except BaseException as other:
+                error = other
+                raise
             finally:
-                await self._settle(exchange, permit, account)
+                await self._settle(exchange, permit, account, _ending(exchange, error))
         finally:
             self._leave(permit.principal.key_id)
             if lease is not None:
-                await self._leases.release(lease)
+                await asyncio.shield(self._leases.release(lease))
 
     def _leave(self, key: str) -> None:
         self._running[key] -= 1
@@ -139,7 +151,29 @@ class Accounts:
             return ()
         return tuple(level for level in levels if level.bound.name)
 
-    async def _sit(self, seats: tuple[Seats, ...]) -> Lease | None:
+    async def measure(self, account: Account, count: Callable[[], Awaitable[int | None]]) -> None:
+        """Let the engine count the prompt where a limit depends on it, and hold what the estimate lacks.
+
+        To be called in the turn: only who may use the engine now, and whose request is on disk, makes it work. Refusal
+        if so much is not left.
+        """
+        held = account.held
+        if not any(bound.meter in _READ and not bound.shadow for bound in held.ask.bounds):
+            return
+        counted = min(await count() or 0, LARGEST)
+        if counted > held.ask.input:
+            more = Ask(held.ask.bounds, requests=0, input=counted - held.ask.input)
+            account.top = await self._held(more)
+        account.meter.input = counted or account.meter.input
+
+    async def note(self, exchange: Exchange, account: Account) -> None:
+        """Write down what the engine gave, before a whole answer goes to the caller."""
+        charged = _used(exchange, account)
+        progress = Progress(exchange.id, self._wall(), charged.input, charged.output)
+        with contextlib.suppress(LedgerDown):  # the settlement waits in memory until it can be written
+            await self._ledger.checkpoint(progress)
+
+    async def _sit(self, exchange: Exchange, seats: tuple[Seats, ...]) -> Lease | None:
         if not seats:
             return None
         try:
@@ -148,54 +182,52 @@ class Accounts:
             raise _down(error) from None
         if isinstance(lease, Full):
             raise seats_refusal(lease)
+        exchange.outcome.shadowed = lease.shadowed
         return lease
 
-    async def _hold(self, exchange: Exchange, permit: Permit, call: Call, target: Target, terms: Terms) -> Account:
-        applying = terms.applying
-        key, model = permit.principal.key_id, permit.model
-        answers = 0 if call.operation is Operation.EMBEDDINGS else expected_choices(call)
-        prompt = terms.prompt or self._estimates.input(model, exchange.shape.input_chars, exchange.shape.messages)
-        wanted = self._estimates.output(key, model) * answers
-        if call.max_tokens is not None:
-            wanted = min(wanted, call.max_tokens * answers)
-        ask = Ask(
-            applying.bounds, requests=1, input=prompt, output=wanted, least=min(answers, wanted), gpu_ms=applying.gpu_ms
-        )
+    async def _held(self, ask: Ask) -> Held:
         try:
             held = await self._budget.hold(ask)
         except StoreDown as error:
             raise _down(error) from None
         if isinstance(held, Over):
             raise refusal(held)
-        exchange.outcome.estimated, exchange.outcome.shadowed = prompt, held.shadowed
+        return held
+
+    async def _hold(
+        self, exchange: Exchange, permit: Permit, call: Call, target: Target, applying: Applying
+    ) -> Account:
+        key, model, shape = permit.principal.key_id, permit.model, exchange.shape
+        answers = 0 if call.operation is Operation.EMBEDDINGS else expected_choices(call)
+        chars = shape.input_chars + extra_chars(call)
+        prompt = min(self._estimates.input(model, chars, shape.messages), LARGEST)
+        wanted = self._estimates.output(key, model) * answers
+        if call.max_tokens is not None:
+            wanted = min(wanted, call.max_tokens * answers)
+        gpu_ms = min(self._estimates.gpu_ms(key, model), applying.most_gpu_ms)
+        ask = Ask(applying.bounds, requests=1, input=prompt, output=wanted, least=min(answers, wanted), gpu_ms=gpu_ms)
+        held = await self._held(ask)
+        outcome = exchange.outcome
+        outcome.estimated = prompt
+        outcome.shadowed += tuple(name for name in held.shadowed if name)
         left = _left(held) if applying.meters_output and answers else None
         if left is not None:
             each = max(1, left // answers)
             call = replace(call, max_tokens=each if call.max_tokens is None else min(call.max_tokens, each))
-
-        def checkpoint(used: int) -> None:
-            self._ledger.progress(Progress(exchange.id, self._wall(), prompt, used))
-
-        def note() -> None:
-            usage = exchange.outcome.usage
-            self._ledger.progress(
-                Progress(exchange.id, self._wall(), usage.input or prompt, usage.output or meter.used)
-            )
-
         meter = TokenMeter(
             None if left is None else held.granted,
             lambda tokens: self._more(held, tokens),
-            checkpoint,
+            lambda used: self._ledger.progress(Progress(exchange.id, self._wall(), meter.input, used)),
             self._clock,
             prompt=prompt,
         )
-        return Account(call, headers(held.levels), meter, held, target, note)
+        return Account(call, target, answers, chars, headers(held.levels), meter, held)
 
     async def _more(self, held: Held, tokens: int) -> int:
         try:
             return await self._budget.extend(held, tokens)
-        except StoreDown:
-            return 0
+        except StoreDown as error:
+            raise _down(error) from None
 
     async def _write(self, exchange: Exchange, permit: Permit, account: Account) -> None:
         who = permit.principal
@@ -218,38 +250,73 @@ class Accounts:
         except LedgerDown as error:
             raise Refusal(Reason.LEDGER_UNAVAILABLE, retry_after=_RETRY, detail=str(error)) from None
 
-    async def _settle(self, exchange: Exchange, permit: Permit, account: Account) -> None:
-        """The three accounts of a request that is over, however it ended."""
-        outcome, stages, usage = exchange.outcome, exchange.stages, exchange.outcome.usage
-        now = self._clock()
-        if not stages.sent:
-            await asyncio.shield(self._budget.settle(account.held, Actual(requests=0)))
-            self._ledger.settle(Settled(exchange.id, self._wall(), 0, 0, status=outcome.status, reason=VOID))
-            return
-        usage.input = account.meter.input if usage.input is None else usage.input
-        usage.output = account.meter.used if usage.output is None else usage.output
-        if usage.source == "none":
-            usage.source = "metered"
-        gpu_ms = round(((stages.answered or now) - stages.sent) * _MS)
-        await self._budget.settle(account.held, Actual(usage.input, usage.output, gpu_ms))
+    async def _settle(self, exchange: Exchange, permit: Permit, account: Account, ending: Ending) -> None:
+        """All accounts of a request that is over, however it ended. What cannot wait comes first: this may be cancelled
+        a second time, and no row may stay open for that."""
+        usage, stages = exchange.outcome.usage, exchange.stages
+        charged = _used(exchange, account) if ending.reached else Actual(requests=0)
+        if ending.reached:
+            gpu_ms = max(0, round(((stages.answered or self._clock()) - stages.sent) * _MS))
+            charged = replace(charged, gpu_ms=min(gpu_ms, LARGEST))
+            usage.input, usage.output = charged.input, charged.output
+            usage.source = "metered" if usage.source == "none" else usage.source
         self._ledger.settle(
             Settled(
                 exchange.id,
                 self._wall(),
-                usage.input,
-                usage.output,
+                charged.input,
+                charged.output,
                 cached=usage.cached,
-                gpu_ms=gpu_ms,
-                status=outcome.status,
-                reason=outcome.reason.value if outcome.reason else "",
-                finish=outcome.finish,
+                gpu_ms=charged.gpu_ms,
+                status=ending.status,
+                reason=ending.reason if ending.reached else VOID,
+                finish=exchange.outcome.finish,
                 source=usage.source,
             )
         )
-        if usage.source in _COUNTED:
-            model, shape = permit.model, exchange.shape
-            self._estimates.learn_input(model, shape.input_chars, shape.messages, usage.input)
-            self._estimates.learn_output(permit.principal.key_id, model, usage.output)
+        if ending.reached and not ending.reason:
+            self._learn(exchange, permit, account, charged)
+        await asyncio.shield(self._give_back(account, charged))
+
+    async def _give_back(self, account: Account, charged: Actual) -> None:
+        await self._budget.settle(account.held, charged)
+        if account.top is not None:
+            await self._budget.settle(account.top, Actual(requests=0))
+
+    def _learn(self, exchange: Exchange, permit: Permit, account: Account, charged: Actual) -> None:
+        """From an answer that came to its end: what such prompts and answers cost."""
+        outcome, shape, model, key = exchange.outcome, exchange.shape, permit.model, permit.principal.key_id
+        if outcome.usage.source not in _COUNTED or (not outcome.finish and account.answers):
+            return
+        if not shape.images and not shape.audio:  # whose size in tokens has nothing to do with that of the text
+            self._estimates.learn_input(model, account.chars, shape.messages, charged.input)
+        if account.answers:
+            self._estimates.learn_output(key, model, charged.output // account.answers, charged.gpu_ms)
+
+
+def _ending(exchange: Exchange, error: BaseException | None) -> Ending:
+    reached = bool(exchange.stages.sent)
+    match error:
+        case None:
+            return Ending(exchange.outcome.status, "", reached)
+        case EngineUnreachable() if not exchange.stages.first_byte:
+            return Ending(error.cause.status, error.reason.value, reached=False)
+        case GatewayError():
+            return Ending(error.cause.status, error.reason.value, reached)
+        case asyncio.CancelledError() | ConnectionError() | GeneratorExit():
+            return Ending(CAUSES[Reason.CLIENT_GONE].status, Reason.CLIENT_GONE.value, reached)
+        case _:
+            return Ending(CAUSES[Reason.INTERNAL].status, Reason.INTERNAL.value, reached)
+
+
+def _used(exchange: Exchange, account: Account) -> Actual:
+    """What the engine says of an answer that came to its end; else no less than what was relayed."""
+    usage, meter = exchange.outcome.usage, account.meter
+    read = meter.input if usage.input is None else usage.input
+    said = usage.output or 0
+    if usage.source not in _COUNTED or not exchange.outcome.finish:
+        said = max(said, meter.used)
+    return Actual(min(read, LARGEST), min(said, LARGEST))
 
 
 def _left(held: Held) -> int:

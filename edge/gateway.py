@@ -35,7 +35,7 @@ from edge.identity.watcher import KeyWatcher
 from edge.inflight import Inflight
 from edge.intake.offload import Parser
 from edge.intake.routes import Routes, dialect_of
-from edge.limits.settings import LimitSettings
+from edge.limits.settings import DEFAULT, LimitClass
 from edge.listener.census import Census
 from edge.listener.hosts import HostPolicy
 from edge.listener.inbound import Handler, Headers
@@ -125,7 +125,7 @@ class Gateway:
             parser=parser,
             transport=transport,
             queues=queues,
-            callers=CallerGates(self._settings.queue, _classes(self._settings.limits)),
+            callers=_callers(self._settings),
             accounts=books.accounts,
             pulse=Pulse(self._settings.queue.tell_after, self._settings.queue.tell_every),
             lines=lines,
@@ -253,9 +253,11 @@ def _rejected(refusal: Refusal, _: Client, path: str) -> tuple[int, Headers, byt
     return render(refusal, dialect_of(path), new_id(os.urandom))
 
 
-def _classes(limits: LimitSettings) -> dict[str, RateClass]:
-    """What each class may do at once, for each credential's own line; 0 is refused by the limits themselves."""
-    return {name: RateClass(each.concurrency or None) for name, each in limits.classes.items()}
+def _callers(settings: Settings) -> CallerGates:
+    """What each credential may do at once, in all and in each class; 0 is refused by the limits themselves."""
+    classes = {name: RateClass(each.concurrency or None) for name, each in settings.limits.classes.items()}
+    default = settings.limits.classes.get(DEFAULT, LimitClass()).concurrency
+    return CallerGates(settings.queue, classes, default=default)
 
 
 def _first_key(keys: Keys) -> str | None:

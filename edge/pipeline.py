@@ -155,20 +155,23 @@ class Line:
         async def count() -> int | None:
             return await prompt_tokens(permit, call, target, adapter, transport)
 
-        async with self._shared.accounts.open(exchange, permit, call, target, count) as account:
+        accounts = self._shared.accounts
+        async with accounts.open(exchange, permit, call, target) as account:
             wish = Wish(permit.principal.key_id, _band(permit), permit.model, streaming=call.stream)
             ticket = self._shared.queues.of(target.engine).turn(wish)
             leg = self._leg(exchange, reply, permit, account, began=ticket.began)
             with leg.waiting(lambda: _phase(exchange, ticket), self._shared.pulse):
                 async with ticket:
                     exchange.stages.turn = self._shared.clock()
+                    await accounts.measure(account, count)
                     try:
                         answer = await leg.run()
                     finally:
                         exchange.stages.answered = self._shared.clock()
                         usage = exchange.outcome.usage
                         ticket.charge(usage.input or account.meter.input, usage.output or account.meter.used)
-                account.note()
+                if answer is not None:
+                    await accounts.note(exchange, account)
                 # Out of the turn: a caller that reads slowly keeps its own slot, not the engine's.
                 await leg.finish(answer)
             exchange.outcome.status = 200

@@ -43,7 +43,7 @@ class GatewayError(Exception):
         self.hint = hint
         self.retry_after = retry_after
         self.detail = detail
-        self.headers = headers
+        self.headers: Mapping[str, str] = headers
 
     @property
     def cause(self) -> Cause:

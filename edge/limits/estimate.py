@@ -18,6 +18,8 @@ V = TypeVar("V")
 
 FIRST_OUTPUT: Final = 256
 """Tokens held for an answer while nothing is known."""
+FIRST_GPU_MS: Final = 5_000
+"""Milliseconds of the engine's time held for a request while nothing is known."""
 _LAST: Final = 64
 _ENOUGH: Final = 5
 _QUANTILE: Final = 0.95
@@ -41,7 +43,10 @@ class _Prompts:
 
 @dataclass(slots=True)
 class _Answers:
+    """Of the last answers: tokens, and milliseconds of the engine's time."""
+
     last: deque[int] = field(default_factory=lambda: deque(maxlen=_LAST))
+    gpu_ms: deque[int] = field(default_factory=lambda: deque(maxlen=_LAST))
 
 
 class _Recent(Generic[K, V]):
@@ -103,10 +108,20 @@ class Estimates:
                 return max(_LEAST_OUTPUT, _quantile(known.last))
         return FIRST_OUTPUT
 
-    def learn_output(self, key: str, model: str, tokens: int) -> None:
-        """An answer came to its end after `tokens`."""
-        self._answers.of((key, model)).last.append(tokens)
-        self._answers.of(("", model)).last.append(tokens)
+    def gpu_ms(self, key: str, model: str) -> int:
+        """Milliseconds of the engine's time that 19 of 20 requests of this key stay below."""
+        for which in ((key, model), ("", model)):
+            known = self._answers.get(which)
+            if known is not None and len(known.gpu_ms) >= _ENOUGH:
+                return max(1, _quantile(known.gpu_ms))
+        return FIRST_GPU_MS
+
+    def learn_output(self, key: str, model: str, tokens: int, gpu_ms: int = 0) -> None:
+        """One answer came to its end after `tokens`; the request took `gpu_ms`."""
+        for which in ((key, model), ("", model)):
+            known = self._answers.of(which)
+            known.last.append(tokens)
+            known.gpu_ms.append(gpu_ms)
 
 
 def _quantile(values: deque[int]) -> int:

@@ -33,14 +33,9 @@ class Applying:
     until: float | None = None
 
     @property
-    def gpu_ms(self) -> int:
-        """What to hold of the engine's time: the least there is, so that a used-up limit refuses."""
-        return int(any(bound.meter is Meter.GPU_MS for bound in self.bounds))
-
-    @property
-    def meters_input(self) -> bool:
-        """Whether the prompt's tokens are limited, so that an exact count of them is worth asking for."""
-        return any(bound.meter in _READ and not bound.shadow for bound in self.bounds)
+    def most_gpu_ms(self) -> int:
+        """The most that can be held of the engine's time, so that a hold is never larger than a limit; 0 = no limit."""
+        return min((bound.most or 1 for bound in self.bounds if bound.meter is Meter.GPU_MS), default=0)
 
     @property
     def meters_output(self) -> bool:
@@ -48,7 +43,6 @@ class Applying:
         return any(bound.meter in _GENERATED and not bound.shadow for bound in self.bounds)
 
 
-_READ: Final = frozenset({Meter.INPUT, Meter.TOKENS})
 _GENERATED: Final = frozenset({Meter.OUTPUT, Meter.TOKENS})
 
 
@@ -106,22 +100,22 @@ class Rules:
     def _groups(self, asking: Asking, in_force: list[Rule]) -> Iterator[_Group]:
         replaced = frozenset(name for rule in in_force for name in rule.replaces)
         key = f"key:{asking.principal.key_id}"
-        if KEY not in replaced:
-            yield self._own(asking.principal, key, with_default=DEFAULT not in replaced)
+        yield self._own(asking.principal, key, replaced)
         if asking.rate_class is not None and asking.rate_class in self._classes:
             limits, name = self._classes[asking.rate_class], f"class {asking.rate_class}"
             # How many of a class are under way at once is for the credential's own line (edge/queue), unless it is 0.
             suspended = 0 if limits.concurrency == 0 else None
             yield _Group(f"class:{asking.rate_class} {key}", tuple(limits.bounds()), suspended, name)
         for rule in in_force:
-            if rule.name not in replaced:
-                for subject in _subjects(rule, asking):
-                    whole = f"rule:{rule.name} {subject}"
-                    yield _Group(whole, tuple(rule.bounds()), rule.concurrency, rule.name, rule.shadow)
+            for subject in _subjects(rule, asking):
+                found = _Group(
+                    f"rule:{rule.name} {subject}", tuple(rule.bounds()), rule.concurrency, rule.name, rule.shadow
+                )
+                yield found.counting() if rule.name in replaced else found
 
-    def _own(self, who: Principal, key: str, *, with_default: bool) -> _Group:
+    def _own(self, who: Principal, key: str, replaced: frozenset[str]) -> _Group:
         """The key's own limits; for what it does not say, those of the class `default`."""
-        default = self._classes.get(DEFAULT, _NO_CLASS) if with_default else _NO_CLASS
+        default = _NO_CLASS if DEFAULT in replaced else self._classes.get(DEFAULT, _NO_CLASS)
         amounts = {(meter, window): most for meter, window, most in default.bounds()}
         quota = who.quota
         for meter, window, most in (
@@ -132,7 +126,8 @@ class Rules:
             if most is not None:
                 amounts[meter, window] = most
         concurrency = default.concurrency if quota.concurrency is None else quota.concurrency
-        return _Group(key, tuple((*which, most) for which, most in amounts.items()), concurrency, f"key {who.name}")
+        own = _Group(key, tuple((*which, most) for which, most in amounts.items()), concurrency, f"key {who.name}")
+        return own.counting() if KEY in replaced else own
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -149,6 +144,10 @@ class _Group:
     concurrency: int | None
     name: str
     shadow: bool = False
+
+    def counting(self) -> _Group:
+        """The same while another rule replaces it: it counts, refuses nothing and is not told of."""
+        return replace(self, concurrency=None, name="", shadow=True)
 
 
 def _is_about(rule: Rule, asking: Asking) -> bool:

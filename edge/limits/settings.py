@@ -127,6 +127,10 @@ class Rule(LimitClass):
         # `super()` does not work in a dataclass with slots: it names the class before they were added.
         LimitClass.__post_init__(self)
         _ = self.ends
+        if not self.name.isprintable() or not self.name or self.name in {"key", DEFAULT}:
+            raise ValueError(f"a rule needs a name of printable characters, other than `key` and `{DEFAULT}`")
+        if self.name in self.replaces:
+            raise ValueError("a rule cannot replace itself")
         if self.until is None and self.replaces:
             raise ValueError("a rule that replaces others needs an `until`: change the others for good instead")
         if not any(True for _ in self.bounds()) and self.concurrency is None and not self.replaces:
@@ -156,6 +160,8 @@ class LimitSettings:
     def __post_init__(self) -> None:
         if not 0 < self.store_error_share <= 1:
             raise ValueError("store_error_share must be above 0 and at most 1")
+        if not all(name.isprintable() for name in self.classes):
+            raise ValueError("the name of a class must be of printable characters")
         names = [rule.name for rule in self.rules]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -47,7 +47,7 @@ def refusal(over: Over) -> Refusal:
     elif over.retry_after is None:
         hint = f"The request needs more than {_amount(bound)}, the limit of {bound.name}."
     else:
-        hint = f"{_amount(bound).capitalize()} is the limit of {bound.name}; try again in {span(over.retry_after)}."
+        hint = f"{_amount(bound)} is the limit of {bound.name}; try again in {span(over.retry_after)}."
     return Refusal(
         Reason.LIMIT_EXCEEDED,
         hint=hint,

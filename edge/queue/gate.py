@@ -154,10 +154,18 @@ class _Turn:
 class CallerGates:
     """What one credential may have under way, on the whole and in the class that a policy puts a request into."""
 
-    def __init__(self, limits: QueueLimits, classes: Mapping[str, RateClass] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        limits: QueueLimits,
+        classes: Mapping[str, RateClass] = MappingProxyType({}),
+        *,
+        default: int | None = None,
+    ) -> None:
+        """`default`: requests at once of a credential that does not say how many."""
         reason = Reason.CONCURRENCY_EXCEEDED
         line = Line(limits.queued_per_caller, limits.wait, reason, reason)
         self._most = limits.in_flight_per_caller
+        self._default = default
         self._classes = dict(classes)
         self._all = KeyedGates(line)
         self._in_class = KeyedGates(line)
@@ -167,7 +175,8 @@ class CallerGates:
 
     def turn(self, principal: Principal) -> AbstractAsyncContextManager[None]:
         """Hold one of the credential's slots; Refusal(CONCURRENCY_EXCEEDED) beyond them and their line."""
-        return self._all.turn(principal.key_id, min(principal.quota.concurrency or self._most, self._most))
+        own = principal.quota.concurrency or self._default or self._most
+        return self._all.turn(principal.key_id, min(own, self._most))
 
     def turn_in(self, principal: Principal, name: str | None) -> AbstractAsyncContextManager[None]:
         """Hold one of the slots that class `name` leaves the credential; None and classes without a limit: no wait."""

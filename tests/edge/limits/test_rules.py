@@ -35,7 +35,7 @@ def bounds(
 
 def test_without_limits_nothing_is_bounded() -> None:
     applying = Rules(LimitSettings()).applying(asking(), NOW)
-    assert (applying.seats, applying.gpu_ms, applying.meters_output) == ((), 0, False)
+    assert (applying.seats, applying.most_gpu_ms, applying.meters_output) == ((), 0, False)
     assert applying.bounds == Rules.watched(who())
     assert all(bound.shadow and bound.most == LARGEST for bound in applying.bounds)
 
@@ -117,6 +117,8 @@ def test_a_raise_can_replace_a_keys_own_limits_and_the_default() -> None:
     own = asking(who(quota=Quota(tpd=10)))
     free = Rule(name="free", replaces=frozenset({"key"}), until="2027-02-01")
     assert bounds(free, ask=own) == {}
+    counting = Rules(LimitSettings({}, (free,))).applying(own, NOW).bounds
+    assert [(bound.meter, bound.shadow) for bound in counting if bound.window is DAY] == [(Meter.TOKENS, True)]
     no_default = Rule(name="x", replaces=frozenset({"default"}), until="2027-02-01")
     assert bounds(no_default, classes={"default": LimitClass(rpm=1)}, ask=own) == {("key:k1", "tokens", "day"): 10}
 
@@ -129,13 +131,13 @@ def test_shadow_and_suspended_rules_stay_what_they_are() -> None:
         Bound("rule:off key:k1", Meter.REQUESTS, DAY, 0, name="off"),
     )
     assert not found.meters_output
-    assert found.gpu_ms == 0
+    assert found.most_gpu_ms == 0
 
 
 def test_gpu_seconds_are_counted_in_milliseconds_and_held_a_little() -> None:
     found = Rules(LimitSettings({}, (Rule(name="gpu", gpu_seconds=Amounts(hour=2)),))).applying(asking(), NOW)
     assert [bound.most for bound in found.bounds if bound.name] == [2000]
-    assert found.gpu_ms == 1
+    assert found.most_gpu_ms == 2000
 
 
 def test_a_suspended_class_has_no_seat() -> None:
@@ -166,6 +168,10 @@ def test_answers_are_remembered_and_a_changed_key_is_another_question() -> None:
             lambda: LimitSettings({}, (Rule(name="r", rpm=1, replaces=frozenset({"x"}), until="2027-01-01"),)),
             "no rule x to replace",
         ),
+        (lambda: Rule(name="r", rpm=1, replaces=frozenset({"r"}), until="2027-01-01"), "cannot replace itself"),
+        (lambda: Rule(name="a\u200b", rpm=1), "printable"),
+        (lambda: Rule(name="key", rpm=1), "other than `key`"),
+        (lambda: LimitSettings({"a\u200b": LimitClass()}), "printable"),
     ],
 )
 def test_what_makes_no_sense_is_refused(make: object, says: str) -> None:
