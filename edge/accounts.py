@@ -201,7 +201,7 @@ class Accounts:
         answers = 0 if call.operation is Operation.EMBEDDINGS else expected_choices(call)
         chars = shape.input_chars + extra_chars(call)
         prompt = min(self._estimates.input(model, chars, shape.messages), LARGEST)
-        wanted = self._estimates.output(key, model) * answers
+        wanted = min(self._estimates.output(key, model) * answers, LARGEST)
         if call.max_tokens is not None:
             wanted = min(wanted, call.max_tokens * answers)
         gpu_ms = min(self._estimates.gpu_ms(key, model), applying.most_gpu_ms)

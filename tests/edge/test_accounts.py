@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -16,9 +17,10 @@ from edge.limits.settings import Amounts, LimitClass, LimitSettings, Per, Rule
 from engines.contract import Engine, Kind, Model, Target
 from policies.call import Call, Dialect, Operation
 from policies.decision import Permit
-from policies.errors import Refusal
+from policies.errors import EngineBroke, EngineUnreachable, Refusal
 from policies.exchange import Client, Exchange
 from policies.input import Counters, Shape
+from policies.json import JSON
 from policies.principal import DEFAULT_SCOPES, Principal
 from policies.reasons import Reason
 from tests.policies import asking
@@ -212,6 +214,178 @@ async def test_over_use_is_charged() -> None:
         usage.input, usage.output, usage.source = 5000, 3, "engine"
     levels = await books.accounts.levels(WHO, "local")
     assert [(level.used, level.left) for level in levels] == [(5003, 0)]
+
+
+class Slow(MemoryBudget):
+    """A store on the network: settling waits until it is let."""
+
+    def __init__(self, ms: Callable[[], int]) -> None:
+        super().__init__(ms)
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+
+    async def settle(self, held: Held, actual: Actual) -> None:
+        self.asked.set()
+        await self.go.wait()
+        await super().settle(held, actual)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+async def test_cut_while_it_settles_it_leaves_nothing_open(*, sent: bool) -> None:
+    budget = Slow(lambda: 1_000_000)
+    books = Books(ALL, budget=budget)
+    exchange = books.exchange()
+
+    async def go() -> None:
+        async with books.accounts.open(exchange, permit(), call(), TARGET):
+            exchange.stages.sent = books.now if sent else 0.0
+            raise Refusal(Reason.ENGINE_BROKE)
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(go())
+        await budget.asked.wait()
+        task.cancel()  # the caller leaves while an error is being settled
+    assert books.ledger.open == {}
+    budget.go.set()
+    async with asyncio.timeout(5):
+        while budget.windows.running:
+            await asyncio.sleep(0)
+
+
+async def test_an_engine_that_lies_about_its_counts_leaks_nothing() -> None:
+    books = Books(ALL)
+    exchange = books.exchange()
+    async with books.accounts.open(exchange, permit(), call(), TARGET):
+        exchange.stages.sent = books.now
+        usage = exchange.outcome.usage
+        usage.input, usage.output, usage.source = 1 << 60, 1 << 60, "engine"
+        exchange.outcome.finish = "stop"
+    assert books.budget.windows.running == 0
+    assert books.ledger.open == {}
+
+
+async def test_failures_are_errors_in_the_ledger_and_leaving_is_none() -> None:
+    books = Books(ALL)
+
+    async def fail(error: BaseException, exchange: Exchange) -> None:
+        async with books.accounts.open(exchange, permit(), call(), TARGET):
+            exchange.stages.sent = exchange.stages.first_byte = books.now
+            raise error
+
+    exchanges = [books.exchange() for _ in range(3)]
+    with pytest.raises(EngineBroke) as caught:
+        await fail(EngineBroke("x"), exchanges[0])
+    with pytest.raises(ConnectionError):
+        await fail(ConnectionResetError(), exchanges[1])
+    with pytest.raises(ZeroDivisionError):
+        await fail(ZeroDivisionError(), exchanges[2])
+    assert caught.value.headers["x-ratelimit-remaining-requests"] == "9"
+    told = [(settled.status, settled.reason, settled.failed) for settled in books.ledger.settled]
+    assert told == [(502, "engine_broke", True), (499, "client_gone", False), (500, "internal", True)]
+
+
+async def test_an_engine_that_is_away_costs_nothing() -> None:
+    books = Books(ALL)
+    exchange = books.exchange()
+
+    async def go() -> None:
+        async with books.accounts.open(exchange, permit(), call(), TARGET):
+            exchange.stages.sent = books.now
+            raise EngineUnreachable
+
+    with pytest.raises(EngineUnreachable):
+        await go()
+    assert set((await books.used()).values()) == {0}
+    assert books.ledger.settled[0].reason == VOID
+
+
+async def test_what_is_used_during_a_raise_counts_afterwards() -> None:
+    month = Rule(name="month", per=Per.OWNER, tokens=Amounts(month=1000))
+    raised = Rule(
+        name="launch", per=Per.OWNER, tokens=Amounts(month=9000), replaces=frozenset({"month"}), until="1970-01-02"
+    )
+    books = Books(month, raised)
+    exchange = books.exchange()
+    async with books.accounts.open(exchange, permit(), call(), TARGET):
+        exchange.stages.sent = books.now
+        usage = exchange.outcome.usage
+        usage.input, usage.output, usage.source = 100, 4000, "engine"
+        exchange.outcome.finish = "stop"
+    books.now = 100_000.0
+    (level,) = await books.accounts.levels(WHO, "local")
+    assert (level.bound.name, level.used, level.left) == ("month", 4100, 0)
+
+
+async def test_tools_and_pictures_are_part_of_the_prompt() -> None:
+    books = Books(Rule(name="small", input=Amounts(day=10_000)))
+    tools: list[JSON] = [{"type": "function", "function": {"name": "f", "description": "x" * 400_000}}]
+    picture: JSON = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    with pytest.raises(Refusal):
+        await serve(books, books.exchange(), replace(call(), body={"messages": [], "tools": tools}), tokens=1)
+    seen: list[JSON] = [{"role": "user", "content": [picture] * 3}]
+    account = await serve(books, books.exchange(), replace(call(), body={"messages": seen}), tokens=1)
+    assert account.held.ask.input > 3_000
+
+
+async def test_the_engines_tokenizer_is_asked_behind_hold_and_journal_and_corrects_the_hold() -> None:
+    books = Books(Rule(name="small", input=Amounts(day=500)))
+    exchange = books.exchange()
+
+    async def count() -> int:
+        assert books.ledger.open
+        return 400
+
+    async with books.accounts.open(exchange, permit(), call(), TARGET) as account:
+        await books.accounts.measure(account, count)
+        assert (await books.used())["input/day"] == 400
+        exchange.stages.sent = books.now
+    assert (await books.used())["input/day"] == 400
+
+    async def too_many() -> int:
+        return 501
+
+    with pytest.raises(Refusal):
+        async with books.accounts.open(books.exchange(), permit(), call(), TARGET) as account:
+            await books.accounts.measure(account, too_many)
+    assert (await books.used())["input/day"] == 400
+
+
+async def test_without_a_limit_of_prompts_the_tokenizer_is_left_alone() -> None:
+    books = Books(Rule(name="small", output=Amounts(day=500)))
+
+    async def never() -> int:
+        raise AssertionError
+
+    async with books.accounts.open(books.exchange(), permit(), call(), TARGET) as account:
+        await books.accounts.measure(account, never)
+
+
+async def test_what_many_choices_cost_is_learnt_for_each() -> None:
+    books = Books(Rule(name="much", output=Amounts(day=100_000)))
+    for _ in range(6):
+        exchange = books.exchange()
+        async with books.accounts.open(exchange, permit(), call(n=8), TARGET):
+            exchange.stages.sent = books.now
+            usage = exchange.outcome.usage
+            usage.input, usage.output, usage.source = 11, 800, "engine"
+            exchange.outcome.finish = "stop"
+    async with books.accounts.open(books.exchange(), permit(), call(n=8), TARGET) as account:
+        assert account.held.granted == 800
+
+
+async def test_engines_time_is_held_so_that_not_everybody_goes_over() -> None:
+    books = Books(Rule(name="gpu", gpu_seconds=Amounts(hour=10)))
+    first = books.accounts.open(books.exchange(), permit(), call(), TARGET)
+    async with first, books.accounts.open(books.exchange(), permit(), call(), TARGET):
+        with pytest.raises(Refusal):
+            await serve(books, books.exchange(), call(), tokens=1)
+
+
+async def test_seats_on_trial_are_told() -> None:
+    books = Books(Rule(name="try", concurrency=1, shadow=True))
+    async with books.accounts.open(books.exchange(), permit(), call(), TARGET):
+        second = books.exchange()
+        async with books.accounts.open(second, permit(), call(), TARGET):
+            assert second.outcome.shadowed == ("try",)
 
 
 async def test_settling_twice_changes_nothing() -> None:
