@@ -50,6 +50,8 @@ _READ: Final = frozenset({Meter.INPUT, Meter.TOKENS})
 _GENERATED: Final = frozenset({Meter.OUTPUT, Meter.TOKENS})
 _COUNTED: Final = frozenset({"engine", "timings", "counted"})
 _RETRY: Final = 2.0
+_SEAT_PAUSES: Final = (0.02, 0.05, 0.1)
+"""Seconds. Who has read the end of an answer asks again before the seat is given back, above all one that is in Redis."""
 _MS: Final = 1000
 
 
@@ -176,14 +178,20 @@ class Accounts:
     async def _sit(self, exchange: Exchange, seats: tuple[Seats, ...]) -> Lease | None:
         if not seats:
             return None
-        try:
-            lease = await self._leases.take(seats)
-        except StoreDown as error:
-            raise _down(error) from None
-        if isinstance(lease, Full):
-            raise seats_refusal(lease)
+        pauses = iter(_SEAT_PAUSES)
+        while isinstance(lease := await self._take(seats), Full):
+            pause = next(pauses, None)
+            if pause is None or not lease.seats.most:
+                raise seats_refusal(lease)
+            await asyncio.sleep(pause)
         exchange.outcome.shadowed = lease.shadowed
         return lease
+
+    async def _take(self, seats: tuple[Seats, ...]) -> Lease | Full:
+        try:
+            return await self._leases.take(seats)
+        except StoreDown as error:
+            raise _down(error) from None
 
     async def _held(self, ask: Ask) -> Held:
         try:
