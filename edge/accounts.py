@@ -51,7 +51,7 @@ _GENERATED: Final = frozenset({Meter.OUTPUT, Meter.TOKENS})
 _COUNTED: Final = frozenset({"engine", "timings", "counted"})
 _RETRY: Final = 2.0
 _SEAT_PAUSES: Final = (0.02, 0.05, 0.1)
-"""Seconds. Who has read the end of an answer asks again before the seat is given back, above all one that is in Redis."""
+"""Seconds. Who has read the end of an answer may ask again before its seat is given back, above all in Redis."""
 _MS: Final = 1000
 
 
