@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -92,7 +92,10 @@ class Accounts:
         *,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        remote: bool = False,
     ) -> None:
+        """`remote`: the stores are elsewhere, and to give back takes a while in which the request may be cancelled."""
+        self._remote = remote
         self._rules = rules
         self._budget = budget
         self._leases = leases
@@ -127,7 +130,7 @@ class Accounts:
         finally:
             self._leave(permit.principal.key_id)
             if lease is not None:
-                await asyncio.shield(self._leases.release(lease))
+                await self._surely(self._leases.release(lease))
 
     def _leave(self, key: str) -> None:
         self._running[key] -= 1
@@ -262,10 +265,10 @@ class Accounts:
         """All accounts of a request that is over, however it ended. What cannot wait comes first: this may be cancelled
         a second time, and no row may stay open for that."""
         usage, stages = exchange.outcome.usage, exchange.stages
-        charged = _used(exchange, account) if ending.reached else Actual(requests=0)
+        charged = Actual(requests=0)
         if ending.reached:
             gpu_ms = max(0, round(((stages.answered or self._clock()) - stages.sent) * _MS))
-            charged = replace(charged, gpu_ms=min(gpu_ms, LARGEST))
+            charged = _used(exchange, account, min(gpu_ms, LARGEST))
             usage.input, usage.output = charged.input, charged.output
             usage.source = "metered" if usage.source == "none" else usage.source
         self._ledger.settle(
@@ -284,7 +287,11 @@ class Accounts:
         )
         if ending.reached and not ending.reason:
             self._learn(exchange, permit, account, charged)
-        await asyncio.shield(self._give_back(account, charged))
+        await self._surely(self._give_back(account, charged))
+
+    async def _surely(self, giving: Coroutine[None, None, None]) -> None:
+        """Do it though this is cancelled meanwhile. What is done at once needs no task of its own: that is 20 us."""
+        await (asyncio.shield(giving) if self._remote else giving)
 
     async def _give_back(self, account: Account, charged: Actual) -> None:
         await self._budget.settle(account.held, charged)
@@ -317,14 +324,14 @@ def _ending(exchange: Exchange, error: BaseException | None) -> Ending:
             return Ending(CAUSES[Reason.INTERNAL].status, Reason.INTERNAL.value, reached)
 
 
-def _used(exchange: Exchange, account: Account) -> Actual:
+def _used(exchange: Exchange, account: Account, gpu_ms: int = 0) -> Actual:
     """What the engine says of an answer that came to its end; else no less than what was relayed."""
     usage, meter = exchange.outcome.usage, account.meter
     read = meter.input if usage.input is None else usage.input
     said = usage.output or 0
     if usage.source not in _COUNTED or not exchange.outcome.finish:
         said = max(said, meter.used)
-    return Actual(min(read, LARGEST), min(said, LARGEST))
+    return Actual(min(read, LARGEST), min(said, LARGEST), gpu_ms)
 
 
 def _left(held: Held) -> int:

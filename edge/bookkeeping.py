@@ -52,7 +52,15 @@ async def open_books(settings: Settings, database: Database, tasks: Tasks) -> Bo
         await ledger.close()
         await counting.close()
 
-    accounts = Accounts(rules, counting.budget, counting.leases, ledger, clock=time.monotonic, wall=time.time)
+    accounts = Accounts(
+        rules,
+        counting.budget,
+        counting.leases,
+        ledger,
+        clock=time.monotonic,
+        wall=time.time,
+        remote=counting.memory is None,
+    )
     return Books(accounts, recovered, close)
 
 

@@ -54,6 +54,7 @@ class Books:
             self.ledger,
             clock=lambda: self.now,
             wall=lambda: self.now,
+            remote=budget is not None,
         )
 
     def exchange(self) -> Exchange:
