@@ -7,8 +7,8 @@ parts, arguments as an object) or stays behind.
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 import orjson
 
@@ -16,81 +16,81 @@ from edge.relay.meter import tokens_of
 from policies.errors import EngineBroke
 from policies.json import JSON, Object, as_list, as_object, as_str
 
-_CHOICE: Final = frozenset({"index", "text", "logprobs", "finish_reason", "stop_reason"})
-_TEXTS: Final = ("content", "reasoning", "reasoning_content", "refusal")
-_MESSAGE: Final = frozenset({"role", "tool_calls", "function_call", *_TEXTS})
-_CALL: Final = frozenset({"index", "id", "type", "function", "custom"})
+_Fields: TypeAlias = Mapping[str, type | tuple[type, ...]]
+"""The fields of an object that go on, if they are null or of these types."""
+
+_CHOICE: Final[_Fields] = {
+    "index": object,
+    "text": str,
+    "logprobs": dict,
+    "finish_reason": object,
+    "stop_reason": (str, int),
+}
+_SPEAKING: Final[Mapping[str, _Fields]] = {said: {**_CHOICE, said: dict} for said in ("delta", "message")}
+_TEXT: Final = (str, list)
+_MESSAGE: Final[_Fields] = {
+    "role": str,
+    "content": _TEXT,
+    "reasoning": _TEXT,
+    "reasoning_content": _TEXT,
+    "refusal": _TEXT,
+    "tool_calls": list,
+    "function_call": dict,
+}
+_CALL: Final[_Fields] = {"index": object, "id": object, "type": object, "function": dict, "custom": dict}
 INPUTS: Final = {"function": "arguments", "custom": "input"}
 """The kinds of tools, and where a call of each has what the model wrote."""
+_INPUT: Final[Mapping[str, _Fields]] = {written: {"name": str, written: object} for written in INPUTS.values()}
 
 
 def known_choices(choices: JSON, said: str) -> list[Object]:
     """The choices with their known fields only, changed in place; `said` is where they speak: `delta` or `message`."""
     known = [choice for choice in as_list(choices) if isinstance(choice, dict)]
-    fields = _CHOICE | {said}
     for choice in known:
-        _drop(choice, fields)
-        _only(choice, "text", str)
-        _only(choice, "logprobs", dict)
-        _only(choice, "stop_reason", str, int)
-        _only(choice, said, dict)
+        _keep(choice, _SPEAKING[said])
         message = choice.get(said)
         if isinstance(message, dict):
             _trim(message)
     return known
 
 
+def _keep(document: Object, known: _Fields) -> None:
+    for key, value in list(document.items()):
+        types = known.get(key)
+        if types is None or not (value is None or isinstance(value, types)):
+            del document[key]
+
+
 def _trim(message: Object) -> None:
-    _drop(message, _MESSAGE)
-    _only(message, "role", str)
-    for key in _TEXTS:
-        value = message.get(key)
+    _keep(message, _MESSAGE)
+    for key, value in message.items():
         if isinstance(value, list):
-            message[key] = "".join(map(_part, value))
-        else:
-            _only(message, key, str)
-    _only(message, "tool_calls", list)
-    if "tool_calls" in message:
-        calls: list[JSON] = [call for call in as_list(message["tool_calls"]) if isinstance(call, dict)]
-        message["tool_calls"] = calls
-        for call in calls:
-            _trim_call(as_object(call))
-    _only(message, "function_call", dict)
-    _trim_function(as_object(message.get("function_call")), "arguments")
+            message[key] = _calls_of(value) if key == "tool_calls" else "".join(map(_part, value))
+        elif isinstance(value, dict):
+            _trim_function(value, "arguments")
 
 
 def _part(part: JSON) -> str:
     return part if isinstance(part, str) else as_str(as_object(part).get("text"))
 
 
-def _trim_call(call: Object) -> None:
-    _drop(call, _CALL)
-    for kind, written in INPUTS.items():
-        _only(call, kind, dict)
-        _trim_function(as_object(call.get(kind)), written)
+def _calls_of(entries: list[JSON]) -> list[JSON]:
+    calls = [call for call in entries if isinstance(call, dict)]
+    for call in calls:
+        _keep(call, _CALL)
+        for kind, written in INPUTS.items():
+            _trim_function(as_object(call.get(kind)), written)
+    return list[JSON](calls)
 
 
 def _trim_function(function: Object, written: str) -> None:
-    _drop(function, {"name", written})
-    _only(function, "name", str)
+    _keep(function, _INPUT[written])
     value = function.get(written)
     if value is not None and not isinstance(value, str):
         try:
             function[written] = orjson.dumps(value).decode()
         except orjson.JSONEncodeError:
             raise EngineBroke("a call that cannot be written as JSON") from None
-
-
-def _drop(document: Object, known: AbstractSet[str]) -> None:
-    for key in [key for key in document if key not in known]:
-        del document[key]
-
-
-def _only(document: Object, key: str, *types: type) -> None:
-    """Without `key` unless it is null or of one of `types`."""
-    value = document.get(key)
-    if value is not None and not isinstance(value, types):
-        del document[key]
 
 
 def texts(choice: Object, said: str) -> list[str]:
@@ -102,15 +102,20 @@ def texts(choice: Object, said: str) -> list[str]:
 def tokens_in(choice: Object, said: str) -> int:
     """Tokens in a known choice: by its text, or by its logprobs, which have an entry for each, if those are more."""
     message = as_object(choice.get(said))
-    written = tokens_of(as_str(choice.get("text"))) + sum(map(tokens_of, _plain(message)))
-    written += sum(max(1, tokens_of(call)) for call in _calls(message))
-    return max(written, _entries(choice.get("logprobs")))
+    written = sum(map(tokens_of, _plain(message)))
+    if "text" in choice:
+        written += tokens_of(as_str(choice["text"]))
+    if "tool_calls" in message or "function_call" in message:
+        written += sum(max(1, tokens_of(call)) for call in _calls(message))
+    logprobs = choice.get("logprobs")
+    return max(written, _entries(logprobs)) if isinstance(logprobs, dict) else written
 
 
 def _plain(message: Object) -> list[str]:
-    first, second = as_str(message.get("reasoning")), as_str(message.get("reasoning_content"))
+    first, second = message.get("reasoning"), message.get("reasoning_content")
     # Usually one text under both names.
-    return [as_str(message.get("content")), as_str(message.get("refusal")), first, second if second != first else ""]
+    fields = (message.get("content"), message.get("refusal"), first, second if second != first else None)
+    return [text for text in fields if isinstance(text, str)]
 
 
 def _calls(message: Object) -> list[str]:
@@ -127,8 +132,6 @@ def _written(function: Object, key: str) -> str:
     return as_str(function.get("name")) + as_str(function.get(key))
 
 
-def _entries(logprobs: JSON) -> int:
-    entries = as_object(logprobs)
-    return max(
-        len(as_list(entries.get("content"))) + len(as_list(entries.get("refusal"))), len(as_list(entries.get("tokens")))
-    )
+def _entries(logprobs: Object) -> int:
+    lengths = {key: len(as_list(logprobs.get(key))) for key in ("content", "refusal", "tokens")}
+    return max(lengths["content"] + lengths["refusal"], lengths["tokens"])
