@@ -2,6 +2,7 @@
 
 sse.py         bytes -> events (text/event-stream framing), pure
 chunks.py      one engine event -> what the caller may see of it; usage, finish, errors; pure
+deltas.py      the fields of a choice that go on, and all the text in them, pure
 aggregate.py   a stream of chunks -> one complete answer, pure
 answer.py      a complete answer of the engine -> the caller's, pure
 fragments.py   deltas as OpenAI's own clients expect them, pure

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from edge.relay.deltas import INPUTS
 from edge.relay.usage import usage_object
 from policies.exchange import Usage
 from policies.json import JSON, Object, as_list, as_object, as_str
@@ -18,20 +19,30 @@ _TEXTS: Final = ("content", "reasoning", "reasoning_content", "refusal")
 
 
 @dataclass(slots=True)
-class _Function:
-    """A call of a function, in fragments."""
+class _Tool:
+    """A call of a function or a custom tool, in fragments."""
 
     id: str = ""
+    kind: str = "function"
     name: str = ""
-    arguments: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+
+    def add_call(self, call: Object) -> None:
+        self.id = self.id or as_str(call.get("id"))
+        if isinstance(call.get("custom"), dict):
+            self.kind = "custom"
+        self.add(as_object(call.get(self.kind)))
 
     def add(self, piece: Object) -> None:
         # Some engines repeat the whole name on every fragment, none splits it: the first one stands.
         self.name = self.name or as_str(piece.get("name"))
-        self.arguments.append(as_str(piece.get("arguments")))
+        self.written.append(as_str(piece.get(INPUTS[self.kind])))
 
     def document(self) -> Object:
-        return {"name": self.name, "arguments": "".join(self.arguments)}
+        return {"name": self.name, INPUTS[self.kind]: "".join(self.written)}
+
+    def call(self) -> Object:
+        return {"id": self.id, "type": self.kind, self.kind: self.document()}
 
 
 @dataclass(slots=True)
@@ -40,8 +51,8 @@ class _Choice:
 
     role: str = "assistant"
     texts: dict[str, list[str]] = field(default_factory=dict)
-    calls: dict[int, _Function] = field(default_factory=dict)
-    function: _Function | None = None
+    calls: dict[int, _Tool] = field(default_factory=dict)
+    function: _Tool | None = None
     logprobs: Object | None = None
     finish: JSON = None
 
@@ -65,11 +76,10 @@ class _Choice:
         for position, entry in enumerate(as_list(delta.get("tool_calls"))):
             call = as_object(entry)
             index = call.get("index", position)
-            kept = self.calls.setdefault(index if isinstance(index, int) else position, _Function())
-            kept.id = kept.id or as_str(call.get("id"))
-            kept.add(as_object(call.get("function")))
+            kept = self.calls.setdefault(index if isinstance(index, int) else position, _Tool())
+            kept.add_call(call)
         if isinstance(delta.get("function_call"), dict):
-            self.function = self.function or _Function()
+            self.function = self.function or _Tool()
             self.function.add(as_object(delta["function_call"]))
 
     def _add_text(self, key: str, piece: str) -> None:
@@ -80,9 +90,7 @@ class _Choice:
         message: Object = {"role": self.role, "content": None}
         message.update({key: "".join(pieces) for key, pieces in self.texts.items()})
         if self.calls:
-            message["tool_calls"] = [
-                {"id": call.id, "type": "function", "function": call.document()} for call in self.calls.values()
-            ]
+            message["tool_calls"] = [call.call() for call in self.calls.values()]
         if self.function is not None:
             message["function_call"] = self.function.document()
         return message

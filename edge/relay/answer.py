@@ -7,7 +7,8 @@ from typing import Final
 import orjson
 
 from edge.relay.chunks import KEPT, error_code, hide_fingerprint, known_finish, normalise_reasoning
-from edge.relay.usage import read_usage, usage_object
+from edge.relay.deltas import known_choices, texts, tokens_in
+from edge.relay.usage import Reported, usage_object
 from policies.call import Operation
 from policies.errors import EngineBroke
 from policies.exchange import Usage
@@ -24,7 +25,9 @@ _KEPT: Final = {
 
 
 def read_answer(body: bytes, operation: Operation, *, model: str, usage: Usage) -> Object:
-    """The answer for the caller: known fields only, the caller's name for the model; `usage` is filled.
+    """The answer for the caller: known fields only, the caller's name for the model.
+
+    `usage` is filled with what the engine counted, or from the text (`chunks`) if it has not counted the answer.
 
     Raises EngineBroke when the body is no answer to `operation`.
     """
@@ -36,23 +39,44 @@ def read_answer(body: bytes, operation: Operation, *, model: str, usage: Usage) 
         raise EngineBroke("the answer is not an object")
     if document.get("error"):
         raise EngineBroke("error in a 200 answer: " + error_code(document))
-    parts = as_list(document.get("data" if operation is Operation.EMBEDDINGS else "choices"))
-    if not parts:
+    if operation is not Operation.EMBEDDINGS:
+        document["choices"] = _choices(document)
+    if not as_list(document.get("data" if operation is Operation.EMBEDDINGS else "choices")):
         raise EngineBroke("the answer is empty")
-    for part in parts:
-        message = as_object(part).get("message")
+    shown: Object = {key: value for key, value in document.items() if key in _KEPT[operation]}
+    shown["model"] = model
+    hide_fingerprint(shown)
+    reported = Reported(usage)
+    reported.read(document)
+    if operation is Operation.EMBEDDINGS:
+        shown["usage"] = {"prompt_tokens": 0, "total_tokens": 0}
+        if usage.input is not None:
+            usage.output, usage.source = 0, "engine"
+    elif not reported.settle(generated := _tokens(shown)):
+        usage.output, usage.source = generated, "chunks"
+    if usage.source != "none":
+        shown["usage"] = usage_object(usage)
+    return shown
+
+
+def _choices(document: Object) -> list[JSON]:
+    choices = known_choices(document.get("choices"), "message")
+    for choice in choices:
+        message = choice.get("message")
         if isinstance(message, dict):
             normalise_reasoning(message)
             if message.get("tool_calls"):
                 message.pop("function_call", None)
-    shown: Object = {key: value for key, value in document.items() if key in _KEPT[operation]}
-    shown["model"] = model
-    hide_fingerprint(shown)
-    if read_usage(document, usage):
-        shown["usage"] = usage_object(usage)
-    elif operation is Operation.EMBEDDINGS:
-        shown["usage"] = {"prompt_tokens": 0, "total_tokens": 0}
-    return shown
+    return list[JSON](choices)
+
+
+def _tokens(answer: Object) -> int:
+    return sum(tokens_in(as_object(choice), "message") for choice in as_list(answer.get("choices")))
+
+
+def answer_text(answer: Object) -> str:
+    """All generated text in what `read_answer` gave."""
+    return "".join("".join(texts(as_object(choice), "message")) for choice in as_list(answer.get("choices")))
 
 
 def finish_reason(answer: Object) -> str:

@@ -2,8 +2,10 @@
 
 What is said about engines here was read in facts/engines.md section 0 and 2. The rules:
 * every payload is parsed; one that is no JSON object, or that carries an error, ends the stream as broken;
-* only known top-level fields go on; the model's name becomes the one the caller used (mlx-lm echoes a local path);
+* only known fields go on, and all text that does is counted (deltas.py); the model's name becomes the one the caller
+  used (mlx-lm echoes a local path);
 * usage is read wherever it stands and never relayed in place: whoever asked for it gets one chunk of ours at the end;
+* it is the engine's count of the answer only if the answer is whole and nothing was generated after it;
 * an answer is whole only when every choice has a finish_reason. `[DONE]` alone proves nothing: llama-cpp-python ends an
   interrupted stream with it.
 """
@@ -16,14 +18,14 @@ from typing import Final
 
 import orjson
 
+from edge.relay.deltas import known_choices, texts, tokens_in
 from edge.relay.fragments import Fragments
-from edge.relay.meter import tokens_of
 from edge.relay.sse import Event
-from edge.relay.usage import read_usage, usage_object
+from edge.relay.usage import Reported, usage_object
 from engines.adapters.failures import word
 from policies.errors import EngineBroke
 from policies.exchange import Usage
-from policies.json import JSON, Object, as_list, as_object, as_str
+from policies.json import JSON, Object, as_object
 
 _FINISHES: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 KEPT: Final = frozenset(
@@ -35,11 +37,13 @@ class ChunkReader:
     """Reads chat and text completion chunks; collects usage, finish reasons and the generated text's size."""
 
     __slots__ = (
+        "_counted_at",
         "_expected",
         "_finished",
         "_fragments",
         "_head",
         "_model",
+        "_reported",
         "_text",
         "cut",
         "done",
@@ -56,6 +60,8 @@ class ChunkReader:
         self._fragments = Fragments()
         self._head: Object = {}
         self._text: list[str] | None = [] if keep_text else None
+        self._reported = Reported(usage)
+        self._counted_at = 0
         self.usage = usage
         self.done = False
         self.cut = False
@@ -72,6 +78,15 @@ class ChunkReader:
         return len(self._finished) >= self._expected
 
     @property
+    def running(self) -> int:
+        """Tokens that the engine says it has generated so far; a lower bound, 0 if it does not say."""
+        return self._reported.output or 0
+
+    def settle(self) -> bool:
+        """Write the engine's count of the answer into `usage`, if it has counted all of it: whether it has."""
+        return self.complete and self._counted_at == self.tokens and self._reported.settle(self.tokens)
+
+    @property
     def text(self) -> str:
         """The generated text so far (only with `keep_text`)."""
         return "".join(self._text or ())
@@ -83,13 +98,15 @@ class ChunkReader:
             self.done = True
             return None
         chunk = self._parse(event)
-        read_usage(chunk, self.usage)
-        choices = as_list(chunk.get("choices"))
+        choices = known_choices(chunk.get("choices"), "delta")
+        for choice in choices:
+            self._choice(choice)
+        if self._reported.read(chunk):
+            self._counted_at = self.tokens
         if not choices:
             return None
-        for choice in choices:
-            self._choice(as_object(choice))
         shown: Object = {key: value for key, value in chunk.items() if key in KEPT}
+        shown["choices"] = list[JSON](choices)
         if "model" in shown:
             shown["model"] = self._model
         hide_fingerprint(shown)
@@ -133,17 +150,9 @@ class ChunkReader:
         if isinstance(delta, dict):
             self._fragments.tidy(index if isinstance(index, int) else 0, delta)
             normalise_reasoning(delta)
-            text = as_str(delta.get("content")) or as_str(delta.get("reasoning_content"))
-            self.tokens += tokens_of(text) + sum(map(_tokens_of_call, as_list(delta.get("tool_calls"))))
-        else:
-            text = as_str(choice.get("text"))
-            self.tokens += tokens_of(text)
-        if self._text is not None and text:
-            self._text.append(text)
-
-
-def _tokens_of_call(call: JSON) -> int:
-    return max(1, tokens_of(as_str(as_object(as_object(call).get("function")).get("arguments"))))
+        self.tokens += tokens_in(choice, "delta")
+        if self._text is not None:
+            self._text.extend(texts(choice, "delta"))
 
 
 def hide_fingerprint(shown: Object) -> None:

@@ -1,7 +1,8 @@
 """Generated tokens, counted as they pass: what a request may still generate, and when to stop it.
 
 The count is of pieces, since engines report usage only at the end, if at all: one piece is a token unless it is too
-long for one. What the engine reports in the end is what is charged.
+long for one (engines that draft several tokens at once write them in one piece). What the engine reports in the end is
+what is charged.
 """
 
 from __future__ import annotations
@@ -16,11 +17,21 @@ CHECKPOINT: Final = 0.5
 """Seconds between two checkpoints in the ledger: with the time to write one, at most a second of tokens is at risk."""
 _LONGEST_TOKEN: Final = 32  # characters; longer ones exist (runs of spaces), and are rare
 _CHARS_PER_TOKEN: Final = 4
+_BYTES_PER_TOKEN: Final = 6  # of text that is not ASCII: two Chinese characters, three Cyrillic letters
 
 
 def tokens_of(text: str) -> int:
     """Tokens in one piece of generated text; 0 only of no text."""
-    size = len(text)
+    if text.isascii():
+        return _tokens_of_ascii(len(text))
+    size = len(text.encode(errors="surrogatepass"))
+    plain = len(text.encode("ascii", errors="ignore"))
+    # A letter that is not ASCII makes no further token of a word that is one.
+    long = _tokens_of_ascii(plain) if plain > _LONGEST_TOKEN else 0
+    return long + math.ceil((size - plain) / _BYTES_PER_TOKEN)
+
+
+def _tokens_of_ascii(size: int) -> int:
     return min(size, 1) if size <= _LONGEST_TOKEN else math.ceil(size / _CHARS_PER_TOKEN)
 
 

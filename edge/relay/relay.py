@@ -18,12 +18,13 @@ from typing import Final
 import orjson
 
 from edge.relay.aggregate import Aggregate
-from edge.relay.answer import MAX_ANSWER, finish_reason, read_answer
+from edge.relay.answer import MAX_ANSWER, answer_text, finish_reason, read_answer
 from edge.relay.chunks import ChunkReader
 from edge.relay.counting import ask
 from edge.relay.meter import Meter
 from edge.relay.prompt import expected_choices, prompt_text
 from edge.relay.sse import SseDecoder
+from edge.relay.usage import usage_object
 from edge.reply import Pulse, Reply
 from edge.tasks import Tasks
 from engines.contract import Adapter, Target, Transport, UpstreamResponse
@@ -107,7 +108,7 @@ class Leg:
 
     async def _stream(self) -> None:
         reader = self._reader()
-        async with self._send(stream=True) as response:
+        async with self._send(stream=True) as response, self._charged(reader):
             async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
                 async for chunks in blocks:
                     if chunks:
@@ -122,7 +123,7 @@ class Leg:
 
     async def _aggregated(self) -> Object:
         reader, aggregate = self._reader(), Aggregate()
-        async with self._send(stream=True) as response:
+        async with self._send(stream=True) as response, self._charged(reader):
             async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
                 async for chunks in blocks:
                     for chunk in chunks:
@@ -139,7 +140,12 @@ class Leg:
             body = await response.read(MAX_ANSWER)
             self._mark_first_byte()
         usage = self.exchange.outcome.usage
-        return read_answer(body, self.call.operation, model=self.call.model, usage=usage)
+        document = read_answer(body, self.call.operation, model=self.call.model, usage=usage)
+        if usage.source == "chunks":
+            await self.meter.admit(usage.output or 0)  # always given: what is limited streams
+            await self._count(answer_text(document), self.meter.used)
+            document["usage"] = usage_object(usage)
+        return document
 
     @contextlib.asynccontextmanager
     async def _send(self, *, stream: bool) -> AsyncIterator[UpstreamResponse]:
@@ -177,24 +183,45 @@ class Leg:
             self.began()
 
     async def _finish(self, reader: ChunkReader) -> None:
-        self.exchange.outcome.finish = reader.finish
         if not reader.complete:
             raise EngineBroke("the stream ended without a finish reason")
         if reader.cut:
-            usage = reader.usage
-            usage.input, usage.output, usage.source = self.meter.input, self.meter.used, "metered"
-        elif reader.usage.source == "none":
-            await self._count(reader)
+            self._take_metered(reader)
+        elif not reader.settle():
+            await self._count(reader.text, self._at_least(reader))
+        self.exchange.outcome.finish = reader.finish
 
-    async def _count(self, reader: ChunkReader) -> None:
-        """Ask the engine's tokenizer where it reports no usage; the number of chunks is the last resort."""
+    @contextlib.asynccontextmanager
+    async def _charged(self, reader: ChunkReader) -> AsyncIterator[None]:
+        """An answer that does not come to its end is charged as far as it came, whatever the engine said of it."""
+        try:
+            yield
+        finally:
+            if not self.exchange.outcome.finish:
+                self._take_metered(reader)
+
+    def _take_metered(self, reader: ChunkReader) -> None:
         usage = reader.usage
-        asked = [self.adapter.count(self.target, text) for text in (prompt_text(self.call), reader.text)]
-        counts = [await ask(self.permit, self.target, self.adapter, self.transport, request) for request in asked]
-        if counts[0] is not None and counts[1] is not None:
-            usage.input, usage.output, usage.source = counts[0], counts[1], "counted"
+        usage.input = usage.input or self.meter.input
+        usage.output, usage.source = self._at_least(reader), "metered"
+
+    def _at_least(self, reader: ChunkReader) -> int:
+        """Tokens that were generated at least: those relayed, or what the engine had counted on the way."""
+        return max(reader.running, self.meter.used)
+
+    async def _count(self, text: str, metered: int) -> None:
+        """Ask the engine's tokenizer where it has counted no answer; `metered`, from its pieces, is the last resort."""
+        usage = self.exchange.outcome.usage
+        written = await self._ask(text)
+        prompt = usage.input or (None if written is None else await self._ask(prompt_text(self.call)))
+        if written is not None and prompt is not None:
+            usage.input, usage.output, usage.source = prompt, written, "counted"
         else:
-            usage.output, usage.source = self.meter.used, "chunks"
+            usage.input, usage.output, usage.source = usage.input or self.meter.input, metered, "chunks"
+
+    async def _ask(self, text: str) -> int | None:
+        request = self.adapter.count(self.target, text)
+        return await ask(self.permit, self.target, self.adapter, self.transport, request)
 
     def _reader(self) -> ChunkReader:
         return ChunkReader(

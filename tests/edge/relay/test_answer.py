@@ -5,11 +5,11 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from edge.relay.answer import finish_reason, read_answer
+from edge.relay.answer import answer_text, finish_reason, read_answer
 from policies.call import Operation
 from policies.errors import EngineBroke
 from policies.exchange import Usage
-from policies.json import JSON, Object
+from policies.json import JSON, Object, as_list, as_object
 
 
 def read(document: JSON, operation: Operation = Operation.CHAT) -> tuple[Object, Usage]:
@@ -44,7 +44,43 @@ def test_embeddings_keep_their_numbers_exactly() -> None:
     data: list[JSON] = [{"object": "embedding", "index": 0, "embedding": vector}]
     shown, usage = read({"object": "list", "data": data, "usage": {"prompt_tokens": 4}}, Operation.EMBEDDINGS)
     assert orjson.loads(orjson.dumps(shown))["data"][0]["embedding"] == vector
-    assert usage.input == 4
+    assert (usage.input, usage.output, usage.source) == (4, 0, "engine")
+
+
+def chat(usage: Object | None = None, **message: JSON) -> Object:
+    choice: Object = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}
+    return {"choices": [choice], **({} if usage is None else {"usage": usage})}
+
+
+TEXT = "tok " * 300
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {},
+        {"prompt_tokens": 7},
+        {"prompt_tokens": 7, "completion_tokens": None},
+        {"prompt_tokens": 7, "completion_tokens": 0},
+        {"prompt_tokens": 7, "completion_tokens": 2**53},
+    ],
+)
+def test_an_answer_that_the_engine_has_not_counted_is_counted_by_its_text(usage: Object | None) -> None:
+    for message in ({"content": TEXT}, {"content": None, "reasoning": TEXT}, {"refusal": TEXT}):
+        shown, read_into = read(chat(usage, **message))
+        assert (read_into.output, read_into.source) == (300, "chunks")
+        assert read_into.input == (7 if usage else None)
+        assert as_object(shown["usage"])["completion_tokens"] == 300
+        assert answer_text(shown) == TEXT
+    text: Object = {"choices": [{"index": 0, "text": TEXT, "finish_reason": "stop"}]}
+    assert read(text, Operation.COMPLETIONS)[1].output == 300
+
+
+def test_fields_of_a_message_that_nobody_counts_stay_behind() -> None:
+    shown, _ = read(chat({"prompt_tokens": 1, "completion_tokens": 2}, content="a", audio={"data": TEXT}, x=TEXT))
+    (choice,) = as_list(shown["choices"])
+    assert as_object(choice)["message"] == {"role": "assistant", "content": "a"}
 
 
 @pytest.mark.parametrize(

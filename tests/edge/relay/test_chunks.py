@@ -10,7 +10,7 @@ from edge.relay.chunks import ChunkReader
 from edge.relay.sse import Event
 from policies.errors import EngineBroke
 from policies.exchange import Usage
-from policies.json import JSON, Object
+from policies.json import JSON, Object, as_list, as_object
 
 
 def reader(choices: int = 1, *, keep_text: bool = False) -> ChunkReader:
@@ -44,28 +44,75 @@ def test_usage_is_read_on_any_chunk_and_shown_on_none() -> None:
     shown = read.read(chunk({"content": "a"}, usage={"prompt_tokens": 5, "completion_tokens": 1}))
     assert shown is not None
     assert "usage" not in shown
+    read.read(chunk(finish="stop"))
+    assert (read.usage.input, read.usage.output, read.usage.source) == (5, None, "none")
     final = {"choices": [], "object": "chat.completion", "usage": {"prompt_tokens": 5, "completion_tokens": 9}}
     assert read.read(Event(orjson.dumps(final))) is None
+    assert read.settle()
     assert (read.usage.input, read.usage.output, read.usage.source) == (5, 9, "engine")
     assert read.usage_chunk()["usage"] == {"prompt_tokens": 5, "completion_tokens": 9, "total_tokens": 14}
 
 
 def test_zero_usage_never_replaces_a_count_and_timings_are_a_fallback() -> None:
     read = reader()
-    read.read(chunk(timings={"cache_n": 2, "prompt_n": 3, "predicted_n": 4}))
+    read.read(chunk(finish="stop", timings={"cache_n": 2, "prompt_n": 3, "predicted_n": 4}))
+    assert read.settle()
     assert (read.usage.input, read.usage.output, read.usage.source) == (5, 4, "timings")
     read.read(chunk(usage={"prompt_tokens": 0, "completion_tokens": 0}))
     assert read.usage.input == 5
     read.read(chunk(usage={"prompt_tokens": 6, "completion_tokens": 4}))
-    assert (read.usage.input, read.usage.source) == (6, "engine")
+    assert read.settle()
+    assert (read.usage.input, read.usage.output, read.usage.source) == (6, 4, "engine")
 
 
-@pytest.mark.parametrize("count", [-1, 1.5, "7", True, None, []])
+@pytest.mark.parametrize("count", [-1, 1.5, "7", True, None, [], 10**8 + 1, 2**53, 2**63])
 def test_absurd_counts_are_not_believed(count: JSON) -> None:
     read = reader()
-    read.read(Event(orjson.dumps({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 0}})))
-    read.read(Event(orjson.dumps({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": count}})))
-    assert read.usage.output == 0
+    read.read(chunk({"content": "a"}, finish="stop", usage={"prompt_tokens": count, "completion_tokens": count}))
+    read.read(chunk(timings={"cache_n": count, "prompt_n": count, "predicted_n": count}))
+    assert not read.settle()
+    assert (read.usage.input, read.usage.output, read.running) == (None, None, 0)
+
+
+def test_what_an_engine_says_early_is_not_its_count_of_the_answer() -> None:
+    """One that writes zeros, or its first count, and is left or says no more would be answers for nothing."""
+    for early in (0, 1, None):
+        read = reader()
+        read.read(chunk({"content": "a"}, usage={"prompt_tokens": 7, "completion_tokens": early}))
+        for _ in range(9):
+            read.read(chunk({"content": "b"}))
+        assert not read.settle()
+        read.read(chunk(finish="stop"))
+        assert not read.settle()
+        assert (read.usage.input, read.usage.output, read.usage.source) == (7, None, "none")
+        assert read.running == (early or 0)
+
+
+def test_a_running_count_is_a_lower_bound_and_the_last_one_the_count() -> None:
+    read = reader()
+    for count in (2, 4, 6):
+        read.read(chunk({"content": "ab"}, usage={"prompt_tokens": 7, "completion_tokens": count}))
+        assert (read.running, read.usage.output) == (count, None)
+    read.read(chunk(finish="stop", usage={"prompt_tokens": 7, "completion_tokens": 7}))
+    assert read.settle()
+    assert (read.usage.output, read.usage.source) == (7, "engine")
+
+
+def test_zero_is_the_count_of_an_answer_without_text_only() -> None:
+    for text, settled in (("", True), ("a", False)):
+        read = reader()
+        read.read(chunk({"content": text}, finish="stop", usage={"prompt_tokens": 7, "completion_tokens": 0}))
+        assert read.settle() is settled
+
+
+def test_usage_of_the_prompt_alone_counts_no_answer() -> None:
+    read = reader()
+    read.read(chunk({"content": "a"}, finish="stop", usage={"prompt_tokens": 5}))
+    assert not read.settle()
+    assert (read.usage.input, read.usage.output) == (5, None)
+    read.read(chunk(timings={"prompt_n": 5, "predicted_n": 1}))
+    assert read.settle()
+    assert (read.usage.input, read.usage.output, read.usage.source) == (5, 1, "timings")
 
 
 @pytest.mark.parametrize(
@@ -163,6 +210,7 @@ def answer(*events: Event, chat: bool = True) -> Object:
         shown = read.read(event)
         if shown is not None:
             aggregate.add(shown)
+    read.settle()
     return aggregate.answer(read.usage, chat=chat)
 
 
@@ -216,3 +264,81 @@ def test_text_completions_and_their_logprobs_are_put_together() -> None:
     assert whole["choices"] == [
         {"index": 0, "text": "ab", "logprobs": {"tokens": ["a", "b"]}, "finish_reason": "length"}
     ]
+
+
+LONG = "y " * 400
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": "x", "reasoning": LONG},
+        {"reasoning": "x", "reasoning_content": LONG},
+        {"refusal": LONG},
+        {"content": [{"type": "text", "text": LONG}, LONG, 7]},
+        {"function_call": {"arguments": LONG}},
+        {"function_call": {"name": LONG}},
+        {"reasoning_details": [{"type": "reasoning.text", "text": LONG}]},
+        {"audio": {"data": LONG}, "unknown": LONG},
+        {"content": {"text": LONG}, "refusal": {"text": LONG}, "role": [LONG]},
+        {"tool_calls": LONG, "function_call": LONG},
+        {"tool_calls": [LONG, {"function": LONG, "more": LONG}, {"function": {"more": LONG}}]},
+        {"tool_calls": [{"index": 0, "function": {"name": LONG}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": {"a": LONG}}}]},
+        {"tool_calls": [{"index": 0, "type": "custom", "custom": {"name": "f", "input": LONG}}]},
+    ],
+)
+def test_nothing_is_relayed_uncounted(delta: Object) -> None:
+    read = reader(keep_text=True)
+    shown = read.read(chunk(delta))
+    relayed = orjson.dumps(shown).count(b"y y")
+    assert relayed <= read.text.count("y y") * (2 if "reasoning" in delta else 1)
+    assert read.tokens * 4 >= len(read.text)
+
+
+@pytest.mark.parametrize(
+    "choice", [{"text": LONG, "delta": {}}, {"message": {"content": LONG}}, {"delta": LONG}, {"logprobs": [LONG]}, LONG]
+)
+def test_nothing_beside_a_delta_is_relayed_uncounted(choice: JSON) -> None:
+    read = reader()
+    shown = read.read(Event(orjson.dumps({"id": "c", "choices": [choice, {"index": 0, "stop_reason": [LONG]}]})))
+    assert read.tokens * 8 >= orjson.dumps(shown).count(b"y ")
+
+
+def test_reasoning_and_content_of_one_delta_are_added_and_two_names_are_one_text() -> None:
+    read = reader(keep_text=True)
+    read.read(chunk({"content": "a", "reasoning": "b"}))
+    read.read(chunk({"reasoning_content": "c", "reasoning": "c"}))
+    assert (read.tokens, read.text) == (3, "abc")
+
+
+def test_logprobs_tell_how_many_tokens_a_piece_has() -> None:
+    read = reader()
+    entries: list[JSON] = [{"token": "a"}] * 5
+    logprobs: Object = {"content": entries}
+    choice: Object = {"index": 0, "delta": {"content": "aaaaa"}, "logprobs": logprobs}
+    read.read(Event(orjson.dumps({"id": "c", "choices": [choice]})))
+    assert read.tokens == 5
+
+
+def test_arguments_nested_deeper_than_json_is_written_break_the_stream() -> None:
+    deep = b'{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":' + b"[" * 600 + b"]" * 600 + b"}}]}}]}"
+    with pytest.raises(EngineBroke):
+        reader().read(Event(deep))
+
+
+def test_custom_tool_calls_and_content_in_parts_are_put_together() -> None:
+    custom: Object = {"name": "f", "input": "a"}
+    whole = answer(
+        chunk({"content": [{"type": "text", "text": "he"}]}),
+        chunk({"content": [{"type": "text", "text": "llo"}], "refusal": "no"}),
+        chunk({"tool_calls": [{"index": 0, "id": "c0", "type": "custom", "custom": custom}]}),
+        chunk({"tool_calls": [{"index": 0, "custom": {"input": "b"}}]}, finish="tool_calls"),
+    )
+    (choice,) = as_list(whole["choices"])
+    assert as_object(choice)["message"] == {
+        "role": "assistant",
+        "content": "hello",
+        "refusal": "no",
+        "tool_calls": [{"id": "c0", "type": "custom", "custom": {"name": "f", "input": "ab"}}],
+    }

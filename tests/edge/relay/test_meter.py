@@ -77,3 +77,28 @@ async def test_a_checkpoint_is_written_when_its_time_has_come() -> None:
 )
 def test_a_piece_is_a_token_unless_it_is_too_long_for_one(text: str, tokens: int) -> None:
     assert tokens_of(text) == tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("é", 1, 1),
+        (" naïve", 1, 1),
+        ("一", 1, 1),
+        ("一二", 1, 1),
+        ("一二三四五六七八九十" * 2, 8, 10),
+        ("🙂", 1, 1),
+        ("x" * 400 + "é", 100, 101),
+        ("я" * 400, 100, 134),
+        ("\ud800", 1, 1),
+    ],
+)
+def test_what_is_not_ascii_is_counted_by_its_bytes(text: str, least: int, most: int) -> None:
+    assert least <= tokens_of(text) <= most
+
+
+@given(st.text(), st.text())
+def test_pieces_are_never_fewer_tokens_than_a_sixth_of_what_is_not_ascii(first: str, second: str) -> None:
+    for text in (first, first + second):
+        assert (tokens_of(text) == 0) == (text == "")
+        assert tokens_of(text) * 6 >= sum(len(char.encode()) for char in text if not char.isascii())

@@ -1,0 +1,211 @@
+"""What one call is charged, by what its engine says and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import orjson
+import pytest
+
+from edge.relay.meter import Meter
+from edge.relay.relay import Leg
+from edge.reply import Pulse, Reply
+from edge.tasks import Tasks
+from engines.adapters.registry import adapter_for
+from engines.contract import Engine, Kind, Model, Target, UpstreamRequest, UpstreamResponse
+from policies.call import Call, Dialect, Operation
+from policies.decision import Permit
+from policies.errors import EngineBroke
+from policies.exchange import Client, Exchange
+from policies.json import JSON, Object, as_object
+from tests.edge.test_accounts import permit
+from tests.edge.test_reply import RecordingInbound
+
+ESTIMATED = 40
+_QUIET = Pulse(first=0.0, every=0.0)
+
+
+class Answer:
+    """An `UpstreamResponse` of given blocks; after them it waits for ever if `hangs`."""
+
+    status = 200
+    retry_after = None
+
+    def __init__(self, content_type: str, blocks: Iterable[bytes], *, hangs: bool = False) -> None:
+        self.content_type = content_type
+        self._blocks = list(blocks)
+        self._hangs = hangs
+        self.given = asyncio.Event()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for block in self._blocks:
+            yield block
+        self.given.set()
+        if self._hangs:
+            await asyncio.Event().wait()
+
+    async def read(self, limit: int) -> bytes:
+        return b"".join(self._blocks)[:limit]
+
+
+class Played:
+    """A `Transport` that gives `answer` to the call and `counts` to whoever asks for the tokens of a text."""
+
+    def __init__(self, answer: Answer, counts: Iterable[int] = ()) -> None:
+        self.answer = answer
+        self.counts = list(counts)
+        self.counted: list[str] = []
+
+    @asynccontextmanager
+    async def _give(self, request: UpstreamRequest) -> AsyncIterator[UpstreamResponse]:
+        document: Object = orjson.loads(request.body)
+        if "input" not in document:
+            yield self.answer
+            return
+        self.counted.append(str(document["input"]))
+        found = [orjson.dumps({"count": self.counts.pop(0)})] if self.counts else [b"no"]
+        yield Answer("application/json", found)
+
+    def send(
+        self, _permit: Permit, _engine: Engine, request: UpstreamRequest
+    ) -> AbstractAsyncContextManager[UpstreamResponse]:
+        return self._give(request)
+
+    def probe(self, _engine: Engine, request: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamResponse]:
+        return self._give(request)
+
+    async def close(self) -> None:
+        pass
+
+
+def events(*documents: JSON) -> list[bytes]:
+    return [b"data: " + orjson.dumps(document) + b"\n\n" for document in documents]
+
+
+def piece(text: str = "tok", finish: str | None = None, usage: Object | None = None) -> JSON:
+    choice: Object = {"index": 0, "delta": {"content": text} if text else {}, "finish_reason": finish}
+    return {"id": "c", "choices": [choice], "usage": usage}
+
+
+def says(prompt: JSON, completion: JSON) -> Object:
+    return {"prompt_tokens": prompt, "completion_tokens": completion}
+
+
+def streaming(*documents: JSON, hangs: bool = False) -> Answer:
+    return Answer("text/event-stream", events(*documents), hangs=hangs)
+
+
+def whole(text: str, usage: Object | None = None) -> Answer:
+    message: Object = {"role": "assistant", "content": text}
+    document: Object = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage}
+    return Answer("application/json", [orjson.dumps(document)])
+
+
+async def none(_tokens: int) -> int:
+    return 0
+
+
+def leg(played: Played, *, stream: bool = True, granted: int | None = None, kind: Kind = Kind.OPENAI) -> Leg:
+    body: Object = {"messages": [{"role": "user", "content": "hi"}]}
+    return Leg(
+        exchange=Exchange("f" * 32, Client("127.0.0.1", 1, "local")),
+        reply=Reply(RecordingInbound()),
+        permit=permit(),
+        call=Call(Operation.CHAT, Dialect.OPENAI, "tiny", body=body, stream=stream, max_tokens=None, n=1),
+        target=Target(Engine("e", kind, "http://127.0.0.1:1", 1), Model("tiny", "tiny")),
+        adapter=adapter_for(kind),
+        transport=played,
+        tasks=Tasks(),
+        clock=lambda: 1.0,
+        headers={},
+        salt="",
+        meter=Meter(granted, none, lambda _used: None, lambda: 1.0, prompt=ESTIMATED),
+    )
+
+
+async def run(one: Leg) -> Object:
+    with one.waiting(lambda: "", _QUIET):
+        body = await one.run()
+    return {} if body is None else as_object(orjson.loads(body))
+
+
+def charged(one: Leg) -> tuple[int | None, int | None, str]:
+    usage = one.exchange.outcome.usage
+    return usage.input, usage.output, usage.source
+
+
+async def test_the_engines_count_of_a_whole_answer_is_what_is_charged() -> None:
+    one = leg(Played(streaming(piece(), piece("", "stop"), {"choices": [], "usage": says(7, 3)})))
+    await run(one)
+    assert charged(one) == (7, 3, "engine")
+    assert one.exchange.outcome.finish == "stop"
+
+
+@pytest.mark.parametrize(("early", "output"), [(0, 20), (1, 20), (None, 20), (90, 90)])
+async def test_a_caller_that_leaves_pays_what_was_metered_at_least(early: int | None, output: int) -> None:
+    """The engine has counted the prompt; what it says of the answer on the way is a lower bound."""
+    answer = streaming(piece("", None, says(7, early)), *[piece()] * 20, hangs=True)
+    one = leg(Played(answer))
+    task = asyncio.ensure_future(run(one))
+    async with asyncio.timeout(10):
+        await answer.given.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert charged(one) == (7, output, "metered")
+    assert one.exchange.outcome.finish == ""
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_stream_that_breaks_off_is_charged_as_far_as_it_came(*, stream: bool) -> None:
+    one = leg(Played(streaming(piece("", None, says(7, 0)), *[piece()] * 5)), stream=stream, granted=100)
+    with pytest.raises(EngineBroke):
+        await run(one)
+    assert charged(one) == (7, 5, "metered")
+
+
+@pytest.mark.parametrize(("usage", "prompt"), [(None, ESTIMATED), (says(7, 0), 7), (says(0, 0), ESTIMATED)])
+async def test_a_cut_answer_keeps_the_engines_count_of_the_prompt(usage: Object | None, prompt: int) -> None:
+    one = leg(Played(streaming(piece("", None, usage), *[piece()] * 20)), stream=False, granted=5)
+    document = await run(one)
+    assert charged(one) == (prompt, 5, "metered")
+    assert as_object(document["usage"])["prompt_tokens"] == prompt
+
+
+@pytest.mark.parametrize(("usage", "prompt"), [(None, ESTIMATED), (says(7, None), 7), (says(7, 0), 7)])
+async def test_a_stream_that_the_engine_has_not_counted_is_charged_by_its_pieces(
+    usage: Object | None, prompt: int
+) -> None:
+    one = leg(Played(streaming(*[piece()] * 5, piece("", "stop", usage))))
+    await run(one)
+    assert charged(one) == (prompt, 5, "chunks")
+
+
+@pytest.mark.parametrize(("usage", "prompt"), [(None, ESTIMATED), (says(7, None), 7), (says(7, 0), 7)])
+async def test_a_whole_answer_that_the_engine_has_not_counted_is_charged_by_its_text(
+    usage: Object | None, prompt: int
+) -> None:
+    one = leg(Played(whole("tok " * 300, usage)), stream=False)
+    document = await run(one)
+    assert charged(one) == (prompt, 300, "chunks")
+    assert one.meter.used == 300
+    assert as_object(document["usage"])["completion_tokens"] == 300
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_engine_with_a_tokenizer_counts_all_the_text_afterwards(*, stream: bool) -> None:
+    call: Object = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    choice: Object = {"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "stop"}
+    played = Played(streaming(piece("ab"), {"id": "c", "choices": [choice]}), [9, 5])
+    one = leg(played, stream=stream, kind=Kind.LLAMA_CPP_PYTHON)
+    await run(one)
+    assert charged(one) == (5, 9, "counted")
+    assert played.counted == ["abf{}", "hi"]
+
+
+async def test_a_tokenizer_that_does_not_answer_leaves_the_pieces() -> None:
+    one = leg(Played(streaming(piece(), piece("tok", "stop"))), kind=Kind.LLAMA_CPP_PYTHON)
+    await run(one)
+    assert charged(one) == (ESTIMATED, 2, "chunks")
