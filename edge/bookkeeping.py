@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from edge.accounts import Accounts
 from edge.config.settings import Settings
@@ -24,6 +25,8 @@ from edge.limits.rules import Asking, Rules
 from edge.store.database import Database
 from edge.tasks import Tasks
 from policies.principal import DEFAULT_SCOPES, Principal
+
+_JWT: Final = "jwt:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ async def open_books(settings: Settings, database: Database, tasks: Tasks) -> Bo
     await ledger.start()
     recovered = await asyncio.to_thread(recovery.run)
     if counting.memory is not None:
-        before = await asyncio.to_thread(lambda: list(_charges(database, rules)))
+        before = await asyncio.to_thread(lambda: list(charges(database, rules, time.time())))
         counting.memory.restore(before)
     _ = tasks.keep(lambda: look_after(database, recovery, settings.ledger.keep), name="ledger care")
 
@@ -71,27 +74,39 @@ def _counting(settings: Settings) -> Counting:
     return in_redis(settings.stores.redis, Clock(), on_error=limits.on_store_error, share=limits.store_error_share)
 
 
-def _charges(database: Database, rules: Rules) -> Iterator[tuple[str, Meter, float, int]]:
-    """What the journal says was spent in the longest window, by counter."""
-    now = time.time()
+def charges(database: Database, rules: Rules, now: float) -> Iterator[tuple[str, Meter, float, int]]:
+    """What the journal says was spent in the longest window, by counter: (subject, meter, when, how much)."""
     names = key_names(database)
+    known: dict[tuple[object, ...], list[tuple[str, Meter]]] = {}  # the same callers come again in every step of time
     for row in spent(database, now - MONTH.seconds, now):
-        owner = row.owner
-        who = Principal(owner, row.key, names.get(row.key, row.key), "key", frozenset(row.groups), DEFAULT_SCOPES)
-        counters = {(bound.subject, bound.meter) for bound in rules.counters(Asking(who, row.model, row.listener), now)}
+        which = (row.key, row.owner, row.groups, row.model, row.listener, row.rate_class)
+        counters = known.get(which)
+        if counters is None:
+            asking = Asking(
+                caller(row.key, row.owner, row.groups, names), row.model, row.listener, row.rate_class or None
+            )
+            bounds = rules.counters(asking, now)
+            counters = known[which] = list(dict.fromkeys((bound.subject, bound.meter) for bound in bounds))
+        amounts = _amounts(row)
         for subject, meter in counters:
-            yield subject, meter, row.at, _amount(row, meter)
+            yield subject, meter, row.at, amounts[meter]
 
 
-def _amount(row: Spent, meter: Meter) -> int:
-    match meter:
-        case Meter.REQUESTS:
-            return row.requests
-        case Meter.INPUT:
-            return row.input
-        case Meter.OUTPUT:
-            return row.output
-        case Meter.TOKENS:
-            return row.input + row.output
-        case Meter.GPU_MS:
-            return row.gpu_ms
+def caller(key: str, owner: str, groups: tuple[str, ...], names: Mapping[str, str]) -> Principal:
+    """Who the journal means, as far as limits ask for it; `names` are those of the keys by id.
+
+    The key id of a JWT's caller is `jwt:<issuer>:<name>`, and an issuer's name has no colon (edge/identity/jwt.py).
+    """
+    jwt = key.startswith(_JWT)
+    name = key.removeprefix(_JWT).partition(":")[2] if jwt else names.get(key, key)
+    return Principal(owner, key, name, "jwt" if jwt else "key", frozenset(groups), DEFAULT_SCOPES)
+
+
+def _amounts(row: Spent) -> dict[Meter, int]:
+    return {
+        Meter.REQUESTS: row.requests,
+        Meter.INPUT: row.input,
+        Meter.OUTPUT: row.output,
+        Meter.TOKENS: row.input + row.output,
+        Meter.GPU_MS: row.gpu_ms,
+    }

@@ -25,7 +25,10 @@ class LedgerDown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """An admitted request, before the engine sees it: `input` tokens counted, `output` tokens held."""
+    """An admitted request, before the engine sees it: `input` tokens counted, `output` tokens held.
+
+    `rate_class`: the class a policy put the request into, "" = none.
+    """
 
     request_id: str
     at: float
@@ -39,6 +42,7 @@ class Hold:
     stream: bool
     input: int
     output: int
+    rate_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)

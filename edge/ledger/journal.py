@@ -22,7 +22,7 @@ from edge.ledger.statements import insert_text
 from edge.store.database import make_engine
 
 MOST_ROWS: Final = 64
-"""Rows of one transaction; 64 * 24 values stay far below SQLite's 32,766 and PostgreSQL's 65,535."""
+"""Rows of one transaction; 64 * 25 values stay far below SQLite's 32,766 and PostgreSQL's 65,535."""
 BUSY_SECONDS: Final = 2
 _REFUSED: Final = ("DataError", "IntegrityError", "OverflowError", "UnicodeEncodeError")
 

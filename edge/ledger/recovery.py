@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from math import inf
 from typing import Final, NamedTuple
 
 from sqlalchemy import Row as Record
@@ -16,12 +18,14 @@ from edge.ledger.rows import DAY, Row, day_of, recovered_row, still_open
 from edge.store.database import Database
 from edge.store.schema import LEDGER
 
-RECENT: Final = DAY + 3600
-"""Seconds for which `spent` is exact to the request; what is older comes in sums of half a day."""
+_TIERS: Final = ((inf, DAY / 2), (DAY + 3600, 1440.0), (3720, 60.0), (120, 1.0))
+"""(what is younger than so many seconds, comes in sums of so many): the buckets of the limits' windows of a month, a
+day, an hour and a minute (edge/limits/contract.py), each for a little longer than the window is."""
+_FOR_EVER: Final = 1 << 30  # a day that no clock shows
 
 
 class Spent(NamedTuple):
-    """What a caller used, charged at `at`; one request, or the sum of several whose latest is meant by `at`."""
+    """What a caller used, in one step of time (see `spent`) whose latest charge was at `at`."""
 
     at: float
     key: str
@@ -29,6 +33,7 @@ class Spent(NamedTuple):
     groups: tuple[str, ...]
     model: str
     listener: str
+    rate_class: str
     requests: int
     input: int
     output: int
@@ -80,17 +85,18 @@ class Recovery:
 def spent(database: Database, since: float, now: float) -> Iterator[Spent]:
     """What was charged since `since`, oldest first, for refilling the limits' windows. StateError.
 
-    Sums bear the latest instant they may contain: a window that is refilled with them frees late, never early.
+    Sums are never wider than a bucket of the windows they can still count in, so that those are filled as if request
+    by request; they bear the latest instant: a window frees late, never early. Of days that are rolled up that is
+    their end.
     """
-    first = day_of(since)
-    recent = max(since, now - RECENT)
     with database.reading() as connection:
-        for row in connection.execute(sql.SPENT_DAILY, {"first": first}):
+        for row in connection.execute(sql.SPENT_DAILY, {"first": day_of(since)}):
             yield _spent(row)._replace(at=(row.at + 1) * DAY - 1.0)
-        older = {"first": first, "since": since, "recent": recent}
-        yield from sorted(_spent(row) for row in connection.execute(sql.SPENT_OLDER, older))
-        exact = {"first": day_of(recent), "recent": recent}
-        yield from (_spent(row) for row in connection.execute(sql.SPENT_RECENT, exact))
+        starts = [max(since, now - age) for age, _ in _TIERS]
+        ends = [*starts[1:], float(_FOR_EVER * DAY)]
+        for start, end, (_, step) in zip(starts, ends, _TIERS, strict=True):
+            span = {"first": day_of(start), "since": start, "last": day_of(end), "end": end, "step": step}
+            yield from map(_spent, connection.execute(sql.SPENT, span))
 
 
 def _spent(row: Record[tuple[object, ...]]) -> Spent:
@@ -98,11 +104,17 @@ def _spent(row: Record[tuple[object, ...]]) -> Spent:
         row.at,
         row.key,
         row.owner,
-        tuple(json.loads(row.groups)),
+        _groups(row.groups),
         row.model,
         row.listener,
+        row.rate_class,
         row.requests,
         row.input,
         row.output,
         row.gpu_ms,
     )
+
+
+@lru_cache(maxsize=1024)
+def _groups(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -40,6 +41,7 @@ class Row(NamedTuple):
     groups: str | None = None
     listener: str | None = None
     model: str | None = None
+    rate_class: str | None = None
     engine: str | None = None
     operation: str | None = None
     stream: int | None = None
@@ -73,6 +75,7 @@ def hold_row(hold: Hold, instance: str) -> Row:
         groups=groups_text(hold.groups),
         listener=_text(hold.listener),
         model=_text(hold.model),
+        rate_class=_text(hold.rate_class),
         engine=_text(hold.engine),
         operation=_text(hold.operation),
         stream=int(hold.stream),
@@ -92,11 +95,13 @@ def progress_row(progress: Progress, instance: str) -> Row:
 
 
 def settle_row(hold: Row, settled: Settled) -> Row:
-    """The settlement of the hold `hold`."""
+    """The settlement of the hold `hold`. A void one counts for nothing, whatever its figures say."""
+    if settled.reason == VOID:
+        settled = replace(settled, input=0, output=0, cached=None, gpu_ms=0)
     return hold._replace(
         kind=SETTLE,
         ended_at=settled.at,
-        requests=1,
+        requests=int(settled.reason != VOID),
         errors=int(settled.failed),
         input=_count(settled.input),
         output=_count(settled.output),
@@ -122,16 +127,24 @@ def set_off(settlement: Row, charged: Row) -> Row:
 
 def void_row(hold: Row, now: float) -> Row:
     """The settlement of a hold whose request went no further."""
-    row = settle_row(hold, Settled(hold.request_id, now, 0, 0, status=0, reason=VOID))
-    return row._replace(requests=0)
+    return settle_row(hold, Settled(hold.request_id, now, 0, 0, status=0, reason=VOID))
 
 
 def recovered_row(hold: Row, last: Row | None, now: float) -> Row:
-    """The settlement of a hold whose instance is gone: what its last progress says, else its input alone."""
+    """The settlement of a hold whose instance is gone: what its last progress says, else its input alone.
+
+    The engine worked at least until that progress: from the hold to there is its time.
+    """
     known = last or hold._replace(output=0)
-    source = "progress" if last else "none"
     figures = Settled(
-        hold.request_id, now, known.input, known.output, status=0, reason=RECOVERED, finish="", source=source
+        hold.request_id,
+        now,
+        known.input,
+        known.output,
+        gpu_ms=round((known.at - hold.at) * 1000),
+        status=0,
+        reason=RECOVERED,
+        source="progress" if last else "none",
     )
     return settle_row(hold, figures)
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from edge.ledger.rows import COLUMNS, DAY, SETTLE
+from edge.ledger.rows import COLUMNS, SETTLE
 from edge.store.schema import KEYS, LEDGER, LEDGER_INSTANCES, USAGE_DAILY
 
 
@@ -58,8 +58,8 @@ LEAVE: Final[Delete] = delete(LEDGER_INSTANCES).where(LEDGER_INSTANCES.c.id == b
 
 # PostgreSQL only; the number ("lgwr") is any that nobody else's advisory lock uses.
 LOCK_ROLLUP: Final = select(func.pg_advisory_xact_lock(0x6C677772))
-_FLOOR: Final = select(func.min(LEDGER_INSTANCES.c.floor)).scalar_subquery()
-_READ_NO_MORE: Final = LEDGER.c.seq <= func.coalesce(_FLOOR, bindparam("last"))
+_LOWEST: Final = select(func.min(LEDGER_INSTANCES.c.floor)).scalar_subquery()
+_READ_NO_MORE: Final = LEDGER.c.seq <= func.coalesce(_LOWEST, bindparam("last"))
 """Below what every instance may have open: a recovery that missed a settlement would charge its hold again."""
 OLD: Final = (
     select(LEDGER.c.seq, *_ROW)
@@ -75,36 +75,38 @@ SPENT_NOTES: Final[Select[int]] = (
 )
 """Numbers of holds or progress that no recovery will read again."""
 
-_WHO: Final = ("key", "owner", "groups", "model", "listener")
+_WHO: Final = ("key", "owner", "groups", "model", "listener", "rate_class")
 _WHAT: Final = ("requests", "input", "output", "gpu_ms")
-_SETTLED: Final = select(LEDGER.c.at, *(LEDGER.c[name] for name in (*_WHO, *_WHAT))).where(
-    LEDGER.c.kind == SETTLE, LEDGER.c.day >= bindparam("first")
-)
-SPENT_RECENT: Final = _SETTLED.where(LEDGER.c.at >= bindparam("recent")).order_by(LEDGER.c.at)
-# Half days: windows of a month are counted in buckets of 12 hours (edge/limits).
-_HALF: Final = case((LEDGER.c.at - LEDGER.c.day * DAY < DAY / 2, 0), else_=1).label("half")
-_OLDER: Final = (
+
+
+def _floor(number: ColumnElement[float]) -> ColumnElement[int]:
+    """SQLite need not have FLOOR, and of casts to integers SQLite's truncate and PostgreSQL's round."""
+    whole = cast(number, BigInteger)
+    return case((whole > number, whole - 1), else_=whole)
+
+
+_BUCKETS: Final = (
     select(
         func.max(LEDGER.c.at).label("at"),
         *(LEDGER.c[name] for name in _WHO),
         *(_sum(LEDGER.c[name]) for name in _WHAT),
-        LEDGER.c.day,
-        _HALF,
+        _floor(LEDGER.c.at / bindparam("step")).label("bucket"),
     )
-    .where(LEDGER.c.kind == SETTLE, LEDGER.c.day >= bindparam("first"))
-    .where(LEDGER.c.at >= bindparam("since"), LEDGER.c.at < bindparam("recent"))
+    .where(LEDGER.c.kind == SETTLE, LEDGER.c.day >= bindparam("first"), LEDGER.c.day <= bindparam("last"))
+    .where(LEDGER.c.at >= bindparam("since"), LEDGER.c.at < bindparam("end"))
     # By the label: PostgreSQL takes two bound parameters for two expressions, even where they are equal.
-    .group_by(*(LEDGER.c[name] for name in _WHO), LEDGER.c.day, "half")
+    .group_by(*(LEDGER.c[name] for name in _WHO), "bucket")
     .subquery()
 )
-SPENT_OLDER: Final = select(*(_OLDER.c[name] for name in ("at", *_WHO, *_WHAT))).order_by(_OLDER.c.at)
+SPENT: Final = select(*(_BUCKETS.c[name] for name in ("at", *_WHO, *_WHAT))).order_by(_BUCKETS.c.at)
+"""What was settled, in sums of `step` seconds (a float), from `since` (on day `first`) to before `end` (`last`)."""
 SPENT_DAILY: Final = (
     select(USAGE_DAILY.c.day.label("at"), *(USAGE_DAILY.c[name] for name in (*_WHO, *_WHAT)))
     .where(USAGE_DAILY.c.day >= bindparam("first"))
     .order_by(USAGE_DAILY.c.day)
 )
 
-DIMENSIONS: Final = ("day", "key", "owner", "groups", "listener", "model", "engine")
+DIMENSIONS: Final = ("day", "key", "owner", "groups", "listener", "model", "rate_class", "engine")
 SUMS: Final = ("requests", "errors", "input", "output", "gpu_ms")
 ADD_DAILY: Final[Update] = (
     update(USAGE_DAILY)

@@ -192,11 +192,21 @@ class Windows:
         What lies in the future is taken for now.
         """
         now = self._forward(now)
+        starts = [(slot, (now // each.step_ms - each.buckets) * each.step_ms) for slot, each in enumerate(windows)]
+        known: dict[tuple[str, Meter], list[Ring | None]] = {}  # to make a Bound costs more than all the rest
         for subject, meter, at, amount in spent:
+            if amount <= 0:
+                continue
             when = min(at, now)
-            for window in windows:
-                if amount > 0 and when // window.step_ms >= now // window.step_ms - window.buckets:
-                    self._ring(Bound(subject, meter, window, 0)).correct(when, amount, now)
+            rings = known.get(which := (subject, meter))
+            if rings is None:
+                rings = known[which] = [None] * len(windows)
+            for slot, start in starts:
+                if when >= start:
+                    ring = rings[slot]
+                    if ring is None:
+                        ring = rings[slot] = self._ring(Bound(subject, meter, windows[slot], 0))
+                    ring.spend(when, amount)
         self._born = 0  # a sweep of them all in one step would be felt
 
     def _forward(self, now: int) -> int:

@@ -25,8 +25,11 @@ def a_hold(
     owner: str = "ann",
     output: int = 100,
     stream: bool = True,
+    rate_class: str = "",
 ) -> Hold:
-    return Hold(request_id, at, key, owner, ("dev",), "local", "ai/llama", "dmr", "chat", stream, 10, output)
+    return Hold(
+        request_id, at, key, owner, ("dev",), "local", "ai/llama", "dmr", "chat", stream, 10, output, rate_class
+    )
 
 
 def settled(request_id: str = "r1", *, output: int = 50, reason: str = "", at: float = NOW + 2) -> Settled:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.ledger.entry import VOID, Settled
+from edge.ledger.entry import VOID, Progress, Settled
 from edge.ledger.rows import (
     COLUMNS,
     SETTLE,
@@ -50,6 +50,23 @@ def test_only_real_failures_are_errors() -> None:
 def test_a_void_hold_counts_for_nothing() -> None:
     row = void_row(hold_row(a_hold(), "me"), NOW)
     assert (row.reason, row.requests, row.errors, row.input, row.output) == (VOID, 0, 0, 0, 0)
+
+
+def test_a_request_that_was_refused_after_its_hold_is_none() -> None:
+    row = settle_row(hold_row(a_hold(), "me"), settled(reason=VOID))
+    assert (row.requests, row.errors, row.input, row.output, row.gpu_ms) == (0, 0, 0, 0, 0)
+
+
+def test_a_settlement_repeats_the_class() -> None:
+    assert settle_row(hold_row(a_hold(rate_class="batch"), "me"), settled()).rate_class == "batch"
+
+
+def test_a_recovery_charges_the_engines_time_up_to_the_last_progress() -> None:
+    hold = hold_row(a_hold(at=NOW), "me")
+    last = progress_row(Progress("r1", NOW + 600.25, 10, 5000), "me")
+    assert recovered_row(hold, last, NOW + 900).gpu_ms == 600_250
+    assert recovered_row(hold, last._replace(at=NOW - 5), NOW + 900).gpu_ms == 0  # the clock was set back
+    assert recovered_row(hold, None, NOW + 900).gpu_ms == 0
 
 
 def test_a_settlement_after_a_recovery_brings_the_sum_to_the_truth() -> None:

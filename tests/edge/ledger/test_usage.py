@@ -26,8 +26,11 @@ EVER = Span(0, TODAY + 9)
 
 REQUESTS = st.lists(
     st.builds(
-        lambda day, second, key, owner, groups, model, engine, tokens, reason: (
-            Hold("r", (TODAY - day) * DAY + second, key, owner, groups, "local", model, engine, "chat", False, 1, 1),
+        lambda day, second, key, owner, groups, model, engine, tokens, reason, rate_class: (
+            Hold(
+                *("r", (TODAY - day) * DAY + second, key, owner, groups, "local", model, engine, "chat", False, 1, 1),
+                rate_class,
+            ),
             Settled("r", NOW, tokens, tokens * 2, gpu_ms=tokens * 3, reason=reason),
         ),
         st.integers(-1, 5),
@@ -39,6 +42,7 @@ REQUESTS = st.lists(
         st.sampled_from(["e1", "e2"]),
         st.integers(0, 1000),
         st.sampled_from(["", "engine_broke", "recovered"]),
+        st.sampled_from(["", "batch"]),
     ),
     max_size=30,
 )
