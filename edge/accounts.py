@@ -255,6 +255,7 @@ class Accounts:
             stream=account.call.stream,
             input=account.held.ask.input,
             output=account.held.granted,
+            rate_class=permit.obligations.rate_class or "",
         )
         try:
             await self._ledger.hold(hold)

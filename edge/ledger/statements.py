@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 from sqlalchemy import (
@@ -79,7 +80,7 @@ _WHO: Final = ("key", "owner", "groups", "model", "listener", "rate_class")
 _WHAT: Final = ("requests", "input", "output", "gpu_ms")
 
 
-def _floor(number: ColumnElement[float]) -> ColumnElement[int]:
+def _floor(number: ColumnElement[float | Decimal]) -> ColumnElement[int]:
     """SQLite need not have FLOOR, and of casts to integers SQLite's truncate and PostgreSQL's round."""
     whole = cast(number, BigInteger)
     return case((whole > number, whole - 1), else_=whole)

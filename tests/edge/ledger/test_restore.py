@@ -13,9 +13,9 @@ from sqlalchemy import insert
 
 from edge.bookkeeping import caller, charges
 from edge.ledger.entry import Hold, Settled
-from edge.ledger.recovery import recovered_row, spent
+from edge.ledger.recovery import spent
 from edge.ledger.rollup import roll_up
-from edge.ledger.rows import DAY, Row, hold_row, set_off, settle_row
+from edge.ledger.rows import DAY, Row, hold_row, recovered_row, set_off, settle_row
 from edge.limits.contract import WINDOWS, Bound, Meter
 from edge.limits.rules import Asking, Rules
 from edge.limits.settings import Amounts, LimitClass, LimitSettings, Per, Rule
