@@ -40,6 +40,8 @@ def unlike_shapes(scope: Scope, values: Values) -> Iterator[Finding]:
             domain = _domain(statement)
             if domain is not None and not values.of(scope, domain).is_only(_COLLECTIONS):
                 yield domain.at, "not_a_collection", _DOMAIN
+            elif isinstance(domain, Group) and not domain.items:
+                yield domain.at, "not_a_collection", "a loop over nothing: OPA refuses it"
 
 
 def _domain(statement: Statement) -> Expr | None:

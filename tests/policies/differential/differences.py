@@ -9,6 +9,7 @@ from typing import Final
 
 REFUSED_BY_CHECK: Final = frozenset(
     {
+        "a loop over nothing",
         "array.flatten",
         "any and all",
         "cast functions",

@@ -95,6 +95,7 @@ BAD = [
     ("builtin_not_portable", 'x := semver.compare("1.0.0", "1.0.1")', (5, 6)),
     ("conflicting_rules", "f(a) := 1\n\nf(a, b) := 2", (7, 1)),
     ("reads_clock", "x if time.now_ns() > 1", (5, 6)),
+    ("not_a_collection", "x := {k: v | some k, v in {}}", (5, 27)),
     ("network_not_portable", 'x if net.cidr_contains("10.0.0.0/8", input.caller.claims.ip)', (5, 6)),
     ("network_not_portable", "x if net.cidr_contains(data.gwcfg.net, input.source.ip)", (5, 6)),
     ("network_not_portable", 'x if net.cidr_contains("::ffff:10.0.0.0/104", input.source.ip)', (5, 6)),
