@@ -18,7 +18,9 @@ from typing import Final
 
 from edge.ledger.entry import VOID, Hold, Ledger, LedgerDown, Progress, Settled
 from edge.limits.contract import (
+    GENERATED,
     LARGEST,
+    READ,
     Actual,
     Ask,
     Budget,
@@ -27,7 +29,6 @@ from edge.limits.contract import (
     Lease,
     Leases,
     Level,
-    Meter,
     Over,
     Seats,
     StoreDown,
@@ -35,7 +36,7 @@ from edge.limits.contract import (
 from edge.limits.estimate import Estimates
 from edge.limits.rules import Applying, Asking, Rules
 from edge.limits.words import headers, refusal, seats_refusal
-from edge.relay.meter import Meter as TokenMeter
+from edge.relay.meter import Meter
 from edge.relay.prompt import expected_choices, extra_chars
 from engines.contract import Target
 from policies.call import Call, Operation
@@ -46,8 +47,6 @@ from policies.input import Counters
 from policies.principal import Principal
 from policies.reasons import CAUSES, Reason
 
-_READ: Final = frozenset({Meter.INPUT, Meter.TOKENS})
-_GENERATED: Final = frozenset({Meter.OUTPUT, Meter.TOKENS})
 _COUNTED: Final = frozenset({"engine", "timings", "counted"})
 _RETRY: Final = 2.0
 _SEAT_PAUSES: Final = (0.02, 0.05, 0.1)
@@ -64,7 +63,7 @@ class Account:
     answers: int
     chars: int
     headers: dict[str, str]
-    meter: TokenMeter
+    meter: Meter
     held: Held
     top: Held | None = None
     """What the engine's own count of the prompt is above the estimate."""
@@ -138,12 +137,13 @@ class Accounts:
             del self._running[key]  # keys must not fill the memory
 
     async def counters(self, principal: Principal) -> Counters:
-        """What policies are told of the credential; zeros while the store is away."""
+        """What policies are told of the credential. Refusal while the store is away: a policy must not take that for
+        nothing used."""
         running = self._running.get(principal.key_id, 0)
         try:
             levels = await self._budget.levels(self._rules.watched(principal))
-        except StoreDown:
-            return Counters(concurrent=running)
+        except StoreDown as error:
+            raise _down(error) from None
         requests_min, tokens_min, tokens_day = (level.used for level in levels)
         return Counters(requests_min, tokens_min, tokens_day, running)
 
@@ -163,7 +163,7 @@ class Accounts:
         if so much is not left.
         """
         held = account.held
-        if not any(bound.meter in _READ and not bound.shadow for bound in held.ask.bounds):
+        if not any(bound.meter in READ and not bound.shadow for bound in held.ask.bounds):
             return
         counted = min(await count() or 0, LARGEST)
         if counted > held.ask.input:
@@ -225,7 +225,7 @@ class Accounts:
         if left is not None:
             each = max(1, left // answers)
             call = replace(call, max_tokens=each if call.max_tokens is None else min(call.max_tokens, each))
-        meter = TokenMeter(
+        meter = Meter(
             None if left is None else held.granted,
             lambda tokens: self._more(held, tokens),
             lambda used: self._ledger.progress(Progress(exchange.id, self._wall(), meter.input, used)),
@@ -337,7 +337,7 @@ def _used(exchange: Exchange, account: Account, gpu_ms: int = 0) -> Actual:
 
 def _left(held: Held) -> int:
     """Output tokens that every limit leaves this request in all, those it holds already among them."""
-    bounds = (level.left for level in held.levels if level.bound.meter in _GENERATED and not level.bound.shadow)
+    bounds = (level.left for level in held.levels if level.bound.meter in GENERATED and not level.bound.shadow)
     return held.granted + min(bounds, default=0)
 
 

@@ -7,6 +7,7 @@ filled again from the journal, so that a restart gives nobody a new day. With Re
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,15 +27,15 @@ from edge.store.database import Database
 from edge.tasks import Tasks
 from policies.principal import DEFAULT_SCOPES, Principal
 
+_log = logging.getLogger(__name__)
 _JWT: Final = "jwt:"
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What is open. `recovered`: requests of a process that died, settled on this start."""
+    """What is open."""
 
     accounts: Accounts
-    recovered: int
     close: Callable[[], Awaitable[None]]
 
 
@@ -45,7 +46,8 @@ async def open_books(settings: Settings, database: Database, tasks: Tasks) -> Bo
     ledger = JournalLedger(database)
     recovery = Recovery(database, ledger.instance)
     await ledger.start()
-    recovered = await asyncio.to_thread(recovery.run)
+    if recovered := await asyncio.to_thread(recovery.run):
+        _log.warning("settled %d requests that the last run left open", recovered)
     if counting.memory is not None:
         before = await asyncio.to_thread(lambda: list(charges(database, rules, time.time())))
         counting.memory.restore(before)
@@ -64,7 +66,7 @@ async def open_books(settings: Settings, database: Database, tasks: Tasks) -> Bo
         wall=time.time,
         remote=counting.memory is None,
     )
-    return Books(accounts, recovered, close)
+    return Books(accounts, close)
 
 
 def _counting(settings: Settings) -> Counting:

@@ -85,7 +85,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What the credential has used in the last minute and day, and has under way; 0 where nobody knows."""
+    """What the credential has used in the last minute and day, and has under way."""
 
     requests_min: int = 0
     tokens_min: int = 0

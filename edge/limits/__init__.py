@@ -9,6 +9,7 @@
     windows.py       all counts of one process; hold, extend, settle as pure steps
     clock.py         logical time, which never goes back
     memory.py        both seams in memory
+    clock.lua        clock.py again, for Redis: in front of both scripts
     budget.lua       windows.py again, for Redis
     leases.lua       seats in Redis
     scripts.py       the line to Redis

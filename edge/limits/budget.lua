@@ -25,24 +25,7 @@ local function take()
   return numbers[cursor]
 end
 
-local function text(number) return string.format("%.0f", number) end
 local function bucket(at, step) return (at - at % step) / step end
-
--- Logical time: moves as far as the server's clock moves forward, stands while that one steps back.
-local function forward()
-  local logical, wall = string.match(redis.call("GET", KEYS[1]) or "", "^(%d+) (%d+)$")
-  local now, seen
-  if ARGV[2] ~= "" then
-    seen = tonumber(ARGV[2])
-    now = math.max(seen, tonumber(logical or 0))
-  else
-    local time = redis.call("TIME")
-    seen = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-    now = logical and tonumber(logical) + math.max(seen - tonumber(wall), 0) or seen
-  end
-  redis.call("SET", KEYS[1], text(now) .. " " .. text(seen))
-  return now
-end
 
 local asked = {}
 local arity = { hold = 5, extend = 1, settle = 4, levels = 0 }

@@ -26,6 +26,9 @@ class Meter(StrEnum):
     GPU_MS = "gpu_ms"
 
 
+READ: Final = frozenset({Meter.INPUT, Meter.TOKENS})
+GENERATED: Final = frozenset({Meter.OUTPUT, Meter.TOKENS})
+"""What the tokens of a prompt, and those of an answer, are charged to."""
 METERS: Final = tuple(Meter)
 """Their order is part of the script's protocol (budget.lua)."""
 

@@ -1,8 +1,8 @@
 """How many tokens a prompt has and an answer will have, learnt from what engines count. Pure, bounded memory.
 
 Prompts: characters by a ratio per model. It moves towards what engines report, so that the hold is near what will be
-charged; how far off it was is told (`error`). Answers: the 95th percentile of the last answers of a key to a model, so
-that a hold is tight and callers in parallel are not refused for what they will not use.
+charged. Answers: the 95th percentile of the last answers of a key to a model, so that a hold is tight and callers in
+parallel are not refused for what they will not use.
 """
 
 from __future__ import annotations
@@ -34,10 +34,9 @@ _MANY: Final = 4_096
 
 @dataclass(slots=True)
 class _Prompts:
-    """What is known of a model's prompts: characters per token, and the mean share by which estimates were off."""
+    """What is known of a model's prompts: characters per token."""
 
     ratio: float = _CHARS_PER_TOKEN
-    error: float = 0.0
     seen: int = 0
 
 
@@ -88,17 +87,10 @@ class Estimates:
         if tokens <= 0 or chars <= 0:
             return
         known = self._prompts.of(model)
-        off = abs(self.input(model, chars, messages) - tokens) / tokens
         weight = max(_WEIGHT, 1 / (known.seen + 1))
         body = max(1, tokens - _PER_MESSAGE * messages)
         known.ratio = min(max(known.ratio + weight * (chars / body - known.ratio), _LEAST_RATIO), _MOST_RATIO)
-        known.error += weight * (off - known.error)
         known.seen += 1
-
-    def error(self, model: str) -> float | None:
-        """By which share estimates of the model's prompts are off, on average; None while nothing is known."""
-        known = self._prompts.get(model)
-        return None if known is None or not known.seen else known.error
 
     def output(self, key: str, model: str) -> int:
         """Tokens that 19 of 20 answers to this key stay below; what the model's answers to all say for a new key."""

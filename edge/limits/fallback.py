@@ -53,18 +53,29 @@ class Circuit:
         await self._tasks.close()
 
 
-class FallbackBudget:
-    """Budget in Redis, with a stand-in. `share`: what part of every bound this process grants alone (0 to 1, at least
-    one of each). A hold stays with the store that granted it."""
+class _Fallback:
+    """What stands in for Redis, and whether. `share`: what part of every limit this process grants alone (0 to 1)."""
+
+    def __init__(self, circuit: Circuit, on_error: OnStoreError, share: float) -> None:
+        self._circuit = circuit
+        self._deny = on_error is OnStoreError.DENY
+        self._share = share
+
+    def _stand_in(self) -> None:
+        if self._deny:
+            raise StoreDown("Redis is away")
+
+
+class FallbackBudget(_Fallback):
+    """Budget in Redis, with a stand-in, which grants at least one of each. A hold stays with the store that granted
+    it."""
 
     def __init__(
         self, store: RedisBudget, local: MemoryBudget, circuit: Circuit, *, on_error: OnStoreError, share: float
     ) -> None:
+        super().__init__(circuit, on_error, share)
         self._store = store
         self._local = local
-        self._circuit = circuit
-        self._deny = on_error is OnStoreError.DENY
-        self._share = share
 
     async def hold(self, ask: Ask) -> Held | Over:
         """See Budget.hold."""
@@ -72,7 +83,7 @@ class FallbackBudget:
             try:
                 return await self._store.hold(ask)
             except StoreDown as error:
-                self._failed(error)
+                self._circuit.trip(error)
         self._stand_in()
         return await self._local.hold(replace(ask, bounds=self._part(ask.bounds)))
 
@@ -84,7 +95,7 @@ class FallbackBudget:
             try:
                 return await self._store.extend(held, tokens)
             except StoreDown as error:
-                self._failed(error)
+                self._circuit.trip(error)
         self._stand_in()
         ask = replace(held.ask, bounds=self._part(held.ask.bounds))
         return self._local.adopt(held._replace(ask=ask), tokens)
@@ -106,7 +117,7 @@ class FallbackBudget:
             try:
                 return await self._store.levels(bounds)
             except StoreDown as error:
-                self._failed(error)
+                self._circuit.trip(error)
         self._stand_in()
         return await self._local.levels(self._part(bounds))
 
@@ -115,28 +126,19 @@ class FallbackBudget:
         await self._circuit.close()
         await self._store.close()
 
-    def _failed(self, error: StoreDown) -> None:
-        self._circuit.trip(error)
-
-    def _stand_in(self) -> None:
-        if self._deny:
-            raise StoreDown("Redis is away")
-
     def _part(self, bounds: Sequence[Bound]) -> tuple[Bound, ...]:
         return tuple(_part_of_bound(bound, self._share) for bound in bounds)
 
 
-class FallbackLeases:
+class FallbackLeases(_Fallback):
     """Leases in Redis, with a stand-in, as FallbackBudget."""
 
     def __init__(
         self, store: RedisLeases, local: MemoryLeases, circuit: Circuit, *, on_error: OnStoreError, share: float
     ) -> None:
+        super().__init__(circuit, on_error, share)
         self._store = store
         self._local = local
-        self._circuit = circuit
-        self._deny = on_error is OnStoreError.DENY
-        self._share = share
 
     async def take(self, seats: Sequence[Seats]) -> Lease | Full:
         """See Leases.take."""
@@ -145,8 +147,7 @@ class FallbackLeases:
                 return await self._store.take(seats)
             except StoreDown as error:
                 self._circuit.trip(error)
-        if self._deny:
-            raise StoreDown("Redis is away")
+        self._stand_in()
         return await self._local.take([replace(seat, most=part(seat.most, self._share)) for seat in seats])
 
     async def release(self, lease: Lease) -> None:

@@ -1,23 +1,12 @@
 -- Seats in Redis: one sorted set per subject, lease -> the time it runs out.
 --
--- KEYS  1 the clock (budget.lua's), 2.. the subjects' sets
+-- KEYS  1 the clock (clock.lua), 2.. the subjects' sets
 -- ARGV  1 take | renew | release, 2 the time in milliseconds ("" = this server's clock), 3 how long a lease lives, then
 --       take: the lease, and for each subject: most, 1 if it is a shadow
 --       renew, release: for each subject: the lease
 -- Reply take: 1, for each subject: 1 if it would have refused | 0, which subject (from 0), taken
 --       renew, release: how many of its seats were there
-local logical, wall = string.match(redis.call("GET", KEYS[1]) or "", "^(%d+) (%d+)$")
-local now, seen
-if ARGV[2] ~= "" then
-  seen = tonumber(ARGV[2])
-  now = math.max(seen, tonumber(logical or 0))
-else
-  local time = redis.call("TIME")
-  seen = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-  now = logical and tonumber(logical) + math.max(seen - tonumber(wall), 0) or seen
-end
-local function text(number) return string.format("%.0f", number) end
-redis.call("SET", KEYS[1], text(now) .. " " .. text(seen))
+local now = forward()
 local life, operation = tonumber(ARGV[3]), ARGV[1]
 
 local function put(key, lease)

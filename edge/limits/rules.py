@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from edge.limits.contract import DAY, LARGEST, MINUTE, Bound, Meter, Seats, Window
+from edge.limits.contract import DAY, GENERATED, LARGEST, MINUTE, Bound, Meter, Seats, Window
 from edge.limits.settings import DEFAULT, LimitClass, LimitSettings, Per, Rule
 from policies.names import matches
 from policies.principal import Principal, Quota
@@ -40,10 +40,7 @@ class Applying:
     @property
     def meters_output(self) -> bool:
         """Whether generated tokens are limited, so that they must be counted as they come."""
-        return any(bound.meter in _GENERATED and not bound.shadow for bound in self.bounds)
-
-
-_GENERATED: Final = frozenset({Meter.OUTPUT, Meter.TOKENS})
+        return any(bound.meter in GENERATED and not bound.shadow for bound in self.bounds)
 
 
 @dataclass(frozen=True, slots=True)

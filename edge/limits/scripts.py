@@ -29,10 +29,11 @@ CONNECTIONS: Final = 64
 
 
 class Script:
-    """A script and the name Redis knows it by."""
+    """A script, behind clock.lua, and the name Redis knows it by."""
 
     def __init__(self, file: str) -> None:
-        self.text = (Path(__file__).parent / file).read_text(encoding="ascii")
+        folder = Path(__file__).parent
+        self.text = "\n".join((folder / name).read_text(encoding="ascii") for name in ("clock.lua", file))
         # SHA-1 is Redis's name for a script, no protection
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 

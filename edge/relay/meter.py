@@ -80,12 +80,3 @@ class Meter:
         if now >= self._next:
             self._next = now + CHECKPOINT
             self._checkpoint(self.used)
-
-
-async def _none(_tokens: int) -> int:
-    return 0
-
-
-def unlimited(clock: Callable[[], float]) -> Meter:
-    """A meter that only counts."""
-    return Meter(None, _none, lambda _used: None, clock)

@@ -3,7 +3,7 @@
 The engine
     rego.py        Policy   one compiled policy and its values; the only module that touches regorus
     weld.py        files of one package become one module, since regorus is not sound across files
-    exact.py       numbers and regular expressions in data that both engines hold alike
+    alike.py       numbers and regular expressions in data that both engines hold alike
     fence.py       limits that a child puts on itself: memory, CPU, time per decision
     wire.py        requests and answers of the served protocol: strict, sans-io
     server.py      decides on a UNIX socket

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from policies.embedded.exact import EXACT
+from policies.embedded.alike import EXACT
 
 Range: TypeAlias = tuple[int, int]
 

@@ -1,7 +1,7 @@
 """Patterns: regular expressions and globs that mean one thing, wherever they come from.
 
 A regular expression is a constant within the grammar of expressions.py, `input.key.patterns`, or a text in data below a
-key `pattern` or `patterns` (the gateway writes those of grants, exact.py holds all others to the same grammar). Every
+key `pattern` or `patterns` (the gateway writes those of grants, alike.py holds all others to the same grammar). Every
 way it can take there is followed; one that ends elsewhere is refused. A glob is a constant within a smaller grammar.
 """
 
@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from policies.embedded.alike import PATTERN_KEYS
 from policies.embedded.calls import Finding, from_caller, sources
-from policies.embedded.exact import PATTERN_KEYS
 from policies.embedded.expressions import unlike
 from policies.embedded.portable import PATTERNS
 from policies.embedded.reads import input_path

@@ -16,7 +16,7 @@ import orjson
 import regorus
 
 from policies.bundle import DATA_ROOT, ENTRY
-from policies.embedded.exact import data_fault
+from policies.embedded.alike import data_fault
 from policies.embedded.weld import Welded, weld
 from policies.json import JSON, Object, as_list, as_object, as_str
 

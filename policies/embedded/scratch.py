@@ -18,9 +18,9 @@ from typing import BinaryIO, Final
 
 import orjson
 
+from policies.embedded.alike import data_fault
 from policies.embedded.battery import Trial
 from policies.embedded.calls import constant_patterns
-from policies.embedded.exact import data_fault
 from policies.embedded.fence import deadline
 from policies.embedded.findings import Problem
 from policies.embedded.job import Job

@@ -22,7 +22,7 @@ from typing import Final, cast
 import orjson
 
 from policies.bundle import ENTRY
-from policies.embedded.exact import too_long
+from policies.embedded.alike import too_long
 from policies.embedded.fence import deadline
 from policies.embedded.rego import Policy, RegoError
 from policies.embedded.wire import Reader, Request, WireError, answer, failure

@@ -3,7 +3,7 @@
 A small abstract interpreter, without flow: a variable is all that the rule ever gives it, a function's argument all
 that any call passes. What it cannot tell is `ANYTHING`, and whoever asks must take that for the worst case. What comes
 from outside (data, claims) is JSON: never a set, and its numbers are within `EXACT`, which `policy check` and the
-engine itself hold data to (exact.py). A policy that uses `with` can put anything anywhere: nothing is told of it.
+engine itself hold data to (alike.py). A policy that uses `with` can put anything anywhere: nothing is told of it.
 """
 
 from __future__ import annotations

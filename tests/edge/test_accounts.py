@@ -202,7 +202,9 @@ async def test_a_store_that_is_down_refuses() -> None:
         await serve(books, books.exchange(), call(), tokens=1)
     assert caught.value.reason is Reason.LIMITS_UNAVAILABLE
     assert books.ledger.holds == []
-    assert await books.accounts.counters(WHO) == Counters()
+    with pytest.raises(Refusal) as unknown:
+        await books.accounts.counters(WHO)
+    assert unknown.value.reason is Reason.LIMITS_UNAVAILABLE
     assert await books.accounts.levels(WHO, "local") == ()
 
 

@@ -118,8 +118,8 @@ def test_what_is_applied_is_enforced_there(launch: Launch, tmp_path: Path) -> No
         assert gateway.post(CHAT, chat(), key.bearer).status == 403
 
 
-def test_what_is_applied_is_soon_enforced_there(launch: Launch, tmp_path: Path) -> None:
-    """From the entry in the history to OPA's first answer by it. How soon on an idle machine: tests/benchmarks."""
+def test_what_is_applied_is_enforced_there_within_a_second(launch: Launch, tmp_path: Path) -> None:
+    """From the entry in the history to OPA's first answer by it; the best of a few: machines under test are busy."""
     gateway = launch(policy={"engine": "embedded"})
     asked = NOBODY | {"caller": {"id": "nobody"}}
 
@@ -137,8 +137,10 @@ deny contains {{"code": "{code}", "message": "", "public": false}} if input.call
 
     with follower(gateway, sync_key(gateway), tmp_path / "opa") as opa:
         until(lambda: opa.decides(asked) is not None, 15.0, "OPA has the policy")
-        took = [seconds(opa, code) for code in ("one", "two", "three")]
-    assert min(took) < 5.0, took
+        took: list[float] = []
+        while not took or (min(took) >= 1.0 and len(took) < 10):
+            took.append(seconds(opa, f"change{len(took)}"))
+    assert min(took) < 1.0, took
 
 
 def test_an_opa_that_trusts_another_key_runs_nothing(granted: Gateway, launch: Launch, tmp_path: Path) -> None:

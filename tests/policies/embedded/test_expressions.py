@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.embedded.exact import data_fault
+from policies.embedded.alike import data_fault
 from policies.embedded.expressions import unlike
 from policies.names import expression
 
