@@ -8,7 +8,9 @@ process, SIGKILL included, and of a power cut the last moments may be missing (d
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Literal
 
 from sqlalchemy import URL, Dialect, PoolProxiedConnection
@@ -24,6 +26,8 @@ from edge.store.database import make_engine
 MOST_ROWS: Final = 64
 """Rows of one transaction; 64 * 25 values stay far below SQLite's 32,766 and PostgreSQL's 65,535."""
 BUSY_SECONDS: Final = 2
+_MOST_PAGES: Final = 8_192
+"""Of SQLite's log (32 MiB), after which it is begun anew even while others write."""
 _REFUSED: Final = ("DataError", "IntegrityError", "OverflowError", "UnicodeEncodeError")
 
 
@@ -32,9 +36,14 @@ class RowRefused(Exception):
 
 
 class Journal:
-    """Appends to `ledger`. Opens its connection when first used, and again after a failure."""
+    """Appends to `ledger`. Opens its connection when first used, and again after a failure.
 
-    def __init__(self, url: URL, *, busy_seconds: int = BUSY_SECONDS) -> None:
+    `folds`: whether SQLite may bring its log into the file within an append, for which it waits for the disk.
+    """
+
+    def __init__(self, url: URL, *, busy_seconds: int = BUSY_SECONDS, folds: bool = True) -> None:
+        self._folds = folds
+        self._busy_seconds = busy_seconds
         self.engine = make_engine(url, synchronous="NORMAL", busy_seconds=busy_seconds)
         sqlite = url.get_backend_name() == "sqlite"
         self._dialect = _positional(url, "qmark" if sqlite else "format")
@@ -60,8 +69,27 @@ class Journal:
         except Exception as error:
             if type(error).__name__ in _REFUSED:
                 raise RowRefused(type(error).__name__) from error
-            self.close()
+            if not _is_locked(error):
+                self.close()
             raise LedgerDown(_words(error)) from error
+
+    def fold(self) -> None:
+        """Bring what is in SQLite's log into its file; writers wait only for the moment in which the log begins anew.
+
+        A log that is never empty grows for ever: each commit goes behind what is folded meanwhile.
+        """
+        if self._file is None:
+            return
+        with suppress(Exception):  # whatever is wrong, the next append says it
+            cursor = self._connected().cursor()
+            try:
+                _, pages, _ = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if pages >= _MOST_PAGES:
+                    cursor.execute("PRAGMA busy_timeout=20")  # ms: it would wait for readers, and keep writers waiting
+                    cursor.execute("PRAGMA wal_checkpoint(RESTART)")
+                    cursor.execute(f"PRAGMA busy_timeout={self._busy_seconds * 1000}")
+            finally:
+                cursor.close()
 
     def close(self) -> None:
         """Let the connection go; the next append opens another."""
@@ -80,6 +108,10 @@ class Journal:
         driver = connection.driver_connection
         if self._file is None and driver is not None:
             driver.autocommit = True
+        if not self._folds:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA wal_autocheckpoint=0")
+            cursor.close()
         self._connection, self._seen = connection, identity
         return connection
 
@@ -101,6 +133,11 @@ def _positional(url: URL, style: Literal["qmark", "format"]) -> Dialect:
     if not issubclass(kind, DefaultDialect):
         raise StateError("unknown kind of database", "use sqlite:/// or postgresql://")
     return kind(paramstyle=style)
+
+
+def _is_locked(error: Exception) -> bool:
+    """Whether another connection writes, which is no fault of this one."""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY
 
 
 def _words(error: Exception) -> str:

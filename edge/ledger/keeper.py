@@ -1,4 +1,7 @@
-"""What the writer's thread does between transactions: it beats, and it voids holds that nobody was told about."""
+"""What is kept beside the journal: which holds are open, so that a beat can say where a recovery has to begin.
+
+And in the writer's thread, between transactions: the beats themselves, and the voiding of holds nobody was told of.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,13 @@ from edge.ledger.presence import BEAT_SECONDS, Presence
 from edge.ledger.rows import HOLD, SETTLE, Row, set_off, still_open, void_row
 from edge.store.database import Database
 
+FRESH_SECONDS: Final = 3 * BEAT_SECONDS
+"""For so long after the thread looked around nobody can have taken us for dead (`presence.DEAD_AFTER`)."""
 _log: Final = logging.getLogger(__name__)
 
 
 class Keeper:
-    """The hooks of one writer; all methods but `enter` and `idle` run in its thread."""
+    """The hooks of one writer. Both threads write: every step on a shared dictionary is a single one."""
 
     def __init__(
         self,
@@ -34,21 +39,31 @@ class Keeper:
         self._monotonic = monotonic
         self._shared = database.url.get_backend_name() != "sqlite"
         self._newest = 0
-        self._marks: dict[str, int] = {}  # open hold -> the newest number known before it was written
+        self._marks: dict[str, int] = {}  # open hold -> a number below its own
         self._doubtful: set[str] = set()
         self._charged: dict[str, Row] = {}
         self._beaten = 0.0
+        self._looked = 0.0
         self._written = False
 
     def enter(self) -> None:
         """Before the thread starts. StateError, OSError."""
         self._newest = self._presence.enter()
-        self._beaten = self._monotonic()
+        self._beaten = self._looked = self._monotonic()
 
     @property
     def idle(self) -> bool:
         """Whether nothing of ours is open."""
         return not (self._marks or self._doubtful)
+
+    def fresh(self) -> bool:
+        """Whether `between` was called so lately that what others did to our holds is known."""
+        return self._monotonic() - self._looked < FRESH_SECONDS
+
+    def opening(self, rows: list[Row]) -> None:
+        for row in rows:
+            if row.kind == HOLD:
+                self._marks[row.request_id] = self._newest
 
     def final(self, row: Row) -> Row:
         """`row` as it is to be written: less what another instance, which took us for dead, charged already."""
@@ -58,9 +73,7 @@ class Keeper:
 
     def wrote(self, rows: list[Row]) -> None:
         for row in rows:
-            if row.kind == HOLD:
-                self._marks[row.request_id] = self._newest
-            elif row.kind == SETTLE:
+            if row.kind == SETTLE:
                 self._marks.pop(row.request_id, None)
                 self._charged.pop(row.request_id, None)
         self._written = True
@@ -70,6 +83,10 @@ class Keeper:
 
     def between(self) -> None:
         """A SQLite file that nobody writes to is left alone: the lock says that we are there, disks may sleep."""
+        self._look()
+        self._looked = self._monotonic()
+
+    def _look(self) -> None:
         due = self._monotonic() - self._beaten >= BEAT_SECONDS and (self._written or self._shared)
         if not (due or self._doubtful):
             return
@@ -86,11 +103,14 @@ class Keeper:
         if self._doubtful:
             for row, _ in still_open(self._ours()):
                 if row.request_id in self._doubtful:
+                    self._doubtful.discard(row.request_id)
                     self._put(void_row(row, self._wall()))
+            for request_id in self._doubtful:
+                self._marks.pop(request_id, None)  # it is not there
             self._doubtful.clear()
 
     def _beat(self) -> None:
-        self._newest, gone = self._presence.beat(self._floor())
+        self._newest, gone = self._presence.beat(self._floor)
         self._beaten, self._written = self._monotonic(), False
         if gone and self._marks:
             _log.error("another instance took this one for dead; what it settled is set off against what comes")
@@ -99,7 +119,7 @@ class Keeper:
                     self._charged[row.request_id] = row
 
     def _floor(self) -> int | None:
-        return min(self._marks.values(), default=None)
+        return min(self._marks.copy().values(), default=None)
 
     def _ours(self) -> list[Row]:
         floor = self._floor()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from edge.ledger.entry import Hold, LedgerDown, Progress, Settled
+from edge.ledger.inline import InlineWriter
 from edge.ledger.journal import Journal
 from edge.ledger.keeper import Keeper
 from edge.ledger.presence import Presence
@@ -20,13 +21,18 @@ _log = logging.getLogger(__name__)
 
 
 class JournalLedger:
-    """`Ledger` on the tables of one database; all methods belong to one event loop's thread."""
+    """`Ledger` on the tables of one database; all methods belong to one event loop's thread.
+
+    `journal` is what the writer's thread appends to, `quick` what the event loop does; with `journal` alone all goes to
+    the thread (tests, PostgreSQL).
+    """
 
     def __init__(
         self,
         database: Database,
         *,
         journal: Rows | None = None,
+        quick: Rows | None = None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         close_within: float = 10.0,
@@ -35,8 +41,11 @@ class JournalLedger:
         self._wall = wall
         self._open: dict[str, Row] = {}
         self._presence = Presence(database, self.instance, wall=wall)
-        self._keeper = Keeper(database, self._presence, self._put, wall=wall, monotonic=monotonic)
+        self._keeper = Keeper(database, self._presence, self._put_again, wall=wall, monotonic=monotonic)
+        if journal is None and quick is None and database.url.get_backend_name() == "sqlite":
+            quick = Journal(database.url, busy_seconds=0, folds=False)
         self._writer = Writer(journal or Journal(database.url), self._keeper, self._tell, close_within=close_within)
+        self._inline = InlineWriter(quick, self._writer, self._keeper, self._told, fresh=self._keeper.fresh)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
@@ -47,13 +56,14 @@ class JournalLedger:
 
     async def close(self) -> None:
         """Write what waits. What is still open is settled by the next start, from its last progress."""
+        self._inline.close()
         written = await asyncio.to_thread(self._writer.close)
         clean = written and self._keeper.idle and not self._open
         await asyncio.to_thread(lambda: self._presence.leave(clean=clean))
 
     async def hold(self, hold: Hold) -> None:
         row = hold_row(hold, self.instance)
-        if self._writer.waiting >= MOST_WAITING:
+        if self.waiting >= MOST_WAITING:
             raise LedgerDown("too many settlements wait for the database")
         await self._written(row)
         self._open[hold.request_id] = row
@@ -79,14 +89,18 @@ class JournalLedger:
     @property
     def waiting(self) -> int:
         """Rows that are not on disk yet, about."""
-        return self._writer.waiting
+        return self._inline.waiting + self._writer.waiting
 
     def _put(self, row: Row) -> None:
-        self._writer.put(Item(row))
+        self._inline.put(Item(row))
+
+    def _put_again(self, row: Row) -> None:
+        """In the writer's thread."""
+        self._writer.again(Item(row))
 
     async def _written(self, row: Row) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._writer.put(Item(row, done))
+        self._inline.put(Item(row, done))
         try:
             await done
         except asyncio.CancelledError:

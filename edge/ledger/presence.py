@@ -38,17 +38,20 @@ class Presence:
             self._held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             with suppress(OSError):  # a file system without locks: `beat` has to do
                 _lock(self._held)
-        return self.beat(None)[0]
+        return self.beat(lambda: None)[0]
 
-    def beat(self, floor: int | None) -> tuple[int, bool]:
-        """Say that we are alive and that nothing of ours at or below `floor` (None: nothing at all) is open.
+    def beat(self, floor: Callable[[], int | None]) -> tuple[int, bool]:
+        """Say that we are alive and that nothing of ours at or below `floor()` (None: nothing at all) is open.
+
+        `floor` is asked when nobody can write any more: another thread marks holds, and writes them.
 
         Returns the journal's newest number, and whether our row was gone (another took us for dead, or a backup was
         moved into place) and is made anew. StateError.
         """
         with self._database.writing() as connection:
             last = connection.execute(sql.LAST).scalar() or 0
-            lowest = last if floor is None else floor
+            found = floor()
+            lowest = last if found is None else found
             gone = connection.execute(sql.BEAT, {"me": self.instance, "lowest": lowest}).rowcount == 0
             if gone:
                 row = {"id": self.instance, "started_at": self._wall(), "beat": 1, "floor": lowest}

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, Row
 
 from edge.ledger import statements as sql
-from edge.ledger.rows import HOLD, PROGRESS, day_of
+from edge.ledger.rows import day_of
 from edge.store.database import Database
 
 MOST_ROWS: Final = 500
@@ -34,11 +34,10 @@ def roll_up(database: Database, keep: float, now: float, *, most: int = MOST_ROW
             _add(connection, old)
             connection.execute(sql.DROP, {"rows": [row.seq for row in old]})
             return True
-        for kind, end in ((PROGRESS, day_of(now) - _KEEP_PROGRESS), (HOLD, before)):
-            asked = {"sort": kind, "before": end, "last": last, "most": most}
-            notes = connection.execute(sql.SPENT_NOTES, asked).scalars().all()
-            if notes:
-                connection.execute(sql.DROP, {"rows": notes})
+        spent = {"before": day_of(now) - _KEEP_PROGRESS, "last": last, "most": most}
+        for notes in (sql.SPENT_PROGRESS, sql.SPENT_HOLDS):
+            if numbers := connection.execute(notes, spent).scalars().all():
+                connection.execute(sql.DROP, {"rows": numbers})
                 return True
     return False
 

@@ -15,24 +15,31 @@ from sqlalchemy import (
     Label,
     Select,
     Update,
+    and_,
     bindparam,
     case,
     cast,
     delete,
     func,
     insert,
+    literal_column,
     select,
     union_all,
     update,
 )
 
-from edge.ledger.rows import COLUMNS, SETTLE
+from edge.ledger.rows import COLUMNS, PROGRESS, SETTLE
 from edge.store.schema import KEYS, LEDGER, LEDGER_INSTANCES, USAGE_DAILY
 
 
 def _sum(column: ColumnElement[int]) -> Label[int]:
     """PostgreSQL's sum of integers is a numeric, which Python gets as a Decimal."""
     return cast(func.sum(column), BigInteger).label(getattr(column, "name", None))
+
+
+def _is(kind: int) -> ColumnElement[bool]:
+    """Spelled out, as the partial indices are: a bound parameter would keep the database from using them."""
+    return LEDGER.c.kind == literal_column(str(kind))
 
 
 _ROW: Final = tuple(LEDGER.c[name] for name in COLUMNS)
@@ -60,21 +67,30 @@ LEAVE: Final[Delete] = delete(LEDGER_INSTANCES).where(LEDGER_INSTANCES.c.id == b
 # PostgreSQL only; the number ("lgwr") is any that nobody else's advisory lock uses.
 LOCK_ROLLUP: Final = select(func.pg_advisory_xact_lock(0x6C677772))
 _LOWEST: Final = select(func.min(LEDGER_INSTANCES.c.floor)).scalar_subquery()
-_READ_NO_MORE: Final = LEDGER.c.seq <= func.coalesce(_LOWEST, bindparam("last"))
-"""Below what every instance may have open: a recovery that missed a settlement would charge its hold again."""
+_READ_NO_MORE: Final = and_(LEDGER.c.seq <= func.coalesce(_LOWEST, bindparam("last")), LEDGER.c.seq < bindparam("last"))
+"""Below what every instance may have open: a recovery that missed a settlement would charge its hold again. The newest
+row stays, so that its number is not given again."""
 OLD: Final = (
     select(LEDGER.c.seq, *_ROW)
-    .where(LEDGER.c.kind == SETTLE, LEDGER.c.day < bindparam("before"), _READ_NO_MORE)
+    .where(_is(SETTLE), LEDGER.c.day < bindparam("before"), _READ_NO_MORE)
     .order_by(LEDGER.c.day, LEDGER.c.seq)
     .limit(bindparam("most"))
 )
 DROP: Final[Delete] = delete(LEDGER).where(LEDGER.c.seq.in_(bindparam("rows", expanding=True)))
-SPENT_NOTES: Final[Select[int]] = (
+SPENT_PROGRESS: Final[Select[int]] = (
     select(LEDGER.c.seq)
-    .where(LEDGER.c.kind == bindparam("sort"), LEDGER.c.day < bindparam("before"), _READ_NO_MORE)
+    .where(_is(PROGRESS), LEDGER.c.day < bindparam("before"), _READ_NO_MORE)
     .limit(bindparam("most"))
 )
-"""Numbers of holds or progress that no recovery will read again."""
+"""Numbers of progress that no recovery will read again."""
+_OLDEST_SETTLEMENT: Final = select(func.min(LEDGER.c.seq)).where(_is(SETTLE)).scalar_subquery()
+SPENT_HOLDS: Final[Select[int]] = (
+    select(LEDGER.c.seq)
+    .where(LEDGER.c.seq < func.coalesce(_OLDEST_SETTLEMENT, bindparam("last")), _READ_NO_MORE)
+    .order_by(LEDGER.c.seq)
+    .limit(bindparam("most"))
+)
+"""Numbers of holds whose settlements are rolled up: what stands before the oldest settlement that is left."""
 
 _WHO: Final = ("key", "owner", "groups", "model", "listener", "rate_class")
 _WHAT: Final = ("requests", "input", "output", "gpu_ms")
@@ -93,7 +109,7 @@ _BUCKETS: Final = (
         *(_sum(LEDGER.c[name]) for name in _WHAT),
         _floor(LEDGER.c.at / bindparam("step")).label("bucket"),
     )
-    .where(LEDGER.c.kind == SETTLE, LEDGER.c.day >= bindparam("first"), LEDGER.c.day <= bindparam("last"))
+    .where(_is(SETTLE), LEDGER.c.day >= bindparam("first"), LEDGER.c.day <= bindparam("last"))
     .where(LEDGER.c.at >= bindparam("since"), LEDGER.c.at < bindparam("end"))
     # By the label: PostgreSQL takes two bound parameters for two expressions, even where they are equal.
     .group_by(*(LEDGER.c[name] for name in _WHO), "bucket")
@@ -122,7 +138,7 @@ def usage(by: Sequence[str]) -> Select[tuple[object, ...]]:
     """Sums of the journal and of what is rolled up, by the columns `by`; days from `first` to before `end`."""
     columns = (*by, *SUMS)
     journal = select(*(LEDGER.c[name] for name in columns)).where(
-        LEDGER.c.kind == SETTLE, LEDGER.c.day >= bindparam("first"), LEDGER.c.day < bindparam("end")
+        _is(SETTLE), LEDGER.c.day >= bindparam("first"), LEDGER.c.day < bindparam("end")
     )
     rolled = select(*(USAGE_DAILY.c[name] for name in columns)).where(
         USAGE_DAILY.c.day >= bindparam("first"), USAGE_DAILY.c.day < bindparam("end")

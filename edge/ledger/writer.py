@@ -1,8 +1,8 @@
-"""The writer: one thread that puts everything that waits into one transaction, again and again (group commit).
+"""The writer's thread: puts everything that waits into one transaction, again and again (group commit).
 
-While it commits, the next ones queue up: under load a transaction carries dozens of rows, alone a hold waits for
-nobody. What is awaited (holds, checkpoints) fails when the database does; what is not (settlements, newest
-progress) stays in memory until it is written.
+It gets what the event loop cannot write at once (inline.py), and does what takes time: beats, and folding SQLite's log
+into its file. While it commits, the next rows queue up. What is awaited (holds, checkpoints) fails when the database
+does; what is not (settlements, newest progress) stays in memory until it is written.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum
 from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple, Protocol
@@ -25,8 +27,6 @@ MOST_WAITING: Final = 65_536
 """Settlements that may wait for a database; about 50 MB. With more, holds are refused without being tried."""
 _PAUSES: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 _SAY_AGAIN: Final = 30.0
-# What nobody waits for waits for company: a settlement and the next request's hold are one transaction instead of two.
-_LINGER: Final = 0.02
 _log = logging.getLogger(__name__)
 
 
@@ -45,11 +45,19 @@ class Rows(Protocol):
 
     def append(self, rows: list[Row], /) -> None: ...
 
+    def fold(self) -> None:
+        """Bring what was appended from the log into the file, without keeping others from writing."""
+        ...
+
     def close(self) -> None: ...
 
 
 class Hooks(Protocol):
-    """What the thread calls between transactions."""
+    """What is called around transactions, by the thread or, but for the last two, by the event loop."""
+
+    def opening(self, rows: list[Row], /) -> None:
+        """`rows` are about to be written, or handed to the thread."""
+        ...
 
     def final(self, row: Row, /) -> Row:
         """`row` as it is to be written; asked again at each try."""
@@ -60,7 +68,7 @@ class Hooks(Protocol):
         ...
 
     def doubtful(self, rows: list[Row], /) -> None:
-        """Nobody knows whether these holds are on disk; who asked for them was refused."""
+        """These holds failed, and nobody knows whether they are on disk; who asked for them was refused."""
         ...
 
     def between(self) -> None:
@@ -68,8 +76,13 @@ class Hooks(Protocol):
         ...
 
 
+class _Order(Enum):
+    CLOSE = "close"
+    FOLD = "fold"
+
+
 class Writer:
-    """Owns the thread. `put` may be called from any thread; `tell` is called in the writer's."""
+    """Owns the thread. `tell` is called there; all other methods but `again` belong to the event loop's."""
 
     def __init__(
         self,
@@ -85,10 +98,14 @@ class Writer:
         self._tell = tell
         self._turn = turn
         self._close_within = close_within
-        self._queue: SimpleQueue[Item | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[int, Item | _Order]] = SimpleQueue()
+        self._put = 0  # each of these three is written by one thread only
+        self._taken = 0
+        self._done = 0
         self._rows: deque[Item] = deque()
         self._progress: dict[str, Item] = {}
         self._deadline: float | None = None
+        self._folding = False
         self._failures = 0
         self._said = 0.0
         # A daemon: a database that hangs must not keep the process from ending.
@@ -98,7 +115,21 @@ class Writer:
         self._thread.start()
 
     def put(self, item: Item) -> None:
-        self._queue.put(item)
+        self._put += 1
+        self._queue.put((self._put, item))
+
+    def again(self, item: Item) -> None:
+        """As `put`, but in the thread itself, where nothing needs to know when it is done."""
+        self._queue.put((0, item))
+
+    def fold(self) -> None:
+        """Bring the log into the file when there is time."""
+        self._queue.put((0, _Order.FOLD))
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that was put is not written yet."""
+        return self._done < self._put
 
     @property
     def waiting(self) -> int:
@@ -107,7 +138,7 @@ class Writer:
 
     def close(self) -> bool:
         """Write what waits, for at most `close_within` seconds; whether all is written. Blocking."""
-        self._queue.put(None)
+        self._queue.put((0, _Order.CLOSE))
         self._thread.join(self._close_within + 5.0)
         left = self.waiting
         if left or self._thread.is_alive():
@@ -124,7 +155,12 @@ class Writer:
                 while self._rows or self._progress:
                     if not self._write():
                         break
+                else:
+                    self._done = self._taken
                 self._hooks.between()
+                if self._folding:
+                    self._folding = False
+                    self._journal.fold()
             except Exception:  # noqa: BLE001 - a ledger without its thread would let holds wait for ever
                 _log.exception("the ledger's thread failed, and goes on")
                 time.sleep(_PAUSES[-1])
@@ -138,27 +174,24 @@ class Writer:
     def _take(self) -> None:
         """Wait for something, then take all that is there."""
         wait = _PAUSES[min(self._failures, len(_PAUSES)) - 1] if self._failures else self._turn
-        try:
-            urgent = self._sort(self._queue.get(timeout=wait))
-            end = time.monotonic() + _LINGER
+        with suppress(Empty):
+            self._sort(*self._queue.get(timeout=wait))
             while True:
-                left = 0.0 if urgent else max(0.0, end - time.monotonic())
-                urgent |= self._sort(self._queue.get(timeout=left))
-        except Empty:
-            pass
+                self._sort(*self._queue.get_nowait())
 
-    def _sort(self, item: Item | None) -> bool:
-        """Put `item` where it waits; whether somebody waits for it."""
-        if item is None:
+    def _sort(self, number: int, item: Item | _Order) -> None:
+        """Put `item` where it waits."""
+        self._taken = max(self._taken, number)
+        if item is _Order.CLOSE:
             self._deadline = time.monotonic() + self._close_within
-            return True
-        if item.row.kind == PROGRESS and item.done is None:
+        elif item is _Order.FOLD:
+            self._folding = True
+        elif item.row.kind == PROGRESS and item.done is None:
             self._progress[item.row.request_id] = item
         else:
             # A checkpoint or a settlement is newer than the progress that still waits, which must not come after it.
             self._progress.pop(item.row.request_id, None)
             self._rows.append(item)
-        return item.done is not None
 
     def _write(self) -> bool:
         """One transaction; whether it is worth trying the next one now."""
@@ -204,6 +237,8 @@ class Writer:
                 self._failed([item], error)
             except RowRefused as error:
                 _log.exception("the database refuses a row for good; it would have been %r", item.row)
+                if item.row.kind == HOLD:
+                    self._hooks.doubtful([item.row])
                 if item.done is not None:
                     self._tell([(item, LedgerDown(str(error)))])
             else:

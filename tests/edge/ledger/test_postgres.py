@@ -109,7 +109,7 @@ async def test_holds_progress_and_settlements_arrive_and_are_summed_up(database:
         pass
     assert used(database, BY, ever) == before
     assert sum(row.output for row in spent(database, NOW - 30 * DAY, NOW)) == charged == 160 * 50
-    assert all(row.day >= NOW // DAY - 2 for row in journal_of(database) if row.kind == SETTLE)
+    assert all(row.day >= NOW // DAY - 2 for row in journal_of(database)[:-1] if row.kind == SETTLE)
 
 
 def test_what_a_killed_process_left_is_settled_after_30_seconds(database: Database, tmp_path: Path) -> None:

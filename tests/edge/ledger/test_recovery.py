@@ -215,10 +215,12 @@ async def test_the_beat_moves_the_floor_past_what_is_settled(database: Database,
         await ledger.hold(a_hold(name))
         ledger.settle(settled(name))
     await until(lambda: len(journal_of(database)) == 4)
-    for beat, name in ((2, "open"), (3, "more")):
+    for beat, name in ((2, "short"), (3, "open"), (4, "more")):
         clock.at += 60
         await ledger.hold(a_hold(name))
         await until(lambda beat=beat: _instance(tmp_path)[0] == beat)  # type: ignore[misc]
+        if name == "short":
+            ledger.settle(settled(name))
     await ledger.close()
     assert _instance(tmp_path)[1] == 4  # "open" lies above it
     assert Recovery(database).run() == 2

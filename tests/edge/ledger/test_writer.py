@@ -46,6 +46,9 @@ class Recorded:
             raise RowRefused("IntegrityError")
         self.transactions.append(list(rows))
 
+    def fold(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

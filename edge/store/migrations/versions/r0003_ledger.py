@@ -41,9 +41,10 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text),
         sa.Column("finish", sa.Text),
         sa.Column("source", sa.Text),
-        sqlite_autoincrement=True,
     )
-    op.create_index("ix_ledger_kind_day", "ledger", ["kind", "day"])
+    for name, kind in (("settled", 3), ("progress", 2)):
+        only = sa.text(f"kind = {kind}")
+        op.create_index(f"ix_ledger_{name}", "ledger", ["day"], sqlite_where=only, postgresql_where=only)
     op.create_table(
         "usage_daily",
         sa.Column("id", sequence, primary_key=True),
