@@ -20,7 +20,6 @@ from edge.ledger.entry import VOID, Hold, Ledger, LedgerDown, Progress, Settled
 from edge.limits.contract import (
     GENERATED,
     LARGEST,
-    READ,
     Actual,
     Ask,
     Budget,
@@ -52,6 +51,10 @@ _RETRY: Final = 2.0
 _SEAT_PAUSES: Final = (0.02, 0.05, 0.1)
 """Seconds. Who has read the end of an answer may ask again before its seat is given back, above all in Redis."""
 _MS: Final = 1000
+_NEAR: Final = 1_024
+"""Tokens."""
+_AT_RISK: Final = 1.0
+"""Seconds of an answer that the ledger may lack after a crash (docs/decisions/0020)."""
 
 
 @dataclass(slots=True)
@@ -65,6 +68,8 @@ class Account:
     headers: dict[str, str]
     meter: Meter
     held: Held
+    measured: bool
+    """Whether the prompt's tokens are limited, so that they should be counted exactly."""
     top: Held | None = None
     """What the engine's own count of the prompt is above the estimate."""
 
@@ -162,9 +167,9 @@ class Accounts:
         To be called in the turn: only who may use the engine now, and whose request is on disk, makes it work. Refusal
         if so much is not left.
         """
-        held = account.held
-        if not any(bound.meter in READ and not bound.shadow for bound in held.ask.bounds):
+        if not account.measured:
             return
+        held = account.held
         counted = min(await count() or 0, LARGEST)
         if counted > held.ask.input:
             more = Ask(held.ask.bounds, requests=0, input=counted - held.ask.input)
@@ -172,7 +177,10 @@ class Accounts:
         account.meter.input = counted or account.meter.input
 
     async def note(self, exchange: Exchange, account: Account) -> None:
-        """Write down what the engine gave, before a whole answer goes to the caller."""
+        """Write down what the engine gave, before a whole answer goes to the caller; unless it gave it in no time."""
+        stages = exchange.stages
+        if stages.answered - stages.sent <= _AT_RISK:
+            return
         charged = _used(exchange, account)
         progress = Progress(exchange.id, self._wall(), charged.input, charged.output)
         with contextlib.suppress(LedgerDown):  # the settlement waits in memory until it can be written
@@ -223,8 +231,7 @@ class Accounts:
         outcome.shadowed += tuple(name for name in held.shadowed if name)
         left = _left(held) if applying.meters_output and answers else None
         if left is not None:
-            each = max(1, left // answers)
-            call = replace(call, max_tokens=each if call.max_tokens is None else min(call.max_tokens, each))
+            call = _clamped(call, max(1, left // answers))
         meter = Meter(
             None if left is None else held.granted,
             lambda tokens: self._more(held, tokens),
@@ -232,7 +239,7 @@ class Accounts:
             self._clock,
             prompt=prompt,
         )
-        return Account(call, target, answers, chars, headers(held.levels), meter, held)
+        return Account(call, target, answers, chars, headers(held.levels), meter, held, applying.meters_input)
 
     async def _more(self, held: Held, tokens: int) -> int:
         try:
@@ -335,9 +342,17 @@ def _used(exchange: Exchange, account: Account, gpu_ms: int = 0) -> Actual:
     return Actual(min(read, LARGEST), min(said, LARGEST), gpu_ms)
 
 
+def _clamped(call: Call, most: int) -> Call:
+    """`call` with at most `most` tokens per answer. A caller that names no number gets one only where the end is near:
+    to name one takes an engine's own default away, and vLLM refuses what is beyond a model's context."""
+    if most > (_NEAR if call.max_tokens is None else call.max_tokens):
+        return call
+    return replace(call, max_tokens=most)
+
+
 def _left(held: Held) -> int:
     """Output tokens that every limit leaves this request in all, those it holds already among them."""
-    bounds = (level.left for level in held.levels if level.bound.meter in GENERATED and not level.bound.shadow)
+    bounds = [level.left for level in held.levels if level.bound.meter in GENERATED and not level.bound.shadow]
     return held.granted + min(bounds, default=0)
 
 

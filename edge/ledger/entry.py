@@ -5,8 +5,7 @@ Instants are wall seconds since the epoch. Tokens and milliseconds are whole num
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 RECOVERED: Final = "recovered"
 """The reason of a settlement that was made from the last progress, because whoever served the request is gone."""
@@ -23,8 +22,7 @@ class LedgerDown(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """An admitted request, before the engine sees it: `input` tokens counted, `output` tokens held.
 
     `rate_class`: the class a policy put the request into, "" = none.
@@ -45,8 +43,7 @@ class Hold:
     rate_class: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What a running answer has cost by now; the whole, not what was added."""
 
     request_id: str
@@ -55,8 +52,7 @@ class Progress:
     output: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What the request cost in the end. `status` as sent to the caller; `reason` "" = it went well."""
 
     request_id: str

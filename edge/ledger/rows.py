@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -97,7 +96,7 @@ def progress_row(progress: Progress, instance: str) -> Row:
 def settle_row(hold: Row, settled: Settled) -> Row:
     """The settlement of the hold `hold`. A void one counts for nothing, whatever its figures say."""
     if settled.reason == VOID:
-        settled = replace(settled, input=0, output=0, cached=None, gpu_ms=0)
+        settled = settled._replace(input=0, output=0, cached=None, gpu_ms=0)
     return hold._replace(
         kind=SETTLE,
         ended_at=settled.at,

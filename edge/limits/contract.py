@@ -86,7 +86,7 @@ class Bound:
         object.__setattr__(self, "step", window.step_ms)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that costs three times as much, for each request
 class Ask:
     """What one request wants to hold of all its bounds at once.
 
@@ -139,7 +139,7 @@ class Over(NamedTuple):
     retry_after: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # as Ask
 class Actual:
     """What a request really used, in total. `requests`: None = as held; 0 for one that never got to an engine."""
 

@@ -75,10 +75,11 @@ class MemoryLeases:
         for seat in seats:
             if (taken := self._taken[seat.subject]) >= seat.most and not seat.shadow:
                 return Full(seat, taken, FULL_RETRY if seat.most else None)
-        shadowed = tuple(seat.name for seat in seats if self._taken[seat.subject] >= seat.most)
+        shadowed = tuple(seat.name for seat in seats if seat.shadow and self._taken[seat.subject] >= seat.most)
         lease = Lease(f"{self._origin}-{next(self._ids)}", tuple(seats), shadowed, self._origin)
         self._live[lease.id] = lease
-        self._taken.update(subjects(seats))
+        for subject in subjects(seats):
+            self._taken[subject] += 1
         return lease
 
     async def release(self, lease: Lease) -> None:
@@ -101,4 +102,4 @@ class MemoryLeases:
 
 def subjects(seats: Iterable[Seats]) -> list[str]:
     """Each once: a class's seats and a key's own may be the same ones."""
-    return list(dict.fromkeys(seat.subject for seat in seats))
+    return list({seat.subject: None for seat in seats})

@@ -11,15 +11,16 @@ from edge.limits.contract import LARGEST, Bound
 
 class Ring:
     """`buckets`: number of the bucket -> amount, in order, never 0 or negative; `total` is their sum. A bucket counts
-    for `life` milliseconds from its beginning."""
+    for `life` milliseconds from its beginning. `turn` is its owner's mark: the step that charged it last."""
 
-    __slots__ = ("_newest", "_oldest", "buckets", "life", "span", "step", "total")
+    __slots__ = ("_newest", "_oldest", "buckets", "life", "span", "step", "total", "turn")
 
     def __init__(self, step: int, span: int) -> None:
         self.step = step
         self.span = span
         self.life = (span + 1) * step
         self.total = 0
+        self.turn = 0
         self.buckets: dict[int, int] = {}
         self._oldest = self._newest = -1
 
@@ -44,7 +45,13 @@ class Ring:
 
     def correct(self, at: int, amount: int, now: int) -> None:
         """Add `amount` (negative: take out, down to 0) to the bucket of `at`, if it still counts `now`."""
-        if (number := at // self.step) >= now // self.step - self.span:
+        number = at // self.step
+        if number < now // self.step - self.span:
+            return
+        if number == self._newest and 0 < (new := self.buckets[number] + amount) <= LARGEST:
+            self.buckets[number] = new
+            self.total += amount
+        else:
             self._change(number, amount)
 
     def _change(self, number: int, amount: int) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
-from edge.limits.contract import DAY, GENERATED, LARGEST, MINUTE, Bound, Meter, Seats, Window
+from edge.limits.contract import DAY, GENERATED, LARGEST, MINUTE, READ, Bound, Meter, Seats, Window
 from edge.limits.settings import DEFAULT, LimitClass, LimitSettings, Per, Rule
 from policies.names import matches
 from policies.principal import Principal, Quota
@@ -26,21 +26,26 @@ _NO_CLASS: Final = LimitClass()
 
 @dataclass(frozen=True, slots=True)
 class Applying:
-    """All that holds for one kind of request: `bounds` over windows, `seats` at once. `until` the next change."""
+    """All that holds for one kind of request: `bounds` over windows, `seats` at once. `until` the next change.
+
+    `most_gpu_ms`: the most that can be held of the engine's time, so that a hold is never larger than a limit; 0 = no
+    limit. `meters_input`, `meters_output`: whether a prompt's tokens or generated ones are limited, so that they must
+    be counted exactly, or as they come.
+    """
 
     bounds: tuple[Bound, ...]
     seats: tuple[Seats, ...]
     until: float | None = None
+    most_gpu_ms: int = field(init=False)
+    meters_input: bool = field(init=False)
+    meters_output: bool = field(init=False)
 
-    @property
-    def most_gpu_ms(self) -> int:
-        """The most that can be held of the engine's time, so that a hold is never larger than a limit; 0 = no limit."""
-        return min((bound.most or 1 for bound in self.bounds if bound.meter is Meter.GPU_MS), default=0)
-
-    @property
-    def meters_output(self) -> bool:
-        """Whether generated tokens are limited, so that they must be counted as they come."""
-        return any(bound.meter in GENERATED and not bound.shadow for bound in self.bounds)
+    def __post_init__(self) -> None:
+        gpu = (bound.most or 1 for bound in self.bounds if bound.meter is Meter.GPU_MS)
+        limited = {bound.meter for bound in self.bounds if not bound.shadow}
+        object.__setattr__(self, "most_gpu_ms", min(gpu, default=0))
+        object.__setattr__(self, "meters_input", not READ.isdisjoint(limited))
+        object.__setattr__(self, "meters_output", not GENERATED.isdisjoint(limited))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class Windows:
         self._rings: dict[str, Ring] = {}
         self._records: dict[str, _Record] = {}
         self._now = 0
+        self._turn = 0
         self._born = 0
         self._unswept: list[str] = []
 
@@ -55,14 +56,13 @@ class Windows:
     def hold(self, ask: Ask, hold_id: str, now: int, origin: str = "memory") -> Held | Over:
         """See Budget.hold; `hold_id` must be new."""
         now = self._forward(now)
-        find = self._rings.get
+        rings = [self._rings.get(bound.key) for bound in ask.bounds]
         needs = (ask.requests, ask.input, ask.least, ask.input + ask.least, ask.gpu_ms)
         granted = ask.output
         refusing: list[Bound] = []
         shadowed: list[str] = []
-        for bound in ask.bounds:
+        for bound, ring in zip(ask.bounds, rings, strict=True):
             slot = bound.slot
-            ring = find(bound.key)
             room = bound.most if ring is None else bound.most - ring.used(now)
             if ((need := needs[slot]) > room and need) or not bound.most:
                 if bound.shadow:
@@ -78,7 +78,7 @@ class Windows:
             return self._over(refusing, needs, now)
         granted = max(granted, 0)
         self._records[hold_id] = _Record(now, ask, granted)
-        return Held(hold_id, ask, granted, self._charge(ask, granted, now), tuple(shadowed), origin)
+        return Held(hold_id, ask, granted, self._charge(ask, rings, granted, now), tuple(shadowed), origin)
 
     def _over(self, refusing: list[Bound], needs: tuple[int, ...], now: int) -> Over:
         waits = [self._wait(bound, needs[bound.slot], now) for bound in refusing]
@@ -98,19 +98,19 @@ class Windows:
             return None
         return ring.room_in(ring.total + need - bound.most, now)
 
-    def _charge(self, ask: Ask, granted: int, now: int) -> tuple[Level, ...]:
+    def _charge(self, ask: Ask, rings: list[Ring | None], granted: int, now: int) -> tuple[Level, ...]:
         """Charges every count once, though several bounds may look at it (a class's and the key's own)."""
         amounts = (ask.requests, ask.input, granted, ask.input + granted, ask.gpu_ms)
-        charged: set[str] = set()
+        self._turn += 1
         levels: list[Level] = []
-        for bound in ask.bounds:
-            key = bound.key
-            ring = self._rings.get(key)
-            if (amount := amounts[bound.slot]) and key not in charged:
-                charged.add(key)
+        for bound, found in zip(ask.bounds, rings, strict=True):
+            ring = found
+            if amount := amounts[bound.slot]:
                 if ring is None:
                     ring = self._ring(bound)
-                ring.spend(now, amount)
+                if ring.turn != self._turn:
+                    ring.turn = self._turn
+                    ring.spend(now, amount)
             levels.append(_level(bound, ring, now))
         return tuple(levels)
 
@@ -161,12 +161,20 @@ class Windows:
         at = record.marks[0][0]
         (_, first), *later = _corrections(record.marks, actual.output - record.output)
         changes = (requests, by_input, first, by_input + first, actual.gpu_ms - record.gpu_ms)
-        for bound in {bound.key: bound for bound in held.ask.bounds}.values():
-            if change := changes[bound.slot]:
-                self._ring(bound).correct(at, change, now)
+        self._turn += 1
+        for bound in held.ask.bounds:
+            change = changes[bound.slot]
+            if not change and not later:
+                continue
+            ring = self._ring(bound)
+            if ring.turn == self._turn:
+                continue
+            ring.turn = self._turn
+            if change:
+                ring.correct(at, change, now)
             if bound.slot in _OUTPUTS:
-                for when, change in later:
-                    self._ring(bound).correct(when, change, now)
+                for when, more in later:
+                    ring.correct(when, more, now)
 
     def forget(self, held: Held) -> None:
         """The hold is over, and what it was charged stays as it is."""
@@ -234,9 +242,10 @@ class Windows:
 
 def _level(bound: Bound, ring: Ring | None, now: int) -> Level:
     """`ring` has forgotten what is out of its window (Ring.used)."""
-    if ring is None or not ring.total:
+    if ring is None or not (used := ring.total):
         return Level(bound, 0, bound.most, 0.0)
-    return Level(bound, ring.total, max(bound.most - ring.total, 0), ring.empty_in(now) / 1000)
+    left = bound.most - used
+    return Level(bound, used, left if left > 0 else 0, ring.empty_in(now) / 1000)  # noqa: FURB136 - max() costs twice
 
 
 def _corrections(marks: list[tuple[int, int]], change: int) -> list[tuple[int, int]]:

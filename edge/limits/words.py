@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -12,7 +13,6 @@ from policies.errors import Refusal
 from policies.json import JSON, Object
 from policies.reasons import Reason
 
-_TOKENS: Final = frozenset({Meter.INPUT, Meter.OUTPUT, Meter.TOKENS})
 _NAMES: Final = MappingProxyType(
     {
         Meter.REQUESTS: "requests",
@@ -28,15 +28,32 @@ _SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 def headers(levels: Sequence[Level]) -> dict[str, str]:
     """The `x-ratelimit-*` headers that OpenAI's clients know, of the tightest limit of requests and of tokens."""
+    requests: Level | None = None
+    tokens: Level | None = None
+    for level in levels:
+        bound = level.bound
+        if bound.shadow:
+            continue
+        if bound.meter is Meter.REQUESTS:
+            requests = _tighter(level, requests)
+        elif bound.meter is not Meter.GPU_MS:
+            tokens = _tighter(level, tokens)
     found: dict[str, str] = {}
-    for name, meters in (("requests", frozenset({Meter.REQUESTS})), ("tokens", _TOKENS)):
-        bounds = [level for level in levels if level.bound.meter in meters and not level.bound.shadow]
-        if bounds:
-            tightest = min(bounds, key=lambda level: (level.left, level.bound.most))
-            found[f"x-ratelimit-limit-{name}"] = str(tightest.bound.most)
-            found[f"x-ratelimit-remaining-{name}"] = str(tightest.left)
-            found[f"x-ratelimit-reset-{name}"] = span(tightest.frees_in)
+    if requests is not None:
+        found["x-ratelimit-limit-requests"] = str(requests.bound.most)
+        found["x-ratelimit-remaining-requests"] = str(requests.left)
+        found["x-ratelimit-reset-requests"] = span(requests.frees_in)
+    if tokens is not None:
+        found["x-ratelimit-limit-tokens"] = str(tokens.bound.most)
+        found["x-ratelimit-remaining-tokens"] = str(tokens.left)
+        found["x-ratelimit-reset-tokens"] = span(tokens.frees_in)
     return found
+
+
+def _tighter(one: Level, other: Level | None) -> Level:
+    if other is None or one.left < other.left or (one.left == other.left and one.bound.most < other.bound.most):
+        return one
+    return other
 
 
 def refusal(over: Over) -> Refusal:
@@ -86,7 +103,11 @@ def _level(level: Level) -> Object:
 
 def span(seconds: float) -> str:
     """A time as OpenAI writes it in its headers: 1s, 6m0s, 2h30m, 12d4h; rounded up, the two largest units."""
-    left = max(0, math.ceil(seconds))
+    return _span(max(0, math.ceil(seconds)))
+
+
+@lru_cache(maxsize=1024)
+def _span(left: int) -> str:
     parts: list[str] = []
     for size, unit in _SPANS:
         if left >= size or parts or size == 1:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,7 +109,7 @@ def test_sums_fill_every_window_as_the_single_requests_would(database: Database,
 
 
 def test_what_was_set_off_is_not_charged_twice(database: Database) -> None:
-    hold = hold_row(replace(a_hold(), at=NOW - 30), "me")
+    hold = hold_row(a_hold(at=NOW - 30), "me")
     wrong = recovered_row(hold, None, NOW)._replace(output=70)
     write(database, [wrong, set_off(settle_row(hold, settled(output=50)), wrong)])
     (row,) = spent(database, NOW - DAY, NOW)
