@@ -18,7 +18,6 @@ from typing import Final
 
 from edge.ledger.entry import VOID, Hold, Ledger, LedgerDown, Progress, Settled
 from edge.limits.contract import (
-    GENERATED,
     LARGEST,
     Actual,
     Ask,
@@ -223,17 +222,18 @@ class Accounts:
         wanted = min(self._estimates.output(key, model) * answers, LARGEST)
         if call.max_tokens is not None:
             wanted = min(wanted, call.max_tokens * answers)
-        gpu_ms = min(self._estimates.gpu_ms(key, model), applying.most_gpu_ms)
+        most = applying.most_gpu_ms
+        gpu_ms = min(self._estimates.gpu_ms(key, model), most) if most else 0
         ask = Ask(applying.bounds, requests=1, input=prompt, output=wanted, least=min(answers, wanted), gpu_ms=gpu_ms)
         held = await self._held(ask)
         outcome = exchange.outcome
         outcome.estimated = prompt
         outcome.shadowed += tuple(name for name in held.shadowed if name)
-        left = _left(held) if applying.meters_output and answers else None
-        if left is not None:
-            call = _clamped(call, max(1, left // answers))
+        limited = applying.meters_output and answers
+        if limited:
+            call = _clamped(call, max(1, held.room // answers))
         meter = Meter(
-            None if left is None else held.granted,
+            held.granted if limited else None,
             lambda tokens: self._more(held, tokens),
             lambda used: self._ledger.progress(Progress(exchange.id, self._wall(), meter.input, used)),
             self._clock,
@@ -348,12 +348,6 @@ def _clamped(call: Call, most: int) -> Call:
     if most > (_NEAR if call.max_tokens is None else call.max_tokens):
         return call
     return replace(call, max_tokens=most)
-
-
-def _left(held: Held) -> int:
-    """Output tokens that every limit leaves this request in all, those it holds already among them."""
-    bounds = [level.left for level in held.levels if level.bound.meter in GENERATED and not level.bound.shadow]
-    return held.granted + min(bounds, default=0)
 
 
 def _down(error: StoreDown) -> Refusal:

@@ -14,7 +14,7 @@ from typing import Final
 
 from edge.ledger.entry import LedgerDown
 from edge.ledger.journal import MOST_ROWS, RowRefused
-from edge.ledger.rows import PROGRESS
+from edge.ledger.rows import PROGRESS, Row
 from edge.ledger.writer import Hooks, Item, Rows, Told, Writer
 
 LINGER: Final = 0.02
@@ -47,6 +47,7 @@ class InlineWriter:
         self._items: list[Item] = []
         self._progress: dict[str, Item] = {}
         self._urgent = False
+        self._wrote = False
         self._timer: asyncio.TimerHandle | None = None
         self._rows = 0
 
@@ -73,6 +74,24 @@ class InlineWriter:
         elif self._timer is None:
             self._timer = loop.call_later(LINGER, self._rang)
 
+    def at_once(self, row: Row) -> bool:
+        """Write `row` now, with what waits; False: `put` it.
+
+        Only the first one in a turn of the loop is: whoever comes alone need not wait for the turn's end, and who comes
+        with others shares a transaction with them.
+        """
+        if self._wrote or self._urgent or self.waiting >= MOST_ROWS:
+            return False
+        self._wrote = True
+        asyncio.get_running_loop().call_soon(self._next_turn)
+        self._progress.pop(row.request_id, None)
+        items = [*self._items, *self._progress.values(), Item(row)]
+        if not self._write(items):
+            return False
+        self._items.clear()
+        self._progress.clear()
+        return True
+
     def flush(self) -> None:
         """Write what waits, or hand it to the thread."""
         self._urgent = False
@@ -81,7 +100,10 @@ class InlineWriter:
         self._items.clear()
         self._progress.clear()
         for start in range(0, len(items), MOST_ROWS):
-            self._write(items[start : start + MOST_ROWS])
+            batch = items[start : start + MOST_ROWS]
+            if not self._write(batch):
+                for item in batch:
+                    self._writer.put(item)
 
     def close(self) -> None:
         """Hand over what waits; nothing may be put any more."""
@@ -95,25 +117,24 @@ class InlineWriter:
         self._timer = None
         self.flush()
 
-    def _write(self, items: list[Item]) -> None:
+    def _next_turn(self) -> None:
+        self._wrote = False
+
+    def _write(self, items: list[Item]) -> bool:
+        """Whether they are on disk."""
         rows = [self._hooks.final(item.row) for item in items]
         # Before they are on disk: whoever reads the newest number from now on knows that these are open.
         self._hooks.opening(rows)
         if self._journal is None or self._writer.busy or not self._fresh():
-            self._hand_over(items)
-            return
+            return False
         try:
             self._journal.append(rows)
         except (LedgerDown, RowRefused):
-            self._hand_over(items)
-            return
+            return False
         self._hooks.wrote(rows)
         self._told([(item, None) for item in items if item.done is not None])
         self._rows += len(rows)
         if self._rows >= FOLD_ROWS:
             self._rows = 0
             self._writer.fold()
-
-    def _hand_over(self, items: list[Item]) -> None:
-        for item in items:
-            self._writer.put(item)
+        return True

@@ -99,6 +99,8 @@ class JournalLedger:
         self._writer.again(Item(row))
 
     async def _written(self, row: Row) -> None:
+        if self._inline.at_once(row):
+            return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._inline.put(Item(row, done))
         try:

@@ -109,18 +109,30 @@ class Ask:
 
 
 class Level(NamedTuple):
-    """How full a bound is. `left` is never negative, `used` may be more than `bound.most`. `frees_in`: seconds until
-    everything that is used now is free again (what `x-ratelimit-reset-*` means); 0.0 if nothing is."""
+    """How full a bound is. `used` may be more than `bound.most`; all of it is free again in `frees_ms`."""
 
     bound: Bound
     used: int
-    left: int
-    frees_in: float
+    frees_ms: int
+
+    @property
+    def left(self) -> int:
+        """What may still be used; never negative."""
+        return max(self.bound.most - self.used, 0)
+
+    @property
+    def frees_in(self) -> float:
+        """Seconds, as `frees_ms`: what `x-ratelimit-reset-*` means."""
+        return self.frees_ms / 1000
 
 
 class Held(NamedTuple):
-    """A hold that was granted: `granted` output tokens; `levels` of all bounds of the ask, in its order, after the
-    hold; `shadowed`: the names of the shadow bounds that would have refused. `origin` is the store that counts it."""
+    """A hold that was granted: `granted` output tokens, of `room` that all bounds together leave this request (LARGEST:
+    none is about them).
+
+    `levels` of all bounds of the ask, in its order, after the hold; `shadowed`: the names of the shadow bounds that
+    would have refused. `origin` is the store that counts it.
+    """
 
     id: str
     ask: Ask
@@ -128,6 +140,7 @@ class Held(NamedTuple):
     levels: tuple[Level, ...]
     shadowed: tuple[str, ...] = ()
     origin: str = "memory"
+    room: int = LARGEST
 
 
 class Over(NamedTuple):

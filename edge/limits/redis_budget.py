@@ -9,7 +9,7 @@ from itertools import count
 from typing import Final
 
 from edge.limits.backlog import Backlog
-from edge.limits.contract import Actual, Ask, Bound, Held, Level, Over, StoreDown
+from edge.limits.contract import GENERATED, LARGEST, Actual, Ask, Bound, Held, Level, Over, StoreDown
 from edge.limits.scripts import Script, Scripts
 
 SCRIPT: Final = Script("budget.lua")
@@ -37,10 +37,11 @@ class RedisBudget:
             self.backlog.later(Held(hold_id, ask, 0, ()), Actual(requests=0))
             raise
         match reply:
-            case [1, granted, *levels]:
-                used, empty, refused = levels[0::3], levels[1::3], levels[2::3]
+            case [1, granted, *counts]:
+                used, empty, refused = counts[0::3], counts[1::3], counts[2::3]
                 shadowed = tuple(bound.name for bound, would in zip(ask.bounds, refused, strict=True) if would)
-                return Held(hold_id, ask, granted, _levels(ask.bounds, used, empty), shadowed, "redis")
+                levels = _levels(ask.bounds, used, empty)
+                return Held(hold_id, ask, granted, levels, shadowed, "redis", _room(granted, levels))
             case [0, place, wait, used_up, empties]:
                 bound = ask.bounds[place]
                 (level,) = _levels((bound,), (used_up,), (empties,))
@@ -87,7 +88,9 @@ class RedisBudget:
 
 
 def _levels(bounds: Sequence[Bound], used: Sequence[int], empty: Sequence[int]) -> tuple[Level, ...]:
-    return tuple(
-        Level(bound, amount, max(bound.most - amount, 0), frees / 1000)
-        for bound, amount, frees in zip(bounds, used, empty, strict=True)
-    )
+    return tuple(map(Level, bounds, used, empty))
+
+
+def _room(granted: int, levels: tuple[Level, ...]) -> int:
+    limits = [level.left for level in levels if level.bound.meter in GENERATED and not level.bound.shadow]
+    return granted + min(limits) if limits else LARGEST

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
-from edge.limits.contract import WINDOWS, Actual, Ask, Bound, Held, Level, Meter, Over, Window
+from edge.limits.contract import LARGEST, WINDOWS, Actual, Ask, Bound, Held, Level, Meter, Over, Window
 from edge.limits.ring import Ring, ring_of
 
 LIFE_MS: Final = 86_400_000
@@ -58,7 +58,7 @@ class Windows:
         now = self._forward(now)
         rings = [self._rings.get(bound.key) for bound in ask.bounds]
         needs = (ask.requests, ask.input, ask.least, ask.input + ask.least, ask.gpu_ms)
-        granted = ask.output
+        most = LARGEST
         refusing: list[Bound] = []
         shadowed: list[str] = []
         for bound, ring in zip(ask.bounds, rings, strict=True):
@@ -72,13 +72,14 @@ class Windows:
             elif slot in _OUTPUTS:
                 if slot == _TOKENS:
                     room -= ask.input
-                if room < granted and not bound.shadow:
-                    granted = room
+                if room < most and not bound.shadow:
+                    most = room
         if refusing:
             return self._over(refusing, needs, now)
-        granted = max(granted, 0)
+        granted = max(min(most, ask.output), 0)
         self._records[hold_id] = _Record(now, ask, granted)
-        return Held(hold_id, ask, granted, self._charge(ask, rings, granted, now), tuple(shadowed), origin)
+        levels = self._charge(ask, rings, granted, now)
+        return Held(hold_id, ask, granted, levels, tuple(shadowed), origin, max(most, 0))
 
     def _over(self, refusing: list[Bound], needs: tuple[int, ...], now: int) -> Over:
         waits = [self._wait(bound, needs[bound.slot], now) for bound in refusing]
@@ -242,10 +243,7 @@ class Windows:
 
 def _level(bound: Bound, ring: Ring | None, now: int) -> Level:
     """`ring` has forgotten what is out of its window (Ring.used)."""
-    if ring is None or not (used := ring.total):
-        return Level(bound, 0, bound.most, 0.0)
-    left = bound.most - used
-    return Level(bound, used, left if left > 0 else 0, ring.empty_in(now) / 1000)  # noqa: FURB136 - max() costs twice
+    return Level(bound, 0, 0) if ring is None else Level(bound, ring.total, ring.empty_in(now))
 
 
 def _corrections(marks: list[tuple[int, int]], change: int) -> list[tuple[int, int]]:

@@ -7,10 +7,13 @@ pays. `alone`: the time one request waits for all of it, the disk's transaction 
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from pathlib import Path
 from statistics import median
 from typing import Final
+
+import uvloop
 
 from edge.accounts import Accounts
 from edge.ledger.ledger import JournalLedger
@@ -31,7 +34,7 @@ from policies.principal import DEFAULT_SCOPES, Principal
 from tests.policies import asking
 
 GOAL: Final = 100.0
-"""Microseconds of CPU per request."""
+"""Microseconds per request."""
 _AT_ONCE: Final = 64
 _WHO: Final = Principal("ann", "k1", "laptop", "key", frozenset({"dev"}), DEFAULT_SCOPES)
 _ENGINE: Final = Engine("e", Kind.OPENAI, "http://127.0.0.1:1", _AT_ONCE)
@@ -46,8 +49,13 @@ _LIMITS: Final = LimitSettings(
 
 
 def measure(folder: Path, rounds: int) -> list[Object]:
-    """Two rows: under load and alone."""
-    return asyncio.run(_measure(folder, rounds))
+    """Two rows: under load and alone. As in a gateway, what the start made is no burden to the garbage collector."""
+    gc.collect()
+    gc.freeze()
+    try:
+        return uvloop.run(_measure(folder, rounds))
+    finally:
+        gc.unfreeze()
 
 
 async def _measure(folder: Path, rounds: int) -> list[Object]:
@@ -99,5 +107,5 @@ async def _measure(folder: Path, rounds: int) -> list[Object]:
     cpu = median(loaded)
     return [
         {"way": "cpu, 64 at once", "p50_us": round(cpu, 1), "goal_us": GOAL, "met": cpu <= GOAL},
-        {"way": "alone, elapsed", "p50_us": round(median(alone), 1), "goal_us": None, "met": None},
+        {"way": "alone, elapsed", "p50_us": round(median(alone), 1), "goal_us": GOAL, "met": median(alone) <= GOAL},
     ]

@@ -8,11 +8,11 @@ from edge.limits.contract import DAY, MINUTE, Bound, Full, Level, Meter, Over, S
 from edge.limits.words import document, headers, refusal, seats_refusal, span
 from policies.reasons import Reason
 
-REQUESTS = Level(Bound("key:k", Meter.REQUESTS, MINUTE, 60, name="key laptop"), 20, 40, 12.2)
-TOKENS = Level(Bound("key:k", Meter.TOKENS, DAY, 1000, name="key laptop"), 900, 100, 4000.0)
-OUTPUT = Level(Bound("rule:r key:k", Meter.OUTPUT, DAY, 500, name="r"), 450, 50, 90.0)
-SHADOW = Level(Bound("rule:s key:k", Meter.TOKENS, DAY, 1, shadow=True, name="s"), 9, 0, 1.0)
-GPU = Level(Bound("rule:g key:k", Meter.GPU_MS, DAY, 60_000, name="g"), 1500, 58_500, 1.0)
+REQUESTS = Level(Bound("key:k", Meter.REQUESTS, MINUTE, 60, name="key laptop"), 20, 12_200)
+TOKENS = Level(Bound("key:k", Meter.TOKENS, DAY, 1000, name="key laptop"), 900, 4_000_000)
+OUTPUT = Level(Bound("rule:r key:k", Meter.OUTPUT, DAY, 500, name="r"), 450, 90_000)
+SHADOW = Level(Bound("rule:s key:k", Meter.TOKENS, DAY, 1, shadow=True, name="s"), 9, 1_000)
+GPU = Level(Bound("rule:g key:k", Meter.GPU_MS, DAY, 60_000, name="g"), 1500, 1_000)
 
 
 def test_headers_tell_of_the_tightest_limit_of_each_kind() -> None:
@@ -37,7 +37,7 @@ def test_a_refusal_says_which_limit_and_when_to_come_back() -> None:
 
 def test_a_refusal_for_ever_says_so() -> None:
     off = Bound("key:k", Meter.REQUESTS, DAY, 0, name="key laptop")
-    assert "is suspended" in refusal(Over(off, Level(off, 0, 0, 0.0), None)).text
+    assert "is suspended" in refusal(Over(off, Level(off, 0, 0), None)).text
     assert "needs more than 1,000 tokens per day" in refusal(Over(TOKENS.bound, TOKENS, None)).text
     assert "is suspended" in seats_refusal(Full(Seats("key:k", 0, name="x"), 0, None)).text
     assert "At most 2 at once, for x." in seats_refusal(Full(Seats("key:k", 2, name="x"), 2, 1.0)).text
