@@ -55,6 +55,7 @@ from engines.contract import Engine
 from engines.transport import AiohttpTransport
 from observability.ids import new_id
 from observability.lines import LineSink, LineWriter, NoLines
+from observability.observers import AccessLines, Observers
 from policies.errors import Refusal
 from policies.exchange import Client
 
@@ -128,7 +129,7 @@ class Gateway:
             callers=_callers(self._settings),
             accounts=books.accounts,
             pulse=Pulse(self._settings.queue.tell_after, self._settings.queue.tell_every),
-            lines=lines,
+            observers=Observers([AccessLines(lines)]),
             tasks=self._tasks,
             clock=time.monotonic,
             wall=time.time,
@@ -137,7 +138,7 @@ class Gateway:
             fleet=fleet,
             inflight=inflight,
         )
-        await self._open_listeners(self._shared, policy)
+        await self._open_listeners(self._shared, policy, lines)
         # Last of what can fail: a key that nobody was shown would stay valid for ever.
         self.first_key = _first_key(keys)
         watcher.load()
@@ -199,7 +200,7 @@ class Gateway:
             home=self._home,
         )
 
-    async def _open_listeners(self, shared: Shared, policy: PolicyPart) -> None:
+    async def _open_listeners(self, shared: Shared, policy: PolicyPart, lines: LineSink) -> None:
         routes = Routes()
         for settings in self._settings.listeners:
             manner = Manner(settings.limits.body_bytes, settings.strict, settings.networks)
@@ -209,7 +210,7 @@ class Gateway:
             self.doors.append(Door(settings.name, settings.bind.host, listener.port))
         bind = self._settings.admin.bind
         handler = AdminHandler(
-            readiness=self._readiness, randomness=os.urandom, api=_admin_api(shared, policy, self._home)
+            readiness=self._readiness, randomness=os.urandom, api=_admin_api(shared, policy, lines, self._home)
         )
         self._admin = Listener(handler, _rejected, name=ADMIN, hosts=HostPolicy.of(bind.host))
         await self._admin.start(bind.host, bind.port)
@@ -280,7 +281,7 @@ def _lines(target: str, home: Path) -> LineSink:
             return LineWriter(home / target)
 
 
-def _admin_api(shared: Shared, policy: PolicyPart, home: Path) -> AdminApi:
+def _admin_api(shared: Shared, policy: PolicyPart, lines: LineSink, home: Path) -> AdminApi:
     plane = PolicyPlane(
         active=policy.active,
         signer=SigningKey(home).signer,
@@ -295,7 +296,7 @@ def _admin_api(shared: Shared, policy: PolicyPart, home: Path) -> AdminApi:
         authenticator=shared.authenticator,
         routes=policy_routes(plane),
         for_opas=FOR_OPAS,
-        lines=shared.lines,
+        lines=lines,
         clock=shared.clock,
         wall=shared.wall,
         inflight=shared.inflight,

@@ -39,9 +39,8 @@ from edge.reply import Pulse, Reply
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
 from engines.contract import Target, Transport
-from observability.access import access_line
 from observability.ids import new_id
-from observability.lines import LineSink
+from observability.observers import Observers
 from policies.call import Call, Operation
 from policies.decision import Permit, within
 from policies.errors import EngineTimeout, GatewayError, Refusal
@@ -69,7 +68,7 @@ class Shared:
     callers: CallerGates
     accounts: Accounts
     pulse: Pulse
-    lines: LineSink
+    observers: Observers
     tasks: Tasks
     clock: Callable[[], float]
     wall: Callable[[], float]
@@ -293,7 +292,7 @@ class Line:
     def _record(self, exchange: Exchange, reply: Reply) -> None:
         exchange.outcome.bytes_out = reply.sent
         exchange.stages.done = self._shared.clock()
-        self._shared.lines.write(access_line(exchange, at=self._shared.wall()))
+        self._shared.observers.ended(exchange, self._shared.wall())
 
 
 async def _within(seconds: float, answer: Awaitable[None]) -> None:
