@@ -1,1 +1,1 @@
-"""What happened: ids, the access line, the decision log (traces and metrics: issue 5). Imports only `policies`."""
+"""What happened: ids, who is told of it, the access line, the decision log. Imports only `policies`."""

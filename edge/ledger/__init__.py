@@ -4,7 +4,8 @@ entry.py       Hold, Progress, Settled, LedgerDown; the seam `Ledger` and its te
 rows.py        entries -> rows; which holds a stretch of the journal leaves open (pure)
 statements.py  every statement, and the text of the one that is sent per request
 journal.py     the connection that appends
-writer.py      the thread: group commit, and what is kept while the database is away
+inline.py      group commit on the event loop
+writer.py      the thread that has the rest: what waits for a lock or a database that is away
 keeper.py      what that thread does in between: heartbeat, voiding holds that nobody was told about
 presence.py    who writes, and who of them is gone
 ledger.py      JournalLedger: all that as the event loop sees it
