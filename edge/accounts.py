@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,13 +26,13 @@ from edge.limits.contract import (
     Held,
     Lease,
     Leases,
-    Level,
     Over,
     Seats,
     StoreDown,
 )
 from edge.limits.estimate import Estimates
 from edge.limits.rules import Applying, Asking, Rules
+from edge.limits.standing import Standing, standing
 from edge.limits.words import headers, refusal, seats_refusal
 from edge.relay.meter import Meter
 from edge.relay.prompt import expected_choices, extra_chars
@@ -151,14 +151,15 @@ class Accounts:
         requests_min, tokens_min, tokens_day = (level.used for level in levels)
         return Counters(requests_min, tokens_min, tokens_day, running)
 
-    async def levels(self, principal: Principal, listener: str) -> tuple[Level, ...]:
-        """How full the caller's limits are, but for those of single models; () while the store is away."""
-        applying = self._rules.applying(Asking(principal, "", listener), self._wall())
+    async def levels(
+        self, principal: Principal, listener: str, models: Sequence[str] = (), rate_class: str | None = None
+    ) -> Standing | None:
+        """How full the caller's limits are, and those of single `models` (canonical); None while the store is away."""
+        asking = Asking(principal, "", listener, rate_class)
         try:
-            levels = await self._budget.levels(applying.bounds)
+            return await standing(self._rules, self._budget, self._leases, asking, models, now=self._wall())
         except StoreDown:
-            return ()
-        return tuple(level for level in levels if level.bound.name)
+            return None
 
     async def measure(self, account: Account, count: Callable[[], Awaitable[int | None]]) -> None:
         """Let the engine count the prompt where a limit depends on it, and hold what the estimate lacks.

@@ -9,7 +9,20 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from edge.limits.contract import Actual, Ask, Bound, Full, Held, Lease, Level, OnStoreError, Over, Seats, StoreDown
+from edge.limits.contract import (
+    Actual,
+    Ask,
+    Bound,
+    Full,
+    Held,
+    Lease,
+    Level,
+    OnStoreError,
+    Over,
+    Seats,
+    StoreDown,
+    Taken,
+)
 from edge.limits.memory import MemoryBudget, MemoryLeases
 from edge.limits.redis_budget import RedisBudget
 from edge.limits.redis_leases import RedisLeases
@@ -148,7 +161,17 @@ class FallbackLeases(_Fallback):
             except StoreDown as error:
                 self._circuit.trip(error)
         self._stand_in()
-        return await self._local.take([replace(seat, most=part(seat.most, self._share)) for seat in seats])
+        return await self._local.take(self._part(seats))
+
+    async def taken(self, seats: Sequence[Seats]) -> tuple[Taken, ...]:
+        """See Leases.taken."""
+        if not self._circuit.open:
+            try:
+                return await self._store.taken(seats)
+            except StoreDown as error:
+                self._circuit.trip(error)
+        self._stand_in()
+        return await self._local.taken(self._part(seats))
 
     async def release(self, lease: Lease) -> None:
         """See Leases.release."""
@@ -162,6 +185,9 @@ class FallbackLeases(_Fallback):
         """See Leases.close."""
         await self._circuit.close()
         await self._store.close()
+
+    def _part(self, seats: Sequence[Seats]) -> list[Seats]:
+        return [replace(seat, most=part(seat.most, self._share)) for seat in seats]
 
 
 def part(most: int, share: float) -> int:
