@@ -9,12 +9,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from policies.json import JSON
+from tests.edge.limits.redis_server import RedisServer, running
+from tests.system.fleet import WORKERS, Muster, muster
 from tests.system.process import Gateway, Key, configuration
 from tests.system.recording_engine import RecordingEngine
 
@@ -84,3 +87,19 @@ def launch(engine: RecordingEngine, tmp_path: Path) -> Iterator[Launch]:
             return gateway.start().ready()
 
         yield start
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A Redis of the test's own."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(params=["one", "four"])
+def fleet(request: pytest.FixtureRequest, launch: Launch) -> Muster:
+    """Start one gateway that counts in memory, or four that count in one Redis."""
+    if request.param == "one":
+        return partial(muster, launch, None, 1)
+    redis: RedisServer = request.getfixturevalue("redis")
+    return partial(muster, launch, redis, WORKERS)
