@@ -49,6 +49,14 @@ async def test_seats_are_given_back_whatever_happens() -> None:
     assert await taken() == [0]
 
 
+async def test_seats_on_trial_are_told() -> None:
+    books = Books(Rule(name="try", concurrency=1, shadow=True))
+    async with books.accounts.open(books.exchange(), permit(), call(), TARGET):
+        second = books.exchange()
+        async with books.accounts.open(second, permit(), call(), TARGET):
+            assert second.outcome.shadowed == ("try",)
+
+
 @pytest.mark.parametrize(("rate_class", "most"), [("batch", 2), (None, 3)], ids=["of a class", "of the key itself"])
 async def test_in_one_process_who_waits_in_line_is_never_refused_a_seat(
     monkeypatch: pytest.MonkeyPatch, rate_class: str | None, most: int

@@ -378,14 +378,6 @@ async def test_engines_time_is_held_so_that_not_everybody_goes_over() -> None:
             await serve(books, books.exchange(), call(), tokens=1)
 
 
-async def test_seats_on_trial_are_told() -> None:
-    books = Books(Rule(name="try", concurrency=1, shadow=True))
-    async with books.accounts.open(books.exchange(), permit(), call(), TARGET):
-        second = books.exchange()
-        async with books.accounts.open(second, permit(), call(), TARGET):
-            assert second.outcome.shadowed == ("try",)
-
-
 async def test_settling_twice_changes_nothing() -> None:
     books = Books(ALL)
     account = await serve(books, books.exchange(), call(), tokens=3)
