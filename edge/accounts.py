@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from dataclasses import dataclass, replace
 from typing import Final
 
-from edge.ledger.entry import VOID, Hold, Ledger, LedgerDown, Progress, Settled
+from edge.ledger.entry import COUNTED, VOID, Hold, Ledger, LedgerDown, Progress, Settled
 from edge.limits.contract import (
     LARGEST,
     Actual,
@@ -45,7 +45,6 @@ from policies.input import Counters
 from policies.principal import Principal
 from policies.reasons import CAUSES, Reason
 
-_COUNTED: Final = frozenset({"engine", "timings", "counted"})
 _RETRY: Final = 2.0
 _SEAT_PAUSES: Final = (0.02, 0.05, 0.1)
 """Seconds. Who has read the end of an answer may ask again before its seat is given back, above all in Redis."""
@@ -310,7 +309,7 @@ class Accounts:
     def _learn(self, exchange: Exchange, permit: Permit, account: Account, charged: Actual) -> None:
         """From an answer that came to its end: what such prompts and answers cost."""
         outcome, shape, model, key = exchange.outcome, exchange.shape, permit.model, permit.principal.key_id
-        if outcome.usage.source not in _COUNTED or (not outcome.finish and account.answers):
+        if outcome.usage.source not in COUNTED or (not outcome.finish and account.answers):
             return
         if not shape.images and not shape.audio:  # whose size in tokens has nothing to do with that of the text
             self._estimates.learn_input(model, account.chars, shape.messages, charged.input)
@@ -338,7 +337,7 @@ def _used(exchange: Exchange, account: Account, gpu_ms: int = 0) -> Actual:
     usage, meter = exchange.outcome.usage, account.meter
     read = meter.input if usage.input is None else usage.input
     said = usage.output or 0
-    if usage.source not in _COUNTED or not exchange.outcome.finish:
+    if usage.source not in COUNTED or not exchange.outcome.finish:
         said = max(said, meter.used)
     return Actual(min(read, LARGEST), min(said, LARGEST), gpu_ms)
 
