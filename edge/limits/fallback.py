@@ -37,9 +37,19 @@ class Circuit:
     """Opens with the first failure, so that one request pays the time-out and not all; asks every `pause` seconds by
     `probe` (raises StoreDown) whether the store is back, and closes by itself."""
 
-    def __init__(self, probe: Callable[[], Awaitable[None]], *, pause: float = PROBE) -> None:
+    def __init__(
+        self,
+        probe: Callable[[], Awaitable[None]],
+        *,
+        pause: float = PROBE,
+        what: str = "limits",
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`what` the log says it is about; `changed` is called whenever it has opened or closed, and must not raise."""
         self._probe = probe
         self._pause = pause
+        self._what = what
+        self._changed = changed
         self._tasks = Tasks()
         self.open = False
 
@@ -48,7 +58,8 @@ class Circuit:
         if self.open:
             return
         self.open = True
-        _log.warning("limits: Redis is away (%s)", error)
+        _log.warning("%s: Redis is away (%s)", self._what, error)
+        self._changed()
         _ = self._tasks.keep(self._watch, name="Redis probed", pause=self._pause)
 
     async def _watch(self) -> None:
@@ -59,7 +70,8 @@ class Circuit:
             except StoreDown:
                 continue
             self.open = False
-        _log.warning("limits: Redis is back")
+        _log.warning("%s: Redis is back", self._what)
+        self._changed()
 
     async def close(self) -> None:
         """Stop asking."""
