@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -100,6 +99,6 @@ def redis() -> Iterator[RedisServer]:
 def fleet(request: pytest.FixtureRequest, launch: Launch) -> Muster:
     """Start one gateway that counts in memory, or four that count in one Redis."""
     if request.param == "one":
-        return partial(muster, launch, None, 1)
+        return lambda **limits: muster(launch, None, 1, limits=limits)
     redis: RedisServer = request.getfixturevalue("redis")
-    return partial(muster, launch, redis, WORKERS)
+    return lambda **limits: muster(launch, redis, WORKERS, limits=limits)

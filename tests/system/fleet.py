@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, Protocol
 
-from policies.json import JSON
+from policies.json import JSON, Object
 from tests.system.process import Gateway, Key, until
 
 if TYPE_CHECKING:
@@ -28,17 +28,29 @@ class Muster(Protocol):
     def __call__(self, **limits: JSON) -> list[Gateway]: ...
 
 
-def muster(launch: Launch, redis: RedisServer | None, count: int, policy: JSON = None, **limits: JSON) -> list[Gateway]:
-    """`count` gateways with one database, one pepper and one `redis`; None = a gateway that counts by itself."""
+def muster(
+    launch: Launch,
+    redis: RedisServer | None,
+    count: int = WORKERS,
+    *,
+    policy: JSON = None,
+    slots: int = 64,
+    share: float = 0.5,
+    limits: Object | None = None,
+) -> list[Gateway]:
+    """`count` gateways with one database, one pepper and one `redis`; None = a gateway that counts by itself.
+
+    Their engine has `slots`; one caller may hold `share` of the places in line.
+    """
     gateways: list[Gateway] = []
     for _ in range(count):
         database = f"sqlite:///{gateways[0].folder}/home/gateway.db" if gateways else None
         gateway = launch(
             like=gateways[0] if gateways else None,
-            limits={"store_error_share": 0.25, **limits},
+            limits={"store_error_share": 0.25, **(limits or {})},
             stores={"database": database, **({"redis": redis.url} if redis else {})},
-            queue={"in_flight_per_caller": 64, "queued_per_caller": 64},
-            engine={"concurrency": 64},
+            queue={"in_flight_per_caller": 64, "queued_per_caller": 64, "share": share},
+            engine={"concurrency": slots},
             policy=policy or {},
         )
         gateways.append(gateway)

@@ -5,51 +5,22 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 
-from policies.json import JSON, Object
-from tests.edge.limits.redis_server import RedisServer, running
+from tests.edge.limits.redis_server import RedisServer
 from tests.system.calls import CHAT, chat, start_stream
 from tests.system.conftest import Launch
-from tests.system.process import Gateway, Key, until
+from tests.system.fleet import member, muster
+from tests.system.process import until
 from tests.system.recording_engine import RecordingEngine, Seen
 from tests.system.scripts import Drip, Hold, Script, Send, Stream, always, completion, whole
 
 _WITHIN = 20.0
 _SERVICE = 0.3
 HELD = always(*Stream().until(1, Hold()))
-
-
-@pytest.fixture
-def redis() -> Iterator[RedisServer]:
-    with running() as server:
-        yield server
-
-
-def sharing(launch: Launch, redis: RedisServer, count: int = 4, slots: int = 1, **limits: JSON) -> list[Gateway]:
-    """So many gateways before one engine with `slots`; with one database, one pepper and one Redis."""
-    gateways: list[Gateway] = []
-    for _ in range(count):
-        database = f"sqlite:///{gateways[0].folder}/home/gateway.db" if gateways else None
-        stores: Object = {"database": database, "redis": redis.url}
-        queue: Object = {"in_flight_per_caller": 64, "queued_per_caller": 64, "share": 1.0}
-        like = gateways[0] if gateways else None
-        gateways.append(
-            launch(like=like, limits=dict(limits), stores=stores, queue=queue, engine={"concurrency": slots})
-        )
-    return gateways
-
-
-def member(gateways: list[Gateway], name: str) -> Key:
-    """A key that all of them know."""
-    key = gateways[0].create_key(name)
-    for gateway in gateways:
-        until(lambda gateway=gateway: gateway.get("/v1/me", key.bearer).status == 200, _WITHIN, "the key is known")  # type: ignore[misc]
-    return key
 
 
 def slowly(seconds: float = _SERVICE) -> Script:
@@ -70,7 +41,7 @@ def most_at_once(seen: list[Seen]) -> int:
 
 
 def test_the_engine_never_sees_more_than_its_slots(launch: Launch, engine: RecordingEngine, redis: RedisServer) -> None:
-    gateways = sharing(launch, redis, slots=2)
+    gateways = muster(launch, redis, slots=2, share=1.0)
     keys = [member(gateways, name) for name in ("a", "b")]
     engine.when("hi", slowly(0.1))
     with ThreadPoolExecutor(24) as pool:
@@ -82,7 +53,7 @@ def test_the_engine_never_sees_more_than_its_slots(launch: Launch, engine: Recor
 def test_one_at_one_gateway_waits_for_two_services_at_most_beside_fifty_over_four(
     launch: Launch, engine: RecordingEngine, redis: RedisServer
 ) -> None:
-    gateways = sharing(launch, redis)
+    gateways = muster(launch, redis, slots=1, share=1.0)
     noisy, single = member(gateways, "noisy"), member(gateways, "single")
     engine.when("noise", slowly())
     engine.when("quiet", slowly())
@@ -117,7 +88,7 @@ def test_one_at_one_gateway_waits_for_two_services_at_most_beside_fifty_over_fou
 def test_a_gateway_that_is_killed_in_its_turn_frees_the_engine(
     launch: Launch, engine: RecordingEngine, redis: RedisServer
 ) -> None:
-    first, second = gateways = sharing(launch, redis, 2)
+    first, second = gateways = muster(launch, redis, 2, slots=1, share=1.0)
     key = member(gateways, "caller")
     engine.when("holds", HELD)
     with ExitStack() as stack:
@@ -135,7 +106,7 @@ def test_a_gateway_that_is_killed_in_its_turn_frees_the_engine(
 def test_a_caller_that_leaves_frees_the_engine_for_the_other_gateway_at_once(
     launch: Launch, engine: RecordingEngine, redis: RedisServer
 ) -> None:
-    first, second = gateways = sharing(launch, redis, 2)
+    first, second = gateways = muster(launch, redis, 2, slots=1, share=1.0)
     key = member(gateways, "caller")
     engine.when("holds", HELD)
     with ExitStack() as stack:
@@ -150,7 +121,8 @@ def test_a_caller_that_leaves_frees_the_engine_for_the_other_gateway_at_once(
 def test_while_redis_is_away_the_operator_chooses(
     launch: Launch, engine: RecordingEngine, redis: RedisServer, choice: str
 ) -> None:
-    first, second = gateways = sharing(launch, redis, 2, 4, on_store_error=choice, store_error_share=0.5)
+    limits: Object = {"on_store_error": choice, "store_error_share": 0.5}
+    first, second = gateways = muster(launch, redis, 2, slots=4, share=1.0, limits=limits)
     key = member(gateways, "caller")
     assert first.post(CHAT, chat(), key.bearer).status == 200
     redis.kill()

@@ -59,7 +59,7 @@ def test_a_caller_that_leaves_gives_its_seat_back_at_once(
     launch: Launch, engine: RecordingEngine, redis: RedisServer, whose: str
 ) -> None:
     arguments, limits, policy = _ONE_AT_ONCE[whose]
-    first, second = muster(launch, redis, 2, policy=policy, **limits)
+    first, second = muster(launch, redis, 2, policy=policy, limits=limits)
     key = member([first, second], "caller", *arguments)
     with seated(engine, first, second, key) as wire:
         wire.reset()
@@ -70,7 +70,7 @@ def test_a_caller_that_leaves_gives_its_seat_back_at_once(
 def test_seats_of_a_killed_gateway_are_free_after_ten_seconds(
     launch: Launch, engine: RecordingEngine, redis: RedisServer
 ) -> None:
-    first, second = muster(launch, redis, 2, **_RULE)
+    first, second = muster(launch, redis, 2, limits=_RULE)
     key = member([first, second], "caller")
     with seated(engine, first, second, key):
         first.kill()
@@ -84,7 +84,7 @@ def test_while_redis_is_away_the_operator_chooses(
     launch: Launch, engine: RecordingEngine, redis: RedisServer, choice: str
 ) -> None:
     rules: list[JSON] = [{"name": "many", "per": "owner", "requests": {"day": 8}, "concurrency": 4}]
-    (gateway,) = muster(launch, redis, 1, rules=rules, on_store_error=choice)
+    (gateway,) = muster(launch, redis, 1, limits={"rules": rules, "on_store_error": choice})
     key = member([gateway], "caller")
 
     def me() -> Object:
