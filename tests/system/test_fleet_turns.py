@@ -10,6 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from policies.json import Object
 from tests.edge.limits.redis_server import RedisServer
 from tests.system.calls import CHAT, chat, start_stream
 from tests.system.conftest import Launch
