@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Final
 
 from edge.ledger.entry import COUNTED, VOID, Hold, Ledger, LedgerDown, Progress, Settled
@@ -53,6 +55,9 @@ _NEAR: Final = 1_024
 """Tokens."""
 _AT_RISK: Final = 1.0
 """Seconds of an answer that the ledger may lack after a crash (docs/decisions/0020)."""
+
+
+_NOTHING: Final = Actual(requests=0)
 
 
 @dataclass(slots=True)
@@ -107,32 +112,47 @@ class Accounts:
         self._wall = wall
         self._running: Counter[str] = Counter()
 
-    @contextlib.asynccontextmanager
-    async def open(self, exchange: Exchange, permit: Permit, call: Call, target: Target) -> AsyncIterator[Account]:
+    def open(
+        self, exchange: Exchange, permit: Permit, call: Call, target: Target
+    ) -> AbstractAsyncContextManager[Account]:
         """Hold what the request needs; Refusal if a limit is used up, or where the stores are away."""
+        return _Opened(self, exchange, permit, call, target)
+
+    async def begin(
+        self, exchange: Exchange, permit: Permit, call: Call, target: Target
+    ) -> tuple[Lease | None, Account]:
+        """See `open`, which is how to call this; what it gives is for `end`."""
         asking = Asking(permit.principal, permit.model, exchange.client.listener, permit.obligations.rate_class)
         applying = self._rules.applying(asking, self._wall())
-        lease = await self._sit(exchange, applying.seats)
+        lease = await self._sit(exchange, applying.seats) if applying.seats else None
         self._running[permit.principal.key_id] += 1
         try:
             account = await self._hold(exchange, permit, call, target, applying)
-            error: BaseException | None = None
-            try:
-                await self._write(exchange, permit, account)
-                yield account
-            except GatewayError as refused:
-                error = refused
-                refused.headers = {**account.headers, **refused.headers}
-                raise
-            except BaseException as other:
-                error = other
-                raise
-            finally:
-                await self._settle(exchange, permit, account, _ending(exchange, error))
+        except BaseException:
+            await self._stand_up(permit, lease)
+            raise
+        try:
+            await self._write(exchange, permit, account)
+        except BaseException as error:
+            await self.end(exchange, permit, lease, account, error)
+            raise
+        return lease, account
+
+    async def end(
+        self, exchange: Exchange, permit: Permit, lease: Lease | None, account: Account, error: BaseException | None
+    ) -> None:
+        """The request is over; `error` is how it ended if not well."""
+        if isinstance(error, GatewayError):
+            error.headers = {**account.headers, **error.headers}
+        try:
+            await self._settle(exchange, permit, account, _ending(exchange, error))
         finally:
-            self._leave(permit.principal.key_id)
-            if lease is not None:
-                await self._surely(self._leases.release(lease))
+            await self._stand_up(permit, lease)
+
+    async def _stand_up(self, permit: Permit, lease: Lease | None) -> None:
+        self._leave(permit.principal.key_id)
+        if lease is not None:
+            await self._surely(self._leases.release(lease))
 
     def _leave(self, key: str) -> None:
         self._running[key] -= 1
@@ -185,9 +205,7 @@ class Accounts:
         with contextlib.suppress(LedgerDown):  # the settlement waits in memory until it can be written
             await self._ledger.checkpoint(progress)
 
-    async def _sit(self, exchange: Exchange, seats: tuple[Seats, ...]) -> Lease | None:
-        if not seats:
-            return None
+    async def _sit(self, exchange: Exchange, seats: tuple[Seats, ...]) -> Lease:
         pauses = iter(_SEAT_PAUSES)
         while isinstance(lease := await self._take(seats), Full):
             pause = next(pauses, None)
@@ -273,7 +291,7 @@ class Accounts:
         """All accounts of a request that is over, however it ended. What cannot wait comes first: this may be cancelled
         a second time, and no row may stay open for that."""
         usage, stages = exchange.outcome.usage, exchange.stages
-        charged = Actual(requests=0)
+        charged = _NOTHING
         if ending.reached:
             gpu_ms = max(0, round(((stages.answered or self._clock()) - stages.sent) * _MS))
             charged = _used(exchange, account, min(gpu_ms, LARGEST))
@@ -304,7 +322,7 @@ class Accounts:
     async def _give_back(self, account: Account, charged: Actual) -> None:
         await self._budget.settle(account.held, charged)
         if account.top is not None:
-            await self._budget.settle(account.top, Actual(requests=0))
+            await self._budget.settle(account.top, _NOTHING)
 
     def _learn(self, exchange: Exchange, permit: Permit, account: Account, charged: Actual) -> None:
         """From an answer that came to its end: what such prompts and answers cost."""
@@ -315,6 +333,32 @@ class Accounts:
             self._estimates.learn_input(model, account.chars, shape.messages, charged.input)
         if account.answers:
             self._estimates.learn_output(key, model, charged.output // account.answers, charged.gpu_ms)
+
+
+class _Opened:
+    """One request's account while it is open. A class, since a generator's context manager costs 2 us more."""
+
+    __slots__ = ("_account", "_accounts", "_call", "_exchange", "_lease", "_permit", "_target")
+
+    def __init__(self, accounts: Accounts, exchange: Exchange, permit: Permit, call: Call, target: Target) -> None:
+        self._accounts = accounts
+        self._exchange = exchange
+        self._permit = permit
+        self._call = call
+        self._target = target
+        self._lease: Lease | None = None
+        self._account: Account | None = None
+
+    async def __aenter__(self) -> Account:
+        self._lease, account = await self._accounts.begin(self._exchange, self._permit, self._call, self._target)
+        self._account = account
+        return account
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._account is not None:
+            await self._accounts.end(self._exchange, self._permit, self._lease, self._account, error)
 
 
 def _ending(exchange: Exchange, error: BaseException | None) -> Ending:
