@@ -53,7 +53,7 @@ class Rows(Protocol):
 
 
 class Hooks(Protocol):
-    """What is called around transactions, by the thread or, but for the last two, by the event loop."""
+    """What is called around transactions, by the thread or the event loop; `doubtful` and `between` by the thread."""
 
     def opening(self, rows: list[Row], /) -> None:
         """`rows` are about to be written, or handed to the thread."""
@@ -69,6 +69,10 @@ class Hooks(Protocol):
 
     def doubtful(self, rows: list[Row], /) -> None:
         """These holds failed, and nobody knows whether they are on disk; who asked for them was refused."""
+        ...
+
+    def dropped(self, rows: list[Row], /) -> None:
+        """Whoever asked for these left before they were written; they never will be. By the event loop only."""
         ...
 
     def between(self) -> None:
