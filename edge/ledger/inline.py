@@ -139,6 +139,7 @@ class InlineWriter:
             self._journal.append(rows)
         except (LedgerDown, RowRefused):
             return False
+        self._writer.works()
         self._hooks.wrote(rows)
         self._told([(item, None) for item in items if item.done is not None])
         self._rows += len(rows)

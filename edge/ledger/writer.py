@@ -130,6 +130,12 @@ class Writer:
         """Bring the log into the file when there is time."""
         self._queue.put((0, _Order.FOLD))
 
+    def works(self) -> None:
+        """The database takes rows: said by whichever thread saw it, after a failure."""
+        if self._failures:
+            self._failures = 0
+            _log.warning("the ledger writes again")
+
     @property
     def busy(self) -> bool:
         """Whether something that was put is not written yet."""
@@ -177,7 +183,8 @@ class Writer:
 
     def _take(self) -> None:
         """Wait for something, then take all that is there."""
-        wait = _PAUSES[min(self._failures, len(_PAUSES)) - 1] if self._failures else self._turn
+        again = self._failures and (self._rows or self._progress)
+        wait = _PAUSES[min(self._failures, len(_PAUSES)) - 1] if again else self._turn
         with suppress(Empty):
             self._sort(*self._queue.get(timeout=wait))
             while True:
@@ -249,9 +256,7 @@ class Writer:
                 self._wrote([item])
 
     def _wrote(self, batch: list[Item]) -> None:
-        if self._failures:
-            self._failures = 0
-            _log.warning("the ledger writes again")
+        self.works()
         told: Told = [(item, None) for item in batch if item.done is not None]
         if told:
             self._tell(told)

@@ -255,3 +255,20 @@ def instances(database: Database) -> list[str]:
 
 def _row() -> Row:
     return hold_row(a_hold(), "me")
+
+
+async def test_after_an_outage_the_loop_says_that_it_is_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Only the thread did: where the event loop wrote again first, the thread woke every 50 ms for ever."""
+    both = Both()
+    async with running(open_at(tmp_path), both) as ledger:
+        both.quick.fault = both.slow.fault = LedgerDown("database or disk is full")
+        with pytest.raises(LedgerDown):
+            await ledger.hold(a_hold("r1"))
+        both.quick.fault = both.slow.fault = None
+        await until(lambda: ledger.waiting == 0)
+        for number in range(100):  # the thread is done a moment after it told who waited
+            tries = both.quick.tries
+            await ledger.hold(a_hold(f"n{number}"))
+            if both.quick.tries > tries:
+                break
+        assert caplog.text.count("the ledger writes again") == 1

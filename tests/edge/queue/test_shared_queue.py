@@ -371,4 +371,4 @@ def test_an_engine_on_this_machine_is_another_one_than_on_the_next(monkeypatch: 
     for url in ("http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1", "unix:///run/e.sock"):
         assert seen_from("a", url) != seen_from("b", url)
         assert seen_from("a", url) == seen_from("a", url)
-    assert seen_from("a", "http://gpu:1") == seen_from("b", "http://gpu:1")
+    assert seen_from("a", "http://gpu:1") == seen_from("b", "http://gpu:1") == seen_from("b", "http://GPU:1")
