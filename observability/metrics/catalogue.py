@@ -86,7 +86,7 @@ _GEN_AI: Final = (OPERATION, PROVIDER, REQUESTED, MODEL)
 SERVER_DURATION: Final = _histogram(
     "gen_ai.server.request.duration",
     "s",
-    "Time of a request for a model, from its head to the end of its answer, refused ones included.",
+    "Time of a request for a model, from its head to the end of its answer; refused ones too, once they are read.",
     DURATIONS,
     *_GEN_AI,
     ERROR,
@@ -170,7 +170,7 @@ GPU_TIME: Final = _counter("llm_gateway.gpu.time", "s", "Time on an engine that 
 OVERHEAD: Final = _histogram(
     "llm_gateway.overhead.duration",
     "s",
-    "Time of a served request that was neither waiting nor the engine's: what the gateway adds.",
+    "What the gateway adds to a served request: its time without the caller's sending, waiting, and the engine's.",
     SHORT,
     LISTENER,
 )
@@ -208,6 +208,7 @@ DECISIONS: Final = _counter(
     REASON,
     "llm_gateway.policy.engine",
 )
+POLICY_UP: Final = _gauge("llm_gateway.policy.up", "{engine}", "1 while the policy engine answers, else 0.")
 DECISION_TIME: Final = _histogram(
     "llm_gateway.policy.duration", "s", "Time a decision took.", SHORT, "llm_gateway.policy.engine"
 )
@@ -247,6 +248,13 @@ ENGINE_LOADING: Final = _gauge(
     "llm_gateway.engine.loading", "{engine}", "1 while an engine loads a model, else 0.", ENGINE
 )
 ENGINE_MODELS: Final = _gauge("llm_gateway.engine.models", "{model}", "Models that an engine offers.", ENGINE)
+
+RETRIES: Final = _counter(
+    "llm_gateway.engine.retries",
+    "{request}",
+    "Requests that were sent again because the engine had closed the connection before it saw them.",
+    ENGINE,
+)
 
 # -- the books
 
