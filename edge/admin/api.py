@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
 from edge.admin.answers import Answer, Ask, Route
@@ -38,7 +37,7 @@ class AdminApi:
 
     authenticator: Authenticator
     routes: Mapping[tuple[str, str], Route]
-    scopes: Mapping[tuple[str, str], Scope] = MappingProxyType({})
+    scopes: Mapping[tuple[str, str], Scope] = field(default_factory=dict)
     observer: Observer
     clock: Callable[[], float]
     wall: Callable[[], float]

@@ -31,10 +31,11 @@ class MetricsPage:
         """All metrics, in the format that the caller likes best."""
         form = wanted(ask.headers.get("accept", ""))
         async with self._writing:
-            body = await self._text(form)
+            body = await self.text(form)
         return Answer(200, {"content-type": form.content_type}, body)
 
-    async def _text(self, form: Format) -> bytes:
+    async def text(self, form: Format) -> bytes:
+        """The page itself."""
         parts: list[bytes] = []
         since = self._clock()
         for snapshot in self._registry.snapshots():
