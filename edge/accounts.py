@@ -12,11 +12,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Final
 
-from edge.ledger.entry import VOID, Hold, Ledger, LedgerDown, Progress, Settled
+from edge.ledger.entry import COUNTED, VOID, Hold, Ledger, LedgerDown, Progress, Settled
 from edge.limits.contract import (
     LARGEST,
     Actual,
@@ -26,13 +28,13 @@ from edge.limits.contract import (
     Held,
     Lease,
     Leases,
-    Level,
     Over,
     Seats,
     StoreDown,
 )
 from edge.limits.estimate import Estimates
 from edge.limits.rules import Applying, Asking, Rules
+from edge.limits.standing import Standing, standing
 from edge.limits.words import headers, refusal, seats_refusal
 from edge.relay.meter import Meter
 from edge.relay.prompt import expected_choices, extra_chars
@@ -45,7 +47,6 @@ from policies.input import Counters
 from policies.principal import Principal
 from policies.reasons import CAUSES, Reason
 
-_COUNTED: Final = frozenset({"engine", "timings", "counted"})
 _RETRY: Final = 2.0
 _SEAT_PAUSES: Final = (0.02, 0.05, 0.1)
 """Seconds. Who has read the end of an answer may ask again before its seat is given back, above all in Redis."""
@@ -54,6 +55,9 @@ _NEAR: Final = 1_024
 """Tokens."""
 _AT_RISK: Final = 1.0
 """Seconds of an answer that the ledger may lack after a crash (docs/decisions/0020)."""
+
+
+_NOTHING: Final = Actual(requests=0)
 
 
 @dataclass(slots=True)
@@ -108,32 +112,47 @@ class Accounts:
         self._wall = wall
         self._running: Counter[str] = Counter()
 
-    @contextlib.asynccontextmanager
-    async def open(self, exchange: Exchange, permit: Permit, call: Call, target: Target) -> AsyncIterator[Account]:
+    def open(
+        self, exchange: Exchange, permit: Permit, call: Call, target: Target
+    ) -> AbstractAsyncContextManager[Account]:
         """Hold what the request needs; Refusal if a limit is used up, or where the stores are away."""
+        return _Opened(self, exchange, permit, call, target)
+
+    async def begin(
+        self, exchange: Exchange, permit: Permit, call: Call, target: Target
+    ) -> tuple[Lease | None, Account]:
+        """See `open`, which is how to call this; what it gives is for `end`."""
         asking = Asking(permit.principal, permit.model, exchange.client.listener, permit.obligations.rate_class)
         applying = self._rules.applying(asking, self._wall())
-        lease = await self._sit(exchange, applying.seats)
+        lease = await self._sit(exchange, applying.seats) if applying.seats else None
         self._running[permit.principal.key_id] += 1
         try:
             account = await self._hold(exchange, permit, call, target, applying)
-            error: BaseException | None = None
-            try:
-                await self._write(exchange, permit, account)
-                yield account
-            except GatewayError as refused:
-                error = refused
-                refused.headers = {**account.headers, **refused.headers}
-                raise
-            except BaseException as other:
-                error = other
-                raise
-            finally:
-                await self._settle(exchange, permit, account, _ending(exchange, error))
+        except BaseException:
+            await self._stand_up(permit, lease)
+            raise
+        try:
+            await self._write(exchange, permit, account)
+        except BaseException as error:
+            await self.end(exchange, permit, lease, account, error)
+            raise
+        return lease, account
+
+    async def end(
+        self, exchange: Exchange, permit: Permit, lease: Lease | None, account: Account, error: BaseException | None
+    ) -> None:
+        """The request is over; `error` is how it ended if not well."""
+        if isinstance(error, GatewayError):
+            error.headers = {**account.headers, **error.headers}
+        try:
+            await self._settle(exchange, permit, account, _ending(exchange, error))
         finally:
-            self._leave(permit.principal.key_id)
-            if lease is not None:
-                await self._surely(self._leases.release(lease))
+            await self._stand_up(permit, lease)
+
+    async def _stand_up(self, permit: Permit, lease: Lease | None) -> None:
+        self._leave(permit.principal.key_id)
+        if lease is not None:
+            await self._surely(self._leases.release(lease))
 
     def _leave(self, key: str) -> None:
         self._running[key] -= 1
@@ -151,14 +170,15 @@ class Accounts:
         requests_min, tokens_min, tokens_day = (level.used for level in levels)
         return Counters(requests_min, tokens_min, tokens_day, running)
 
-    async def levels(self, principal: Principal, listener: str) -> tuple[Level, ...]:
-        """How full the caller's limits are, but for those of single models; () while the store is away."""
-        applying = self._rules.applying(Asking(principal, "", listener), self._wall())
+    async def levels(
+        self, principal: Principal, listener: str, models: Sequence[str] = (), rate_class: str | None = None
+    ) -> Standing | None:
+        """How full the caller's limits are, and those of single `models` (canonical); None while the store is away."""
+        asking = Asking(principal, "", listener, rate_class)
         try:
-            levels = await self._budget.levels(applying.bounds)
+            return await standing(self._rules, self._budget, self._leases, asking, models, now=self._wall())
         except StoreDown:
-            return ()
-        return tuple(level for level in levels if level.bound.name)
+            return None
 
     async def measure(self, account: Account, count: Callable[[], Awaitable[int | None]]) -> None:
         """Let the engine count the prompt where a limit depends on it, and hold what the estimate lacks.
@@ -185,9 +205,7 @@ class Accounts:
         with contextlib.suppress(LedgerDown):  # the settlement waits in memory until it can be written
             await self._ledger.checkpoint(progress)
 
-    async def _sit(self, exchange: Exchange, seats: tuple[Seats, ...]) -> Lease | None:
-        if not seats:
-            return None
+    async def _sit(self, exchange: Exchange, seats: tuple[Seats, ...]) -> Lease:
         pauses = iter(_SEAT_PAUSES)
         while isinstance(lease := await self._take(seats), Full):
             pause = next(pauses, None)
@@ -273,7 +291,7 @@ class Accounts:
         """All accounts of a request that is over, however it ended. What cannot wait comes first: this may be cancelled
         a second time, and no row may stay open for that."""
         usage, stages = exchange.outcome.usage, exchange.stages
-        charged = Actual(requests=0)
+        charged = _NOTHING
         if ending.reached:
             gpu_ms = max(0, round(((stages.answered or self._clock()) - stages.sent) * _MS))
             charged = _used(exchange, account, min(gpu_ms, LARGEST))
@@ -305,17 +323,43 @@ class Accounts:
     async def _give_back(self, account: Account, charged: Actual) -> None:
         await self._budget.settle(account.held, charged)
         if account.top is not None:
-            await self._budget.settle(account.top, Actual(requests=0))
+            await self._budget.settle(account.top, _NOTHING)
 
     def _learn(self, exchange: Exchange, permit: Permit, account: Account, charged: Actual) -> None:
         """From an answer that came to its end: what such prompts and answers cost."""
         outcome, shape, model, key = exchange.outcome, exchange.shape, permit.model, permit.principal.key_id
-        if outcome.usage.source not in _COUNTED or (not outcome.finish and account.answers):
+        if outcome.usage.source not in COUNTED or (not outcome.finish and account.answers):
             return
         if not shape.images and not shape.audio:  # whose size in tokens has nothing to do with that of the text
             self._estimates.learn_input(model, account.chars, shape.messages, charged.input)
         if account.answers:
             self._estimates.learn_output(key, model, charged.output // account.answers, charged.gpu_ms)
+
+
+class _Opened:
+    """One request's account while it is open. A class, since a generator's context manager costs 2 us more."""
+
+    __slots__ = ("_account", "_accounts", "_call", "_exchange", "_lease", "_permit", "_target")
+
+    def __init__(self, accounts: Accounts, exchange: Exchange, permit: Permit, call: Call, target: Target) -> None:
+        self._accounts = accounts
+        self._exchange = exchange
+        self._permit = permit
+        self._call = call
+        self._target = target
+        self._lease: Lease | None = None
+        self._account: Account | None = None
+
+    async def __aenter__(self) -> Account:
+        self._lease, account = await self._accounts.begin(self._exchange, self._permit, self._call, self._target)
+        self._account = account
+        return account
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._account is not None:
+            await self._accounts.end(self._exchange, self._permit, self._lease, self._account, error)
 
 
 def _ending(exchange: Exchange, error: BaseException | None) -> Ending:
@@ -338,7 +382,7 @@ def _used(exchange: Exchange, account: Account, gpu_ms: int = 0) -> Actual:
     usage, meter = exchange.outcome.usage, account.meter
     read = meter.input if usage.input is None else usage.input
     said = usage.output or 0
-    if usage.source not in _COUNTED or not exchange.outcome.finish:
+    if usage.source not in COUNTED or not exchange.outcome.finish:
         said = max(said, meter.used)
     return Actual(min(read, LARGEST), min(said, LARGEST), gpu_ms)
 

@@ -50,6 +50,7 @@ from edge.policy.service import PolicyService
 from edge.policy.signing_key import SigningKey
 from edge.queue.engine_queue import Queues
 from edge.queue.gate import CallerGates, RateClass
+from edge.queue.opening import open_queues
 from edge.reply import Pulse
 from edge.tasks import Tasks
 from edge.telemetry import Parts, Telemetry
@@ -116,8 +117,10 @@ class Gateway:
         self._close.append(telemetry.close)
         watcher, authenticator = self._identity(keys, inflight)
         policy = await self._policy(keys, telemetry)
-        transport, queues = AiohttpTransport(), Queues(self._settings.queue)
-        self._close.append(transport.close)
+        transport = AiohttpTransport()
+        turning = open_queues(self._settings.queue, self._settings.stores.redis, self._settings.limits)
+        queues = turning.queues
+        self._close += [transport.close, turning.close]
         parser, lines = Parser(self._settings.json), _lines(self._settings.telemetry.access_log, self._home)
         self._close += [parser.close, lines.close]
         fleet = self._fleet(transport, queues)

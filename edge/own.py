@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import orjson
 
 from edge.dialects.openai import model_document, model_list
 from edge.intake.routes import Route
 from edge.limits import words
-from edge.limits.contract import Level
+from edge.limits.standing import Filled, Standing
 from engines.catalogue import Catalogue, Entry
 from policies.call import Operation
 from policies.decision import Permit, may_use
@@ -18,20 +19,32 @@ from policies.json import JSON, Object
 from policies.principal import Principal
 from policies.reasons import Reason
 
+_UNKNOWN: Final = "What is used and left is not known: the store that counts it does not answer. Ask again later."
+
 
 def health(*, draining: bool) -> bytes:
     """`GET /healthz`: is this process there; needs no key and tells nothing else."""
     return b'{"status":"draining"}' if draining else b'{"status":"ok"}'
 
 
-def answer(permit: Permit, route: Route, catalogue: Catalogue, *, now: float, levels: Sequence[Level] = ()) -> bytes:
-    """The document of an own route for the permitted caller; `now` is seconds since the epoch, `levels` its limits."""
+def visible(permit: Permit, route: Route, catalogue: Catalogue) -> list[Entry]:
+    """The models and then the aliases that the permitted caller is shown on that route."""
     entries = (*catalogue.models(), *catalogue.aliases())
-    visible = [entry for entry in entries if permit.shows(entry.name)]
+    shown = [entry for entry in entries if permit.shows(entry.name)]
     if route.engine is not None:
-        visible = [entry for entry in visible if catalogue.resolve(entry.name, route.engine)]
+        shown = [entry for entry in shown if catalogue.resolve(entry.name, route.engine)]
+    return shown
+
+
+def answer(
+    permit: Permit, route: Route, visible: Sequence[Entry], *, now: float, standing: Standing | None = None
+) -> bytes:
+    """The document of an own route for the permitted caller, of the `visible` models; `now` is seconds since the epoch.
+
+    `standing`: how full its limits are, for `/v1/me`; None = nobody knows.
+    """
     if permit.operation is Operation.ME:
-        return orjson.dumps(me(permit, visible, now=now, levels=levels))
+        return orjson.dumps(me(permit, visible, now=now, standing=standing))
     documents = [model_document(entry.id, entry.created, entry.engines[0]) for entry in visible]
     if permit.operation is Operation.MODELS_LIST:
         return orjson.dumps(model_list(documents))
@@ -47,7 +60,7 @@ def candidates(principal: Principal, catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(sorted({entry.name for entry in entries if may_use(principal, entry.name)}))
 
 
-def me(permit: Permit, visible: list[Entry], *, now: float, levels: Sequence[Level] = ()) -> Object:
+def me(permit: Permit, visible: Sequence[Entry], *, now: float, standing: Standing | None = None) -> Object:
     """`GET /v1/me`: who am I, what may I use, what is left."""
     principal = permit.principal
     quota = principal.quota
@@ -57,7 +70,7 @@ def me(permit: Permit, visible: list[Entry], *, now: float, levels: Sequence[Lev
         "tpd": quota.tpd,
         "concurrency": quota.concurrency,
         "priority": quota.priority,
-        "windows": words.document(levels),
+        **_left(standing, visible),
     }
     left = None if principal.expires_at is None else max(0, round(principal.expires_at - now))
     return {
@@ -76,6 +89,19 @@ def me(permit: Permit, visible: list[Entry], *, now: float, levels: Sequence[Lev
         "expires_in": left,
         "capture": permit.obligations.capture,
     }
+
+
+def _left(standing: Standing | None, visible: Sequence[Entry]) -> Object:
+    """The same members whether or not it is known; `note` is null exactly if it is."""
+    if standing is None:
+        return {"windows": None, "seats": None, "models": None, "models_left_out": None, "note": _UNKNOWN}
+    spelt = {entry.name: entry.id for entry in reversed(visible)}  # the first of a name is the model, not an alias
+    models: list[JSON] = [{"model": spelt.get(name, name), **_filled(own)} for name, own in standing.models]
+    return {**_filled(standing.all), "models": models, "models_left_out": standing.left_out, "note": None}
+
+
+def _filled(filled: Filled) -> Object:
+    return {"windows": words.document(filled.windows), "seats": words.seats_document(filled.seats)}
 
 
 def _list(texts: Iterable[str]) -> list[JSON]:

@@ -26,7 +26,7 @@ from edge.inflight import Inflight
 from edge.intake.intake import check_content_type
 from edge.intake.offload import Parser
 from edge.intake.routes import HEALTH, Route, Routes, dialect_of, is_health
-from edge.limits.contract import Level
+from edge.limits.standing import Standing
 from edge.listener.inbound import Inbound
 from edge.policy.enforcement import Asked, Enforcement
 from edge.policy.obligations import honour
@@ -208,10 +208,12 @@ class Line:
         permit = await self._shared.enforcement.permit(exchange, principal, asked, catalogue.meaning)
         exchange.model = permit.model if catalogue.resolve(permit.model) else ""
         exchange.stages.decided = self._shared.clock()
-        levels: tuple[Level, ...] = ()
+        visible = own.visible(permit, route, catalogue)
+        standing: Standing | None = None
         if route.operation is Operation.ME:
-            levels = await self._shared.accounts.levels(principal, exchange.client.listener)
-        body = own.answer(permit, route, catalogue, now=self._shared.wall(), levels=levels)
+            names, where = [entry.name for entry in visible], exchange.client.listener
+            standing = await self._shared.accounts.levels(principal, where, names, permit.obligations.rate_class)
+        body = own.answer(permit, route, visible, now=self._shared.wall(), standing=standing)
         exchange.outcome.status = 200
         await reply.whole(200, _headers(exchange) | dict(permit.obligations.headers), body)
 

@@ -35,6 +35,7 @@ examples:
   llm-gateway usage --by owner,model --since 7d   the last seven days, today included
   llm-gateway usage --by day --since 2026-01-01 --until 2026-01-31
   llm-gateway usage --by day,key --csv usage.csv  for a spreadsheet; - writes to standard output
+  llm-gateway usage --estimates                   how far the gateway's estimates of prompts were off, by model
 
 Days are whole days in UTC. Requests that still run are not counted; what a caller got in a request that failed is.
 """
@@ -49,12 +50,16 @@ def add_parser(subparsers: _SubParsers) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
+    lines = parser.add_mutually_exclusive_group()
+    lines.add_argument(
         "--by",
         type=_columns,
         default=("key",),
         metavar="COLUMNS",
         help="one line for each of: key, owner, model, engine, day; several with commas (default: key)",
+    )
+    lines.add_argument(
+        "--estimates", action="store_true", help="by model: how far estimates of prompts were from the engine's count"
     )
     parser.add_argument("--since", default="30d", metavar="7d|DATE", help="from then on (default: 30d)")
     parser.add_argument("--until", metavar="7d|DATE", help="the last day that counts (default: today)")
@@ -84,8 +89,15 @@ def show(args: argparse.Namespace, home: Path, database_url: str | None, now: fl
         span = span_of(args.since, args.until, time.time() if now is None else now)
     except ValueError as error:
         return _complain(str(error), USAGE)
+    if args.estimates and args.csv is not None:
+        return _complain("--estimates has no CSV: use --json", USAGE)
     database = open_database(home, database_url)
     try:
+        if args.estimates:
+            from edge.cli.estimates import show as show_estimates
+
+            show_estimates(database, span, as_json=args.json)
+            return DONE
         lines = used(database, args.by, span)
         names = key_names(database) if "key" in args.by else {}
     finally:

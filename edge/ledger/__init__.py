@@ -13,4 +13,5 @@ recovery.py    settles what instances that are gone left open; what was spent be
 rollup.py      retention: old settlements become sums per day
 care.py        the task that does both while the gateway runs
 usage.py       who used how much
+estimates.py   how far estimates of prompts were off
 """

@@ -12,6 +12,9 @@ RECOVERED: Final = "recovered"
 VOID: Final = "void"
 """The reason of a settlement of a hold whose request went no further: nothing was sent to an engine."""
 
+COUNTED: Final = frozenset({"engine", "timings", "counted"})
+"""The sources of a settlement's figures that are an engine's own count."""
+
 _NO_ERROR: Final = frozenset({"", "client_gone", VOID})
 
 

@@ -65,14 +65,17 @@ class JournalLedger:
         row = hold_row(hold, self.instance)
         if self.waiting >= MOST_WAITING:
             raise LedgerDown("too many settlements wait for the database")
-        await self._written(row)
+        if not self._inline.at_once(row):
+            await self._written(row)
         self._open[hold.request_id] = row
 
     async def checkpoint(self, progress: Progress) -> None:
         if progress.request_id not in self._open:
             return
+        row = progress_row(progress, self.instance)
         try:
-            await self._written(progress_row(progress, self.instance))
+            if not self._inline.at_once(row):
+                await self._written(row)
         except LedgerDown:
             self.progress(progress)
             raise
@@ -104,8 +107,6 @@ class JournalLedger:
         self._writer.again(Item(row))
 
     async def _written(self, row: Row) -> None:
-        if self._inline.at_once(row):
-            return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._inline.put(Item(row, done))
         try:

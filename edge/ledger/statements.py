@@ -28,7 +28,8 @@ from sqlalchemy import (
     update,
 )
 
-from edge.ledger.rows import COLUMNS, PROGRESS, SETTLE
+from edge.ledger.entry import COUNTED, RECOVERED, VOID
+from edge.ledger.rows import COLUMNS, HOLD, PROGRESS, SETTLE
 from edge.store.schema import KEYS, LEDGER, LEDGER_INSTANCES, USAGE_DAILY
 
 
@@ -132,6 +133,25 @@ ADD_DAILY: Final[Update] = (
 )
 NEW_DAILY: Final[Insert] = insert(USAGE_DAILY)
 KEY_NAMES: Final = select(KEYS.c.id, KEYS.c.name)
+
+
+_SETTLED: Final = LEDGER.c.kind == SETTLE
+_UNCOUNTED: Final = LEDGER.c.source.not_in(COUNTED) | LEDGER.c.reason.in_((VOID, RECOVERED))
+_PAIRS: Final = (
+    select(
+        func.max(LEDGER.c.model).label("model"),
+        func.max(case((LEDGER.c.kind == HOLD, LEDGER.c.input))).label("estimated"),
+        _sum(case((_SETTLED, LEDGER.c.input), else_=0)).label("counted"),
+        _sum(case((_SETTLED & _UNCOUNTED, 1), else_=0)).label("uncounted"),
+    )
+    .where(LEDGER.c.kind.in_((HOLD, SETTLE)), LEDGER.c.day >= bindparam("first"), LEDGER.c.day < bindparam("end"))
+    .group_by(LEDGER.c.request_id)
+    .subquery()
+)
+ESTIMATES: Final = select(_PAIRS.c.model, _PAIRS.c.estimated, _PAIRS.c.counted).where(
+    _PAIRS.c.estimated.is_not(None), _PAIRS.c.counted > 0, _PAIRS.c.uncounted == 0
+)
+"""Of each request on a day from `first` to before `end` whose engine counted: the prompt's tokens, held and counted."""
 
 
 def usage(by: Sequence[str]) -> Select[tuple[object, ...]]:

@@ -3,6 +3,7 @@
     settings.py      what the configuration says
     rules.py         which bounds a request falls under
     estimate.py      what prompts and answers will probably cost
+    standing.py      how full everything is, for `/v1/me`
     words.py         limits in headers and in words
     contract.py      the words: bounds, asks, answers; the seams Budget and Leases
     ring.py          one count in one window

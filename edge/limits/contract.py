@@ -226,6 +226,13 @@ class Lease(NamedTuple):
     origin: str = "memory"
 
 
+class Taken(NamedTuple):
+    """How many of `seats.most` are held now; more than these where they are a shadow's, or were lowered meanwhile."""
+
+    seats: Seats
+    taken: int
+
+
 class Full(NamedTuple):
     """No seat, and none was taken: `taken` of `seats.most` are held by others.
 
@@ -239,10 +246,14 @@ class Full(NamedTuple):
 
 class Leases(Protocol):
     """Seats that are held while a request runs. Whoever takes one releases it in `finally`; what a dead process held is
-    free after LEASE_MS at the latest. `take` raises StoreDown as `Budget.hold` does, the others never."""
+    free after LEASE_MS at the latest. `take` and `taken` raise StoreDown as `Budget.hold` does, the others never."""
 
     async def take(self, seats: Sequence[Seats]) -> Lease | Full:
         """One seat of each, or none of any."""
+        ...
+
+    async def taken(self, seats: Sequence[Seats]) -> tuple[Taken, ...]:
+        """How many of each are held now, in the order of `seats`; takes nothing."""
         ...
 
     async def release(self, lease: Lease) -> None:

@@ -9,7 +9,20 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from edge.limits.contract import Actual, Ask, Bound, Full, Held, Lease, Level, OnStoreError, Over, Seats, StoreDown
+from edge.limits.contract import (
+    Actual,
+    Ask,
+    Bound,
+    Full,
+    Held,
+    Lease,
+    Level,
+    OnStoreError,
+    Over,
+    Seats,
+    StoreDown,
+    Taken,
+)
 from edge.limits.memory import MemoryBudget, MemoryLeases
 from edge.limits.redis_budget import RedisBudget
 from edge.limits.redis_leases import RedisLeases
@@ -24,9 +37,19 @@ class Circuit:
     """Opens with the first failure, so that one request pays the time-out and not all; asks every `pause` seconds by
     `probe` (raises StoreDown) whether the store is back, and closes by itself."""
 
-    def __init__(self, probe: Callable[[], Awaitable[None]], *, pause: float = PROBE) -> None:
+    def __init__(
+        self,
+        probe: Callable[[], Awaitable[None]],
+        *,
+        pause: float = PROBE,
+        what: str = "limits",
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`what` the log says it is about; `changed` is called whenever it has opened or closed, and must not raise."""
         self._probe = probe
         self._pause = pause
+        self._what = what
+        self._changed = changed
         self._tasks = Tasks()
         self.open = False
 
@@ -35,7 +58,8 @@ class Circuit:
         if self.open:
             return
         self.open = True
-        _log.warning("limits: Redis is away (%s)", error)
+        _log.warning("%s: Redis is away (%s)", self._what, error)
+        self._changed()
         _ = self._tasks.keep(self._watch, name="Redis probed", pause=self._pause)
 
     async def _watch(self) -> None:
@@ -46,7 +70,8 @@ class Circuit:
             except StoreDown:
                 continue
             self.open = False
-        _log.warning("limits: Redis is back")
+        _log.warning("%s: Redis is back", self._what)
+        self._changed()
 
     async def close(self) -> None:
         """Stop asking."""
@@ -148,7 +173,17 @@ class FallbackLeases(_Fallback):
             except StoreDown as error:
                 self._circuit.trip(error)
         self._stand_in()
-        return await self._local.take([replace(seat, most=part(seat.most, self._share)) for seat in seats])
+        return await self._local.take(self._part(seats))
+
+    async def taken(self, seats: Sequence[Seats]) -> tuple[Taken, ...]:
+        """See Leases.taken."""
+        if not self._circuit.open:
+            try:
+                return await self._store.taken(seats)
+            except StoreDown as error:
+                self._circuit.trip(error)
+        self._stand_in()
+        return await self._local.taken(self._part(seats))
 
     async def release(self, lease: Lease) -> None:
         """See Leases.release."""
@@ -162,6 +197,9 @@ class FallbackLeases(_Fallback):
         """See Leases.close."""
         await self._circuit.close()
         await self._store.close()
+
+    def _part(self, seats: Sequence[Seats]) -> list[Seats]:
+        return [replace(seat, most=part(seat.most, self._share)) for seat in seats]
 
 
 def part(most: int, share: float) -> int:

@@ -1,11 +1,11 @@
 -- Seats in Redis: one sorted set per subject, lease -> the time it runs out.
 --
 -- KEYS  1 the clock (clock.lua), 2.. the subjects' sets
--- ARGV  1 take | renew | release, 2 the time in milliseconds ("" = this server's clock), 3 how long a lease lives, then
+-- ARGV  1 take | renew | release | count, 2 the time in milliseconds ("" = this server's clock), 3 how long a lease lives, then
 --       take: the lease, and for each subject: most, 1 if it is a shadow
 --       renew, release: for each subject: the lease
 -- Reply take: 1, for each subject: 1 if it would have refused | 0, which subject (from 0), taken
---       renew, release: how many of its seats were there
+--       renew, release: how many of its seats were there | count: for each subject: taken; changes nothing
 local now = forward()
 local life, operation = tonumber(ARGV[3]), ARGV[1]
 
@@ -24,6 +24,12 @@ if operation == "take" then
     reply[i] = taken >= most and 1 or 0
   end
   for i = 2, #KEYS do put(KEYS[i], ARGV[4]) end
+  return reply
+end
+
+if operation == "count" then
+  local reply = {}
+  for i = 2, #KEYS do reply[i - 1] = redis.call("ZCOUNT", KEYS[i], "(" .. text(now), "+inf") end
   return reply
 end
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Final
 
-from edge.limits.contract import Actual, Ask, Bound, Full, Held, Lease, Level, Meter, Over, Seats
+from edge.limits.contract import Actual, Ask, Bound, Full, Held, Lease, Level, Meter, Over, Seats, Taken
 from edge.limits.windows import Windows
 
 FULL_RETRY: Final = 1.0
@@ -66,10 +66,6 @@ class MemoryLeases:
         self._live: dict[str, Lease] = {}
         self._taken: Counter[str] = Counter()
 
-    def taken(self, subject: str) -> int:
-        """How many seats of `subject` are held."""
-        return self._taken[subject]
-
     async def take(self, seats: Sequence[Seats]) -> Lease | Full:
         """See Leases.take."""
         for seat in seats:
@@ -81,6 +77,10 @@ class MemoryLeases:
         for subject in subjects(seats):
             self._taken[subject] += 1
         return lease
+
+    async def taken(self, seats: Sequence[Seats]) -> tuple[Taken, ...]:
+        """See Leases.taken."""
+        return tuple(Taken(seat, self._taken[seat.subject]) for seat in seats)
 
     async def release(self, lease: Lease) -> None:
         """See Leases.release."""

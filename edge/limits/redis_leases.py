@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Final
 
-from edge.limits.contract import LEASE_MS, RENEW_MS, Full, Lease, Seats, StoreDown
+from edge.limits.contract import LEASE_MS, RENEW_MS, Full, Lease, Seats, StoreDown, Taken
 from edge.limits.memory import FULL_RETRY, subjects
 from edge.limits.scripts import Script, Scripts
 from edge.tasks import Tasks
@@ -56,6 +56,15 @@ class RedisLeases:
                 return Full(seats[place], taken, FULL_RETRY if seats[place].most else None)
             case _:
                 raise StoreDown("no answer of ours")
+
+    async def taken(self, seats: Sequence[Seats]) -> tuple[Taken, ...]:
+        """See Leases.taken."""
+        if not seats:
+            return ()
+        counted = await self._run("count", [seat.subject for seat in seats], ())
+        if len(counted) != len(seats):
+            raise StoreDown("no answer of ours")
+        return tuple(map(Taken, seats, counted))
 
     async def release(self, lease: Lease) -> None:
         """See Leases.release. What does not reach Redis runs out there."""

@@ -105,9 +105,8 @@ class Rules:
         yield self._own(asking.principal, key, replaced)
         if asking.rate_class is not None and asking.rate_class in self._classes:
             limits, name = self._classes[asking.rate_class], f"class {asking.rate_class}"
-            # How many of a class are under way at once is for the credential's own line (edge/queue), unless it is 0.
-            suspended = 0 if limits.concurrency == 0 else None
-            yield _Group(f"class:{asking.rate_class} {key}", tuple(limits.bounds()), suspended, name)
+            # In one process the credential's own line (edge/queue/gate.py) lets no more through than there are seats.
+            yield _Group(f"class:{asking.rate_class} {key}", tuple(limits.bounds()), limits.concurrency, name)
         for rule in in_force:
             for subject in _subjects(rule, asking):
                 found = _Group(

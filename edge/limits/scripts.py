@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -28,12 +28,17 @@ CONNECTIONS: Final = 64
 """So many that even a Redis that takes 100 ms for an answer serves 640 steps a second."""
 
 
+_HERE: Final = Path(__file__).parent
+QUIET: Final = 5.0
+"""Seconds after which a channel on which nothing was said is asked whether it is still there."""
+
+
 class Script:
     """A script, behind clock.lua, and the name Redis knows it by."""
 
-    def __init__(self, file: str) -> None:
-        folder = Path(__file__).parent
-        self.text = "\n".join((folder / name).read_text(encoding="ascii") for name in ("clock.lua", file))
+    def __init__(self, file: str, folder: Path = _HERE) -> None:
+        parts = (_HERE / "clock.lua", folder / file)
+        self.text = "\n".join(part.read_text(encoding="ascii") for part in parts)
         # SHA-1 is Redis's name for a script, no protection
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
@@ -65,12 +70,20 @@ class Scripts:
 
         After StoreDown the script may have run, or may yet.
         """
+        return cast("list[int]", await self._reply(script, keys, args))
+
+    async def texts(self, script: Script, keys: Sequence[str], args: Sequence[str | int]) -> list[str]:
+        """The same for a script that answers with texts, too; numbers become texts."""
+        reply = await self._reply(script, keys, args)
+        return [item.decode() if isinstance(item, bytes) else str(item) for item in reply]
+
+    async def _reply(self, script: Script, keys: Sequence[str], args: Sequence[str | int]) -> list[int | bytes]:
         keys = [self.prefix + key for key in keys]
         rest = (*keys, args[0], self.time, *args[1:])
         try:
             async with asyncio.timeout(self._whole):
                 try:
-                    reply: list[int] = await self._client.evalsha(script.sha, len(keys), *rest)
+                    reply: list[int | bytes] = await self._client.evalsha(script.sha, len(keys), *rest)
                 except NoScriptError:  # a new or restarted Redis
                     reply = await self._client.eval(script.text, len(keys), *rest)
         except (
@@ -78,6 +91,27 @@ class Scripts:
         ) as error:  # a slip inside the client (uvloop: RuntimeError for a closed transport) is an outage
             raise StoreDown(type(error).__name__) from error
         return reply
+
+    async def listen(self, channel: str) -> AsyncIterator[bytes]:
+        """What is said on `channel` (without the prefix) from now on; first b"", once it is heard. Raises StoreDown."""
+        asked = False
+        try:
+            async with self._client.pubsub() as line:
+                await line.subscribe(self.prefix + channel)
+                while True:
+                    said = await line.get_message(timeout=QUIET)
+                    if said is None and asked:
+                        break  # no answer to the ping
+                    asked = said is None
+                    if said is None:
+                        await line.ping()
+                    elif said["type"] == "message":
+                        yield said["data"]
+                    elif said["type"] == "subscribe":
+                        yield b""
+        except Exception as error:
+            raise StoreDown(type(error).__name__) from error
+        raise StoreDown("silence")
 
     async def close(self) -> None:
         """Close the connections."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from edge.limits.contract import Bound, Full, Level, Meter, Over
+from edge.limits.contract import Bound, Full, Level, Meter, Over, Seats, Taken
 from policies.errors import Refusal
 from policies.json import JSON, Object
 from policies.reasons import Reason
@@ -87,6 +87,11 @@ def document(levels: Iterable[Level]) -> list[JSON]:
     return [_level(level) for level in levels]
 
 
+def seats_document(seats: Iterable[Taken]) -> list[JSON]:
+    """What `/v1/me` says of requests at once."""
+    return [_seats(each.seats, each.taken) for each in seats]
+
+
 def _level(level: Level) -> Object:
     bound = level.bound
     unit = _MS if bound.meter is Meter.GPU_MS else 1
@@ -99,6 +104,16 @@ def _level(level: Level) -> Object:
         "remaining": level.left // unit,
         "reset_seconds": math.ceil(level.frees_in),
         "shadow": bound.shadow,
+    }
+
+
+def _seats(seats: Seats, taken: int) -> Object:
+    return {
+        "name": seats.name,
+        "limit": seats.most,
+        "in_use": taken,
+        "remaining": max(0, seats.most - taken),
+        "shadow": seats.shadow,
     }
 
 

@@ -85,10 +85,7 @@ class Attained:
         was given, if that is less (a lone heavy user in line is no measure). While somebody waits, those who are served
         do not count: a caller that never uses its share would pull all newcomers down to where it stands.
         """
-        least = min((other.value for other in waiting), default=None)
-        if least is None:
-            served = (a.value for a in self._accounts.values() if a.running and a is not account)
-            least = min(served, default=0.0)
+        least = self._least(account, band, waiting)
         account.value = max(account.value, min(least, self._level.get(band, least)))
 
     def hold(self, held: Held, band: int) -> None:
@@ -116,6 +113,13 @@ class Attained:
         if self._age > _REBASE:
             self._rebase()
         self._weight = math.exp2(self._age)
+
+    def _least(self, account: Account, band: int, waiting: Iterable[Account]) -> float:  # noqa: ARG002 - shared_order's
+        least = min((other.value for other in waiting), default=None)
+        if least is None:
+            served = (a.value for a in self._accounts.values() if a.running and a is not account)
+            least = min(served, default=0.0)
+        return least
 
     def _settle(self, held: Held) -> None:
         due = max(held.charged, LEAST)

@@ -31,9 +31,11 @@ class EngineQueue:
         limits: QueueLimits,
         models: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        order: Order | None = None,
     ) -> None:
-        """`models`: how many models the engine holds at once; None = it never swaps."""
-        self._order = Order(slots, limits, models)
+        """`models`: how many models the engine holds at once; None = it never swaps. `order`: another one than its
+        own."""
+        self._order = Order(slots, limits, models) if order is None else order
         self._clock = clock
         self._waiting: dict[Entry, EngineTicket] = {}
 
@@ -106,15 +108,15 @@ class EngineQueue:
         self._go_on(now)
         ticket.tell()
         try:
-            came = await coming
+            refused = await coming
         except asyncio.CancelledError:
             # Out of the line, or out of the slot that it was handed in the same moment.
             _ = self._waiting.pop(entry, None)
-            ticket.stop_waiting(came=False)
+            ticket.stop_waiting(None)
             self.leave(entry, served=False)
             raise
-        if not came:
-            raise self._refusal(Reason.QUEUE_TIMEOUT, self._clock())
+        if refused is not None:
+            raise self._refusal(refused, self._clock())
 
     def late(self, ticket: EngineTicket) -> None:
         """The ticket's timer rang: its wait is over, unless a load has been going on meanwhile."""
@@ -125,9 +127,7 @@ class EngineQueue:
         if left > 0:
             ticket.ring_in(left)
         else:
-            _ = self._waiting.pop(entry, None)
-            ticket.stop_waiting(came=False)
-            self.leave(entry, served=False)
+            self._throw_out(entry, Reason.QUEUE_TIMEOUT)
 
     def began(self, entry: Entry) -> None:
         """The engine answers."""
@@ -155,11 +155,18 @@ class EngineQueue:
         """Hand free slots out. Observers are told last: what they do must not keep anybody from its slot."""
         went = [(entry, self._waiting.pop(entry)) for entry in self._order.next(now)]
         for _, ticket in went:
-            ticket.stop_waiting(came=True)
+            ticket.stop_waiting(None)
         for _, ticket in went:
             ticket.tell()
         if any(entry.loads for entry, _ in went):
             self._tell()
+
+    def _throw_out(self, entry: Entry, reason: Reason) -> None:
+        """`entry` waits no longer: a Refusal for `reason` leaves its ticket."""
+        ticket = self._waiting.pop(entry, None)
+        if ticket is not None:
+            ticket.stop_waiting(reason)
+        self.leave(entry, served=False)
 
     def _tell(self) -> None:
         """A load began or ended: the phases of those who wait may be others now."""
@@ -181,7 +188,7 @@ class EngineTicket:
         self._queue = queue
         self._changed: Callable[[], None] | None = None
         self._said = Phase.QUEUED
-        self._coming: asyncio.Future[bool] | None = None
+        self._coming: asyncio.Future[Reason | None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -224,19 +231,19 @@ class EngineTicket:
 
     # -- what the queue does with it ---------------------------------------------------------------------------------
 
-    def start_waiting(self, seconds: float) -> asyncio.Future[bool]:
-        """What to wait for: True once the turn has come, False if it did not come in time."""
+    def start_waiting(self, seconds: float) -> asyncio.Future[Reason | None]:
+        """What to wait for: None once the turn has come, else why it did not."""
         coming = self._coming = asyncio.get_running_loop().create_future()
         self.ring_in(seconds)
         return coming
 
-    def stop_waiting(self, *, came: bool) -> None:
+    def stop_waiting(self, refused: Reason | None) -> None:
         """The wait is over, one way or the other."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._coming is not None and not self._coming.done():
-            self._coming.set_result(came)
+            self._coming.set_result(refused)
 
     def ring_in(self, seconds: float) -> None:
         """Look at the clock again after so many seconds."""
@@ -254,21 +261,29 @@ class EngineTicket:
 class Queues:
     """One queue per engine, by name."""
 
-    def __init__(self, limits: QueueLimits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        limits: QueueLimits,
+        clock: Callable[[], float] = time.monotonic,
+        make: Callable[[Engine], EngineQueue] | None = None,
+    ) -> None:
+        """`make`: a queue for an engine, where it is not to be one of this process alone."""
         self._limits = limits
         self._clock = clock
+        self._make = make or self._own
         self._queues: dict[str, EngineQueue] = {}
 
     def of(self, engine: Engine) -> EngineQueue:
         """The queue of `engine`; it stays when the number of slots changes."""
         queue = self._queues.get(engine.name)
         if queue is None or queue.models != engine.loaded_models:
-            queue = self._queues[engine.name] = EngineQueue(
-                engine.concurrency, self._limits, engine.loaded_models, self._clock
-            )
+            queue = self._queues[engine.name] = self._make(engine)
         elif queue.concurrency != engine.concurrency:
             queue.concurrency = engine.concurrency
         return queue
+
+    def _own(self, engine: Engine) -> EngineQueue:
+        return EngineQueue(engine.concurrency, self._limits, engine.loaded_models, self._clock)
 
 
 _guard: Callable[[EngineQueue, Wish], Ticket] = EngineQueue.turn  # mypy: the contract is met

@@ -61,11 +61,15 @@ class Order:
     """The slots of one engine and the line for them; `models` = how many models it holds at once, None = it never
     swaps."""
 
-    def __init__(self, slots: int, limits: QueueLimits, models: int | None = None) -> None:
+    def __init__(
+        self, slots: int, limits: QueueLimits, models: int | None = None, attained: Attained | None = None
+    ) -> None:
         self.slots = slots
+        self.spare = 0
+        """Places of the line beyond its limit, for those who only wait to be told that a slot is free."""
         self.running = 0
         self.models: Final = Residency(models)
-        self.attained: Final = Attained(limits.half_life)
+        self.attained: Final = Attained(limits.half_life) if attained is None else attained
         self.drain: Final = Drain()
         self._limits = limits
         self._bands: tuple[dict[Entry, None], ...] = tuple({} for _ in Priority)
@@ -105,10 +109,10 @@ class Order:
     def join(self, entry: Entry, now: float) -> Full | None:
         """Put `entry` in line, or say why not. `next` then tells who goes."""
         self.drain.wanted(now)
-        if self._waiting >= self._limits.limit:
+        if self._waiting >= self._limits.limit + self.spare:
             return Full.LINE
         account = entry.account
-        if account.waiting >= self._limits.places:
+        if account.waiting >= self._limits.places + self.spare:
             return Full.SHARE
         self._age(now)
         if not account.waiting:

@@ -6,6 +6,7 @@ sort (facts/engines.md 0). What was answered last is loaded; what was not used f
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 UNLOADED_AFTER: Final = 300.0
@@ -51,8 +52,8 @@ class Residency:
         loads = not self.ready(model, now)
         if loads:
             self.loading = model
-            _ = self._used.pop(model, None)
-            self._evict()
+            for other in (model, *self.makes_room(model)):
+                _ = self._used.pop(other, None)
         else:
             self._touch(model, now)
         self._running[model] = self._running.get(model, 0) + 1
@@ -81,12 +82,21 @@ class Residency:
         if model in self._used:
             self._touch(model, now)
 
+    def makes_room(self, model: str) -> list[str]:
+        """What has to go where `model` is loaded now; never one that is answering."""
+        used = [other for other in self._used if other != model]
+        idle = [other for other in used if other not in self._running]
+        return idle[: max(len(used) + 1 - (self.most or 0), 0)]
+
+    def replace(self, running: Iterable[str], loading: str | None, used: Mapping[str, float]) -> None:
+        """What somebody else saw, in place of all that is known here: the model of each request that is answered (the
+        `loading` one among them), and when those that are loaded were used last."""
+        self._running = {}
+        for model in running:
+            self._running[model] = self._running.get(model, 0) + 1
+        self._used = dict(sorted(used.items(), key=lambda item: item[1]))
+        self.loading = loading
+
     def _touch(self, model: str, now: float) -> None:
         _ = self._used.pop(model, None)
         self._used[model] = now
-
-    def _evict(self) -> None:
-        """What makes room for the model that is loaded now; never one that is answering."""
-        idle = [model for model in self._used if model not in self._running]
-        for model in idle[: max(len(self._used) + 1 - (self.most or 0), 0)]:
-            del self._used[model]

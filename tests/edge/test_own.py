@@ -7,10 +7,12 @@ import pytest
 
 from edge import own
 from edge.intake.routes import Routes
+from edge.limits.contract import MINUTE, Bound, Level, Meter, Seats, Taken
+from edge.limits.standing import Filled, Standing
 from engines.catalogue import Catalogue
 from engines.contract import Engine, Kind, Model
 from policies.errors import Refusal
-from policies.json import Object
+from policies.json import Object, as_object
 from policies.obligations import NOTHING, Obligations
 from policies.principal import DEFAULT_SCOPES, Principal
 from tests.policies import asking
@@ -23,13 +25,21 @@ CATALOGUE = Catalogue(
 )
 
 
-def ask(path: str, *models: str, expires_at: float | None = None, obligations: Obligations = NOTHING) -> Object:
+def ask(
+    path: str,
+    *models: str,
+    expires_at: float | None = None,
+    obligations: Obligations = NOTHING,
+    standing: Standing | None = None,
+) -> Object:
     principal = Principal("ann", "k1", "n", "key", frozenset({"g"}), DEFAULT_SCOPES, models, expires_at=expires_at)
     route = Routes().match("GET", path)
     assert route is not None
     name = CATALOGUE.meaning(route.model) if route.model else ""
     permit = asking.permit(asking.question(principal, route.operation, name), obligations)
-    document: Object = orjson.loads(own.answer(permit, route, CATALOGUE, now=100.0))
+    document: Object = orjson.loads(
+        own.answer(permit, route, own.visible(permit, route, CATALOGUE), now=100.0, standing=standing)
+    )
     return document
 
 
@@ -77,3 +87,32 @@ def test_me() -> None:
     assert (me["id"], me["key_id"], me["groups"], me["models"]) == ("ann", "k1", ["g"], ["Qwen", "gpt-4o-mini"])
     assert me["expires_in"] == 60
     assert me["scopes"] == ["inference", "models:read"]
+
+
+def test_me_says_what_is_left_of_windows_and_seats_and_of_single_models_by_the_names_it_lists() -> None:
+    level = Level(Bound("key:k1", Meter.REQUESTS, MINUTE, 5, name="key n"), 2, 20_400)
+    seats = Taken(Seats("owner:ann", 4, name="four"), 5)
+    known = Standing(Filled((level,), (seats,)), (("qwen", Filled((), (Taken(Seats("m", 1, name="big"), 0),))),), 7)
+    limits = as_object(ask("/v1/me", "*", standing=known)["limits"])
+    assert limits["windows"] == [
+        {
+            "name": "key n",
+            "of": "requests",
+            "per": "minute",
+            "limit": 5,
+            "used": 2,
+            "remaining": 3,
+            "reset_seconds": 21,
+            "shadow": False,
+        }
+    ]
+    assert limits["seats"] == [{"name": "four", "limit": 4, "in_use": 5, "remaining": 0, "shadow": False}]
+    big = {"name": "big", "limit": 1, "in_use": 0, "remaining": 1, "shadow": False}
+    assert limits["models"] == [{"model": "Qwen", "windows": [], "seats": [big]}]
+    assert (limits["models_left_out"], limits["note"]) == (7, None)
+
+
+def test_me_says_so_when_nobody_knows_what_is_left() -> None:
+    limits = as_object(ask("/v1/me", "*")["limits"])
+    assert [limits[name] for name in ("windows", "seats", "models", "models_left_out")] == [None] * 4
+    assert "not known" in str(limits["note"])

@@ -6,7 +6,7 @@ from policies.json import JSON, Object, as_str
 from policies.reasons import CAUSES
 from tests.system.process import Gateway, Key
 from tests.system.scripts import MODEL
-from tests.system.wire import Answer, Event, Wire, compose
+from tests.system.wire import Answer, Event, Head, Wire, compose
 
 CHAT = "/v1/chat/completions"
 ASKED = MODEL.lower()
@@ -34,6 +34,11 @@ def events(wire: Wire, within: float = 10.0) -> list[Event]:
     """All events of a stream that must begin with 200 and end properly; comments left out."""
     head = wire.head(within)
     assert head.status == 200, wire.until_eof()
+    return events_after(wire, head, within)
+
+
+def events_after(wire: Wire, head: Head, within: float = 10.0) -> list[Event]:
+    """The same, where the head was read already."""
     assert (head.get("content-type") or "").startswith("text/event-stream")
     return [event for event in wire.events(head, within) if event.data is not None]
 

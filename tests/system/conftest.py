@@ -15,6 +15,8 @@ from typing import Protocol
 import pytest
 
 from policies.json import JSON
+from tests.edge.limits.redis_server import RedisServer, running
+from tests.system.fleet import WORKERS, Muster, muster
 from tests.system.process import Gateway, Key, configuration
 from tests.system.recording_engine import RecordingEngine
 
@@ -84,3 +86,19 @@ def launch(engine: RecordingEngine, tmp_path: Path) -> Iterator[Launch]:
             return gateway.start().ready()
 
         yield start
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A Redis of the test's own."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(params=["one", "four"])
+def fleet(request: pytest.FixtureRequest, launch: Launch) -> Muster:
+    """Start one gateway that counts in memory, or four that count in one Redis."""
+    if request.param == "one":
+        return lambda **limits: muster(launch, None, 1, limits=limits)
+    redis: RedisServer = request.getfixturevalue("redis")
+    return lambda **limits: muster(launch, redis, WORKERS, limits=limits)

@@ -1,38 +1,50 @@
-"""Limits hold under concurrency, streamed and not, with callers that leave and engines that count nothing."""
+"""Limits hold under concurrency, streamed and not, with callers that leave and engines that count nothing.
+
+Each test runs with one gateway that counts in memory, and with four that share a real Redis and a database; requests
+go to each in turn.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 
 import pytest
 
-from policies.json import JSON, Object, as_list, as_object, as_str
-from tests.system.calls import CHAT, chat, streamed
-from tests.system.conftest import Launch
+from policies.json import Object, as_list, as_object, as_str
+from tests.system.calls import CHAT, chat, chunks, events, events_after, start_stream
+from tests.system.fleet import WITHIN, Muster, member
 from tests.system.process import Gateway, Key, until
 from tests.system.recording_engine import RecordingEngine, Seen
 from tests.system.scripts import PROMPT_TOKENS, TOKEN, said, talker
-from tests.system.wire import compose
+from tests.system.wire import Answer, compose
 
 _BUDGET = 1_000
 _CALLERS = 20
 _ASKED = 900
-WITHIN = 30.0
 
 
-def limited(launch: Launch, **limits: JSON) -> Gateway:
-    return launch(
-        limits={"rules": [{"name": "budget", "per": "owner", **limits}]},
-        queue={"in_flight_per_caller": 64, "queued_per_caller": 64},
-        engine={"concurrency": 64},
-    )
+class Posts:
+    """Requests that are not streamed, to each gateway in turn."""
+
+    def __init__(self, gateways: Sequence[Gateway], key: Key) -> None:
+        self._next = cycle(gateways)
+        self._key = key
+
+    def __call__(self) -> Answer:
+        return next(self._next).post(CHAT, chat(), self._key.bearer)
+
+    def windows(self) -> list[Object]:
+        """What `/v1/me` says of the caller's limits over time."""
+        me = as_object(next(self._next).get("/v1/me", self._key.bearer).json()["limits"])
+        return [as_object(window) for window in as_list(me["windows"])]
 
 
-def usage(gateway: Gateway) -> Object:
+def usage(gateways: Sequence[Gateway]) -> Object:
     """What the ledger has of everything so far."""
-    ended = gateway.run("usage", "--json")
+    ended = gateways[0].run("usage", "--json")
     assert ended.code == 0, ended.err
     rows = as_list(json.loads(ended.out))
     return as_object(rows[0]) if rows else {}
@@ -40,24 +52,21 @@ def usage(gateway: Gateway) -> Object:
 
 def stream(gateway: Gateway, key: Key) -> int:
     """A whole stream; how many tokens came. It must end well-formed."""
-    with gateway.open() as wire:
-        wire.send(compose("POST", CHAT, key.bearer, body=streamed(max_tokens=_ASKED)))
+    with start_stream(gateway, key, max_tokens=_ASKED) as wire:
         head = wire.head(WITHIN)
         if head.status == 429:
             return 0
         assert head.status == 200
-        found = [event for event in wire.events(head, WITHIN) if event.data is not None]
-        assert found[-1].data == "[DONE]"
-        documents = [event.json() for event in found[:-1]]
-        choice = as_object(as_list(documents[-1]["choices"])[0])
-        assert choice["finish_reason"] == "length"
-        return said(documents).count(TOKEN)
+        documents = chunks(events_after(wire, head, WITHIN))
+    choice = as_object(as_list(documents[-1]["choices"])[0])
+    assert choice["finish_reason"] == "length"
+    return said(documents).count(TOKEN)
 
 
 def whole(gateway: Gateway, key: Key) -> int:
+    """The same, not streamed."""
     with gateway.open() as wire:
-        wire.send(compose("POST", CHAT, key.bearer, body=chat(max_tokens=_ASKED)))
-        answer = wire.answer(WITHIN)
+        answer = wire.ask(compose("POST", CHAT, key.bearer, body=chat(max_tokens=_ASKED)), WITHIN)
     if answer.status == 429:
         return 0
     assert answer.status == 200
@@ -70,13 +79,12 @@ def whole(gateway: Gateway, key: Key) -> int:
 
 def leaving(gateway: Gateway, key: Key) -> int:
     """Reads a few tokens and is gone."""
-    with gateway.open() as wire:
-        wire.send(compose("POST", CHAT, key.bearer, body=streamed(max_tokens=_ASKED)))
+    with start_stream(gateway, key, max_tokens=_ASKED) as wire:
         head = wire.head(WITHIN)
         if head.status == 429:
             return 0
-        events = wire.events(head, WITHIN)
-        text = said([next(events).json() for _ in range(5)])
+        found = wire.events(head, WITHIN)
+        text = said([next(found).json() for _ in range(5)])
         wire.reset()
     return text.count(TOKEN)
 
@@ -87,21 +95,21 @@ KINDS: dict[str, Callable[[Gateway, Key], int]] = {"streamed": stream, "whole": 
 @pytest.mark.parametrize("reports", [True, False], ids=["usage", "no usage"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_twenty_callers_get_no_more_than_the_budget(
-    launch: Launch, engine: RecordingEngine, kind: str, *, reports: bool
+    fleet: Muster, engine: RecordingEngine, kind: str, *, reports: bool
 ) -> None:
-    gateway = limited(launch, output={"day": _BUDGET})
-    key = gateway.create_key("caller")
+    gateways = fleet(rules=[{"name": "budget", "per": "owner", "output": {"day": _BUDGET}}])
+    key = member(gateways, "caller")
     engine.play(*[talker(usage=reports, gap=0.001)] * _CALLERS)
     with ThreadPoolExecutor(_CALLERS) as pool:
-        got = list(pool.map(lambda _: KINDS[kind](gateway, key), range(_CALLERS)))
+        got = list(pool.map(lambda number: KINDS[kind](gateways[number % len(gateways)], key), range(_CALLERS)))
     seen = engine.requests
     assert seen
     assert sum(got) <= _BUDGET
     if kind != "leaving":
         assert sum(got) == _BUDGET
     until(lambda: all(each.gone_at or each.finished_at for each in seen), WITHIN, "the engine is left alone")
-    until(lambda: usage(gateway).get("requests") == len(seen), WITHIN, "all is settled")
-    charged = usage(gateway)["output_tokens"]
+    until(lambda: usage(gateways).get("requests") == len(seen), WITHIN, "all is settled")
+    charged = usage(gateways)["output_tokens"]
     assert isinstance(charged, int)
     assert sum(got) <= charged <= _BUDGET + len(seen)
     # An engine that is cut off has written a little that nobody read: what it writes in 30 ms, at a token each.
@@ -114,33 +122,33 @@ def generated(seen: Seen) -> int:
     return tokens - 1 if seen.finished_at else tokens
 
 
-def test_the_ledger_has_what_the_engine_counted_to_the_token(launch: Launch, engine: RecordingEngine) -> None:
-    gateway = launch()
-    key = gateway.create_key("caller")
-    lengths = [1, 17, 300, 2, 64, 65]
+def test_the_ledger_has_what_the_engine_counted_to_the_token(fleet: Muster, engine: RecordingEngine) -> None:
+    gateways = fleet()
+    key = member(gateways, "caller")
+    lengths = [1, 17, 300, 2, 64, 65, 3, 5]
     engine.play(*(talker(length) for length in lengths))
-    for number, _ in enumerate(lengths):
-        with gateway.open() as wire:
-            wire.send(compose("POST", CHAT, key.bearer, body=streamed() if number % 2 else chat()))
-            if number % 2:
-                assert len(list(wire.events(wire.head(WITHIN), WITHIN))) > 1
-            else:
-                assert wire.answer(WITHIN).status == 200
-    until(lambda: usage(gateway).get("requests") == len(lengths), WITHIN, "all is settled")
-    row = usage(gateway)
+    for number, length in enumerate(lengths):
+        gateway = gateways[number // 2 % len(gateways)]
+        if number % 2:
+            with start_stream(gateway, key) as wire:
+                assert said(chunks(events(wire, WITHIN))).count(TOKEN) == length
+        else:
+            assert gateway.post(CHAT, chat(), key.bearer).status == 200
+    until(lambda: usage(gateways).get("requests") == len(lengths), WITHIN, "all is settled")
+    row = usage(gateways)
     assert (row["input_tokens"], row["output_tokens"]) == (PROMPT_TOKENS * len(lengths), sum(lengths))
 
 
-def test_a_used_up_limit_says_which_and_when(launch: Launch, engine: RecordingEngine) -> None:
-    gateway = limited(launch, requests={"minute": 2})
-    key = gateway.create_key("caller")
+def test_a_used_up_limit_says_which_and_when(fleet: Muster, engine: RecordingEngine) -> None:
+    gateways = fleet(rules=[{"name": "budget", "per": "owner", "requests": {"minute": 2}}])
+    post = Posts(gateways, member(gateways, "caller"))
     engine.play(*[talker(3)] * 2)
-    first = gateway.post(CHAT, chat(), key.bearer)
+    first = post()
     assert first.head.get("x-ratelimit-limit-requests") == "2"
     assert first.head.get("x-ratelimit-remaining-requests") == "1"
-    second = gateway.post(CHAT, chat(), key.bearer)
+    second = post()
     assert (second.status, second.head.get("x-ratelimit-remaining-requests")) == (200, "0")
-    third = gateway.post(CHAT, chat(), key.bearer)
+    third = post()
     assert third.status == 429
     error = as_object(third.json()["error"])
     assert error["code"] == "rate_limit_exceeded"
@@ -148,39 +156,41 @@ def test_a_used_up_limit_says_which_and_when(launch: Launch, engine: RecordingEn
     assert 55 <= int(third.head.get("retry-after") or "") <= 61
     assert third.head.get("x-ratelimit-remaining-requests") == "0"
     assert len(engine.requests) == 2
-    me = as_object(gateway.get("/v1/me", key.bearer).json()["limits"])
-    (window,) = as_list(me["windows"])
-    assert as_object(window)["remaining"] == 0
-    assert as_object(window)["name"] == "budget"
+    (window,) = post.windows()
+    assert (window["name"], window["remaining"]) == ("budget", 0)
 
 
-def test_a_restart_gives_nobody_a_new_day(launch: Launch, engine: RecordingEngine) -> None:
-    gateway = limited(launch, tokens={"day": 50})
-    key = gateway.create_key("caller")
+def test_a_restart_gives_nobody_a_new_day(fleet: Muster, engine: RecordingEngine) -> None:
+    gateways = fleet(rules=[{"name": "budget", "per": "owner", "tokens": {"day": 50}}])
+    post = Posts(gateways, member(gateways, "caller"))
     engine.play(talker(40))
-    assert gateway.post(CHAT, chat(), key.bearer).status == 200
-    until(lambda: usage(gateway).get("output_tokens") == 40, WITHIN, "it is settled")
-    gateway.stop()
-    gateway.start().ready()
-    answer = gateway.post(CHAT, chat(), key.bearer)
-    assert answer.status in {200, 429}
-    me = as_object(gateway.get("/v1/me", key.bearer).json()["limits"])
-    used = as_object(as_list(me["windows"])[0])["used"]
-    assert isinstance(used, int)
-    assert used >= 40 + PROMPT_TOKENS
+    assert post().status == 200
+    until(lambda: usage(gateways).get("output_tokens") == 40, WITHIN, "it is settled")
+    for gateway in gateways:
+        gateway.stop()
+    for gateway in gateways:
+        gateway.start().ready()
+    assert post().status in {200, 429}
+    (window,) = post.windows()
+    assert isinstance(window["used"], int)
+    assert window["used"] >= 40 + PROMPT_TOKENS
 
 
-def test_suspended_is_refused_for_good(launch: Launch, engine: RecordingEngine) -> None:
-    gateway = limited(launch, requests={"day": 0})
-    key = gateway.create_key("caller")
-    answer = gateway.post(CHAT, chat(), key.bearer)
-    assert (answer.status, answer.head.get("x-should-retry"), answer.head.get("retry-after")) == (429, "false", None)
-    assert "suspended" in as_str(as_object(answer.json()["error"])["message"])
+def test_suspended_is_refused_for_good(fleet: Muster, engine: RecordingEngine) -> None:
+    gateways = fleet(rules=[{"name": "budget", "per": "owner", "requests": {"day": 0}}])
+    post = Posts(gateways, member(gateways, "caller"))
+    for _ in gateways:
+        answer = post()
+        said_of_it = (answer.status, answer.head.get("x-should-retry"), answer.head.get("retry-after"))
+        assert said_of_it == (429, "false", None)
+        assert "suspended" in as_str(as_object(answer.json()["error"])["message"])
     assert engine.requests == []
 
 
-def test_shadow_limits_refuse_nothing(launch: Launch, engine: RecordingEngine) -> None:
-    gateway = limited(launch, requests={"day": 1}, shadow=True)
-    key = gateway.create_key("caller")
-    assert [gateway.post(CHAT, chat(), key.bearer).status for _ in range(3)] == [200] * 3
+def test_shadow_limits_refuse_nothing(fleet: Muster, engine: RecordingEngine) -> None:
+    gateways = fleet(rules=[{"name": "budget", "per": "owner", "requests": {"day": 1}, "shadow": True}])
+    post = Posts(gateways, member(gateways, "caller"))
+    assert [post().status for _ in range(3)] == [200] * 3
     assert len(engine.requests) == 3
+    (window,) = post.windows()
+    assert (window["used"], window["shadow"]) == (3, True)

@@ -125,3 +125,33 @@ def test_it_is_part_of_the_whole_command(
     monkeypatch.chdir(tmp_path)
     assert main(["usage", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
+
+
+def test_estimates_by_model_for_people_and_scripts(cli: Cli) -> None:
+    assert "--estimates --since 90d" in cli("--estimates")
+    assert json.loads(cli("--estimates --json")) == []
+    database = open_keys(cli.home).database
+    rows = [hold_row(a_hold(), "me"), settle_row(hold_row(a_hold(), "me"), settled()._replace(input=8))]
+    with database.writing() as connection:
+        connection.execute(insert(LEDGER), [row._asdict() for row in rows])
+    database.close()
+    lines = cli("--estimates --since 2d").splitlines()
+    assert [line.split() for line in lines] == [
+        ["MODEL", "REQUESTS", "MEAN", "%", "MEAN", "ABS", "%", "P95", "ABS", "%"],
+        ["ai/llama", "1", "+25.0", "25.0", "25.0"],
+    ]
+    assert len({len(line) for line in lines}) == 1
+    assert json.loads(cli("--estimates --json")) == [
+        {
+            "model": "ai/llama",
+            "requests": 1,
+            "mean_error_percent": 25.0,
+            "mean_absolute_error_percent": 25.0,
+            "p95_absolute_error_percent": 25.0,
+        }
+    ]
+
+
+def test_estimates_are_by_model_only_and_have_no_csv(cli: Cli) -> None:
+    assert "not allowed with" in cli("--estimates --by day", 2)
+    assert "--json" in cli("--estimates --csv -", 2)

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from edge.ledger.estimates import Errors, errors
 from edge.ledger.ledger import JournalLedger
 from edge.ledger.presence import DEAD_AFTER
 from edge.ledger.recovery import Recovery, spent
@@ -103,6 +104,7 @@ async def test_holds_progress_and_settlements_arrive_and_are_summed_up(database:
     ever = Span(0, 99_999)
     (whole,) = used(database, (), ever)
     assert (whole.requests, whole.errors, whole.output) == (160, 16, 160 * 50)
+    assert errors(database, ever) == [Errors("ai/llama", 160, 0.0, 0.0, 0.0)]
     before = used(database, BY, ever)
     charged = sum(row.output for row in spent(database, NOW - 30 * DAY, NOW))
     while roll_up(database, 2 * DAY, NOW, most=7):

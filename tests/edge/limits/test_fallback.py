@@ -25,6 +25,7 @@ from edge.limits.contract import (
     Over,
     Seats,
     StoreDown,
+    Taken,
 )
 from edge.limits.fallback import Circuit, FallbackBudget, FallbackLeases, part
 from edge.limits.memory import MemoryBudget, MemoryLeases
@@ -124,8 +125,9 @@ async def test_deny_says_so_and_settles_all_the_same(redis_server: RedisServer) 
             for step in (it.budget.hold(ASK), it.budget.extend(held, 1), it.budget.levels(ASK.bounds)):
                 with pytest.raises(StoreDown):
                     await step
-            with pytest.raises(StoreDown):
-                await it.leases.take([Seats("key:a", 1)])
+            for seats in (it.leases.take([Seats("key:a", 1)]), it.leases.taken([Seats("key:a", 1)])):
+                with pytest.raises(StoreDown):
+                    await seats
         await it.budget.settle(held, Actual())
         redis_server.start()
         await until(lambda: not it.circuit.open)
@@ -150,6 +152,7 @@ async def test_leases_have_a_share_too(redis_server: RedisServer) -> None:
         redis_server.kill()
         local = [await it.leases.take(seats) for _ in range(3)]
         assert [type(answer) for answer in local] == [Lease, Lease, Full]
+        assert await it.leases.taken(seats) == (Taken(Seats("key:a", 2), 2),)
         await it.leases.release(old)
         assert isinstance(local[0], Lease)
         await it.leases.release(local[0])
@@ -160,6 +163,7 @@ async def test_leases_have_a_share_too(redis_server: RedisServer) -> None:
         new = await it.leases.take(seats)
         assert isinstance(new, Lease)
         assert new.origin == "redis"
+        assert await it.leases.taken(seats) == (Taken(seats[0], 1),)
 
 
 def test_a_share_is_at_least_one_and_of_nothing_nothing() -> None:

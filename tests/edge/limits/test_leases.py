@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import fakeredis
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from edge.limits.contract import LEASE_MS, RENEW_MS, Full, Lease, Leases, Seats, StoreDown
+from edge.limits.contract import LEASE_MS, RENEW_MS, Full, Lease, Leases, Seats, StoreDown, Taken
 from edge.limits.memory import MemoryLeases
 from edge.limits.redis_leases import RedisLeases
 from edge.limits.scripts import PREFIX, Scripts, connect
@@ -119,8 +121,53 @@ async def test_the_same_seats_twice_are_taken_once(leases: Leases) -> None:
     await taken_by(leases, KEY)
 
 
+async def test_looking_takes_nothing(leases: Leases) -> None:
+    shadow = Seats("key:a", 1, shadow=True, name="shadow")
+    assert await leases.taken([]) == ()
+    first = await taken_by(leases, KEY, MODEL)
+    await taken_by(leases, KEY)
+    for _ in range(3):
+        assert await leases.taken([MODEL, shadow, KEY]) == (Taken(MODEL, 1), Taken(shadow, 2), Taken(KEY, 2))
+    await leases.release(first)
+    assert await leases.taken([MODEL, KEY]) == (Taken(MODEL, 0), Taken(KEY, 1))
+
+
 async def test_nothing_to_take_is_taken(leases: Leases) -> None:
     await leases.release(await taken_by(leases))
+
+
+POOL = (KEY, MODEL, Seats("key:a", 1, shadow=True, name="shadow"), Seats("owner:o", 0, name="suspended"))
+wishes = st.lists(st.sampled_from(POOL), max_size=3, unique=True).map(tuple)
+histories = st.lists(st.one_of(wishes, st.integers(0, 9)), max_size=25)
+"""Seats to take, or the number of a lease to release."""
+
+
+async def answers(leases: Leases, history: Sequence[tuple[Seats, ...] | int]) -> list[object]:
+    """What each step was answered, and what was taken after it."""
+    held: list[Lease] = []
+    found: list[object] = []
+    for step in history:
+        if isinstance(step, int):
+            if held:
+                await leases.release(held[step % len(held)])
+        else:
+            answer = await leases.take(step)
+            if isinstance(answer, Lease):
+                held.append(answer)
+            found.append(answer._replace(id="", origin="") if isinstance(answer, Lease) else answer)
+        found.append(await leases.taken(POOL))
+    return found
+
+
+@given(history=histories)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_memory_and_the_script_give_the_same_answers(history: list[tuple[Seats, ...] | int]) -> None:
+    async def both() -> None:
+        server = fakeredis.FakeServer()
+        async with opened(fakeredis.FakeAsyncRedis(server=server), str(START)) as (store, _):
+            assert await answers(store, history) == await answers(MemoryLeases(), history)
+
+    asyncio.run(both())
 
 
 @pytest.mark.parametrize("place", ["fakeredis", "redis-server"])
@@ -139,7 +186,9 @@ async def test_a_vanished_holders_seat_is_free_after_ten_seconds(place: str, req
         theirs.time = str(START + RENEW_MS + LEASE_MS - 1)
         await other.renew()
         assert (await refused_by(other, KEY)).taken == 2
+        assert await other.taken([KEY]) == (Taken(KEY, 2),)
         theirs.time = str(START + RENEW_MS + LEASE_MS)
+        assert await other.taken([KEY]) == (Taken(KEY, 1),)
         await taken_by(other, KEY)
 
 
@@ -212,8 +261,9 @@ async def test_a_restarted_redis_learns_of_the_running_ones_again_and_no_seat_is
     async with opened(patient(redis_server.url), pause=100) as (leases, _):
         running = [await taken_by(leases, KEY) for _ in range(2)]
         redis_server.kill()
-        with pytest.raises(StoreDown):
-            await leases.take([KEY])
+        for step in (leases.take([KEY]), leases.taken([KEY])):
+            with pytest.raises(StoreDown):
+                await step
         await leases.renew()
         await leases.release(running.pop())  # never raises
         redis_server.start()
@@ -269,7 +319,6 @@ async def test_memory_forgets_who_holds_nothing() -> None:
     await leases.release(await taken_by(leases, KEY, MODEL))
     assert not leases._taken
     await taken_by(leases, KEY)
-    assert leases.taken("key:a") == 1
     await leases.renew()
     await leases.close()
-    assert leases.taken("key:a") == 0
+    assert await leases.taken([KEY]) == (Taken(KEY, 0),)

@@ -140,11 +140,13 @@ def test_gpu_seconds_are_counted_in_milliseconds_and_held_a_little() -> None:
     assert found.most_gpu_ms == 2000
 
 
-def test_a_suspended_class_has_no_seat() -> None:
-    rules = Rules(LimitSettings({"batch": LimitClass(concurrency=0)}))
+@pytest.mark.parametrize("most", [0, 2])
+def test_a_class_has_its_seats_and_a_suspended_one_none(most: int) -> None:
+    rules = Rules(LimitSettings({"batch": LimitClass(concurrency=most)}))
     assert rules.applying(asking(rate_class="batch"), NOW).seats == (
-        Seats("class:batch key:k1", 0, name="class batch"),
+        Seats("class:batch key:k1", most, name="class batch"),
     )
+    assert rules.applying(asking(), NOW).seats == ()
 
 
 def test_answers_are_remembered_and_a_changed_key_is_another_question() -> None:

@@ -71,6 +71,20 @@ async def guests(queue: EngineQueue, *callers: str, model: str = "m") -> list[Gu
     return came
 
 
+async def loading(queue: EngineQueue, caller: str, *, begins: bool = True) -> Guest:
+    """One that loads the model, or waits for who does."""
+    guest = Guest(queue, caller, begins=begins)
+    await until(lambda: guest.ticket.phase is Phase.LOADING)
+    return guest
+
+
+async def end(*here: Guest) -> None:
+    """Let them go; who is in line has its turn first."""
+    for guest in here:
+        guest.go.set()
+    await asyncio.gather(*(guest.task for guest in here))
+
+
 async def test_a_ticket_tells_its_position_until_it_is_served() -> None:
     queue = EngineQueue(1, LIMITS)
     a, b, c = await guests(queue, "a", "b", "c")
@@ -80,8 +94,7 @@ async def test_a_ticket_tells_its_position_until_it_is_served() -> None:
     await until(lambda: b.runs)
     assert c.ticket.position == 1
     assert b.phases == [Phase.RUNNING]
-    await b.end()
-    await c.end()
+    await end(b, c)
     assert queue.load == 0
 
 
@@ -110,9 +123,7 @@ async def test_a_full_line_and_a_full_share_are_refused_at_once_with_a_time_to_c
     for refusal in (share.value, full.value):
         assert refusal.retry_after is not None
         assert 1 <= refusal.retry_after <= 60
-    for guest in here:
-        guest.go.set()
-    await asyncio.gather(*(guest.task for guest in here))
+    await end(*here)
     assert queue.load == 0
 
 
@@ -180,10 +191,8 @@ async def test_a_caller_that_leaves_as_its_time_runs_out_leaves_nothing_behind()
 
 async def test_one_loads_and_the_others_are_told_that_they_wait_for_it() -> None:
     queue = EngineQueue(4, QueueLimits(wait=0.02, load_wait=30.0), models=1)
-    loader = Guest(queue, "a", begins=False)
-    await until(lambda: loader.ticket.phase is Phase.LOADING)
-    other = Guest(queue, "b")
-    await until(lambda: other.ticket.phase is Phase.LOADING)
+    loader = await loading(queue, "a", begins=False)
+    other = await loading(queue, "b")
     elsewhere = Guest(queue, "c", model="other")
     await elsewhere.task
     assert elsewhere.failure is not None, "its own time is over, while those for the loading model still wait"
@@ -193,14 +202,12 @@ async def test_one_loads_and_the_others_are_told_that_they_wait_for_it() -> None
     await until(lambda: other.runs)
     assert loader.phases == [Phase.LOADING, Phase.RUNNING]
     assert other.phases == [Phase.LOADING, Phase.RUNNING]
-    await loader.end()
-    await other.end()
+    await end(loader, other)
 
 
 async def test_a_load_that_takes_too_long_ends_the_wait_for_it() -> None:
     queue = EngineQueue(4, QueueLimits(wait=30.0, load_wait=0.02), models=1)
-    loader = Guest(queue, "a", begins=False)
-    await until(lambda: loader.ticket.phase is Phase.LOADING)
+    loader = await loading(queue, "a", begins=False)
     other = Guest(queue, "b")
     await other.task
     assert other.failure is not None
@@ -211,10 +218,8 @@ async def test_a_load_that_takes_too_long_ends_the_wait_for_it() -> None:
 
 async def test_when_the_load_is_over_the_usual_time_counts_again() -> None:
     queue = EngineQueue(1, QueueLimits(wait=0.05, load_wait=30.0), models=1)
-    loader = Guest(queue, "a", begins=False)
-    await until(lambda: loader.ticket.phase is Phase.LOADING)
-    other = Guest(queue, "b")
-    await until(lambda: other.ticket.phase is Phase.LOADING)
+    loader = await loading(queue, "a", begins=False)
+    other = await loading(queue, "b")
     loader.ticket.began()
     assert other.ticket.phase is Phase.QUEUED, "loaded, and the one slot is taken"
     async with asyncio.timeout(5):
@@ -225,8 +230,7 @@ async def test_when_the_load_is_over_the_usual_time_counts_again() -> None:
 
 async def test_a_load_that_fails_is_tried_by_the_next() -> None:
     queue = EngineQueue(4, LIMITS, models=1)
-    loader = Guest(queue, "a", begins=False)
-    await until(lambda: loader.ticket.phase is Phase.LOADING)
+    loader = await loading(queue, "a", begins=False)
     others = [Guest(queue, "b", begins=False), Guest(queue, "c", begins=False)]
     await until(lambda: queue.waiting == 2)
     await loader.cancel()
@@ -234,8 +238,7 @@ async def test_a_load_that_fails_is_tried_by_the_next() -> None:
     assert [guest.ticket.phase for guest in others] == [Phase.LOADING] * 2
     others[0].ticket.began()
     await until(lambda: others[1].runs)
-    for guest in others:
-        await guest.end()
+    await end(*others)
 
 
 async def test_more_slots_let_in_who_waits() -> None:
@@ -247,8 +250,7 @@ async def test_more_slots_let_in_who_waits() -> None:
     await until(lambda: b.runs)
     assert queues.of(Engine("f", Kind.OPENAI, "http://127.0.0.1:2", 1)) is not queue
     assert queues.of(Engine("e", Kind.OPENAI, "http://127.0.0.1:1", 2, loaded_models=1)) is not queue
-    await a.end()
-    await b.end()
+    await end(a, b)
 
 
 async def _storm(seed: int, slots: int, models: int | None, limits: QueueLimits) -> None:
