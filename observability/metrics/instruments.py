@@ -67,7 +67,7 @@ class _Row:
     def __init__(self, size: int) -> None:
         self.buckets = [0] * size
         self.total = 0.0
-        self.examples: list[Exemplar | None] | None = None
+        self.examples: list[tuple[float, Mark] | None] | None = None
 
 
 class Histogram:
@@ -96,7 +96,7 @@ class Histogram:
         if mark is not None:
             if row.examples is None:
                 row.examples = [None] * len(row.buckets)
-            row.examples[at] = Exemplar(value, mark.at, mark.trace_id, mark.span_id)
+            row.examples[at] = value, mark
 
     def declare(self, labels: Labels) -> None:
         """Have the series, without a value yet."""
@@ -106,7 +106,7 @@ class Histogram:
     def points(self) -> tuple[Point, ...]:
         """All series as they are now."""
         return tuple(
-            Point(labels, row.total, tuple(row.buckets), tuple(row.examples or ()))
+            Point(labels, row.total, tuple(row.buckets), tuple(map(_exemplar, row.examples or ())))
             for labels, row in self._series.items()
         )
 
@@ -132,6 +132,10 @@ def bounded(family: Family, values: Iterable[tuple[Labels, float]], most: int = 
     if other:
         found[(OTHER,) * len(family.labels)] = other
     return tuple(Point(labels, value) for labels, value in found.items())
+
+
+def _exemplar(example: tuple[float, Mark] | None) -> Exemplar | None:
+    return None if example is None else Exemplar(example[0], *example[1])
 
 
 def _require(family: Family, kind: Kind) -> None:
