@@ -7,6 +7,7 @@ import random
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -15,6 +16,7 @@ from policies.json import Object
 from tests.system.calls import ASKED, CHAT, chat, chunks, events, start_stream
 from tests.system.conftest import Launch
 from tests.system.process import Gateway, Key, until
+from tests.system.prometheus import Prometheus
 from tests.system.recording_engine import RecordingEngine
 from tests.system.scripts import PROMPT_TOKENS, Hold, Stream, always, talker
 from tests.system.wire import compose
@@ -163,6 +165,23 @@ def test_the_page_is_for_those_with_the_scope_and_good_for_prometheus(counted: C
     assert answer.head.get("content-type") == "text/plain; version=0.0.4; charset=utf-8"
     done = subprocess.run(["promtool", "check", "metrics"], input=answer.body, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_real_prometheus_takes_it_in(counted: Counted, engine: RecordingEngine, tmp_path: Path) -> None:
+    gateway = counted.gateway
+    ann = gateway.create_key('a "quoted\\" name')
+    engine.play(*[talker(TOKENS)] * 2)
+    with Prometheus(tmp_path / "prometheus", gateway, counted.scraper) as prometheus:
+        until(lambda: prometheus.one("up") == 1, 10.0, "the page is scraped, parsed and taken in")
+        assert gateway.post(CHAT, chat(), ann.bearer).status == 200
+        with start_stream(gateway, ann) as wire:
+            assert chunks(events(wire))
+        tokens = 'llm_gateway_tokens_total{gen_ai_token_type="output"}'
+        until(lambda: prometheus.one(tokens) == 2 * TOKENS, 10.0, "the tokens are there")
+        assert any('a \\"quoted' in labels for labels in prometheus.query(tokens))
+        quantile = "histogram_quantile(0.95, gen_ai_server_time_to_first_token_seconds_bucket)"
+        assert 0 < prometheus.one(quantile) < 10
+        assert prometheus.one("scrape_samples_scraped") > 300
 
 
 def hostile(source: random.Random, key: Key) -> Iterator[bytes]:
