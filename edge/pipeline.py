@@ -148,7 +148,7 @@ class Line:
         self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, targets: tuple[Target, ...]
     ) -> None:
         target = self._choose(call.operation, targets)
-        exchange.engine = target.engine.name
+        exchange.engine, exchange.provider = target.engine.name, target.engine.kind.value
         adapter, transport = adapter_for(target.engine.kind), self._shared.transport
 
         async def count() -> int | None:
@@ -162,6 +162,7 @@ class Line:
             with leg.waiting(lambda: _phase(exchange, ticket), self._shared.pulse):
                 async with ticket:
                     exchange.stages.turn = self._shared.clock()
+                    exchange.loaded = ticket.phase is Phase.LOADING
                     await accounts.measure(account, count)
                     try:
                         answer = await leg.run()
@@ -220,6 +221,7 @@ class Line:
         check_content_type(inbound.headers)
         body = await inbound.body(self._manner.body_limit)
         exchange.outcome.bytes_in = len(body)
+        exchange.stages.received = self._shared.clock()
         call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
         exchange.call, exchange.shape = call, shape_of(call)
         exchange.requested = redact(call.model)  # a key pasted into the wrong field is a valid model name
@@ -277,7 +279,7 @@ class Line:
 
     async def _fail(self, exchange: Exchange, inbound: Inbound, reply: Reply, error: GatewayError) -> None:
         outcome = exchange.outcome
-        outcome.reason, outcome.detail = error.reason, error.detail
+        outcome.reason, outcome.detail, outcome.limit = error.reason, error.detail, error.limit
         dialect = exchange.call.dialect if exchange.call else dialect_of(inbound.path)
         try:
             # 0: nothing could be said any more, and the caller saw the beginning of a 200.

@@ -26,6 +26,11 @@ class LineSink(Protocol):
 
     def write(self, line: Object) -> None: ...
 
+    @property
+    def dropped(self) -> int:
+        """Lines that were thrown away since the start."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -34,6 +39,11 @@ class NoLines:
 
     def write(self, line: Object) -> None:
         """Nothing."""
+
+    @property
+    def dropped(self) -> int:
+        """See LineSink."""
+        return 0
 
     def close(self) -> None:
         """Nothing."""
@@ -45,6 +55,7 @@ class LineWriter:
     def __init__(self, path: Path | None) -> None:
         self._waiting: deque[Object] = deque()
         self._dropped = 0
+        self._told = 0
         self._closing = False
         self._wake = threading.Event()
         self._out = _stderr() if path is None else _open(path)
@@ -59,6 +70,11 @@ class LineWriter:
         self._waiting.append(line)
         if not self._wake.is_set():
             self._wake.set()
+
+    @property
+    def dropped(self) -> int:
+        """See LineSink."""
+        return self._told + self._dropped
 
     def close(self) -> None:
         """Write what waits, then stop; gives up on an output that takes nothing for five seconds."""
@@ -81,6 +97,7 @@ class LineWriter:
         blocks = [self._block(self._waiting.popleft()) for _ in range(len(self._waiting))]
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
+            self._told += dropped
             blocks.append(self._block({"event": "dropped", "lines": dropped}))
         rest = memoryview(b"".join(blocks))
         try:

@@ -35,7 +35,8 @@ class Outcome:
     """How it ended: `status` as sent to the caller (499 = the caller left), and why if not well.
 
     `estimated` is what the prompt was taken for before the engine counted it, in tokens; `shadowed` are the limits on
-    trial that would have refused.
+    trial that would have refused, `limit` is the one that did (see `GatewayError.limit`). `gpu_ms` is the time on the
+    engine that was charged.
     """
 
     status: int = 0
@@ -45,6 +46,8 @@ class Outcome:
     usage: Usage = field(default_factory=Usage)
     estimated: int | None = None
     shadowed: tuple[str, ...] = ()
+    limit: tuple[str, str] = ("", "")
+    gpu_ms: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
 
@@ -55,6 +58,7 @@ class Stages:
 
     accepted: float = 0.0
     identified: float = 0.0
+    received: float = 0.0  # the body was there
     parsed: float = 0.0
     decided: float = 0.0
     turn: float = 0.0
@@ -80,5 +84,7 @@ class Exchange:
     requested: str = ""  # the model as the caller wrote it, without what looks like a key
     model: str = ""  # canonical name that was decided on
     engine: str = ""  # name of the engine that served it
+    provider: str = ""  # its kind
+    loaded: bool = False  # the engine had to load the model for it
     outcome: Outcome = field(default_factory=Outcome)
     stages: Stages = field(default_factory=Stages)

@@ -16,8 +16,7 @@ from edge.dialects.errors import render
 from edge.identity.authenticate import Authenticator
 from edge.inflight import Inflight
 from edge.listener.inbound import Inbound
-from observability.access import access_line
-from observability.lines import LineSink
+from observability.observers import Observer
 from policies.call import Dialect
 from policies.decision import within
 from policies.errors import GatewayError, Refusal
@@ -31,15 +30,15 @@ _NO_STORE: Final = "no-store"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminApi:
-    """`routes` by method and path; those `for_opas` are open to keys with the scope of an OPA as well. `clock` is
+    """`routes` by method and path; `scopes` names for some of them the scope that opens it beside `admin`. `clock` is
     monotonic, `wall` seconds since the epoch. `inflight` is the data plane's: a revoked or expired key ends what it
     waits for here as well.
     """
 
     authenticator: Authenticator
     routes: Mapping[tuple[str, str], Route]
-    for_opas: frozenset[tuple[str, str]] = frozenset()
-    lines: LineSink
+    scopes: Mapping[tuple[str, str], Scope] = field(default_factory=dict)
+    observer: Observer
     clock: Callable[[], float]
     wall: Callable[[], float]
     inflight: Inflight = field(default_factory=Inflight)
@@ -59,7 +58,7 @@ class AdminApi:
             raise
         finally:
             exchange.stages.done = self.clock()
-            self.lines.write(access_line(exchange, at=self.wall()))
+            self.observer.ended(exchange, self.wall())
 
     async def _answer(self, exchange: Exchange, inbound: Inbound) -> Answer:
         """The route's answer, or the one of its error."""
@@ -95,8 +94,8 @@ class AdminApi:
         elsewhere = principal.listeners and client.listener not in principal.listeners
         if elsewhere or (principal.networks and not within(client.ip, principal.networks)):
             raise Refusal(Reason.PLACE_NOT_PERMITTED)
-        enough = {Scope.ADMIN, Scope.POLICY_SYNC} if (inbound.method, inbound.path) in self.for_opas else {Scope.ADMIN}
-        if principal.scopes.isdisjoint(enough):
+        also = self.scopes.get((inbound.method, inbound.path), Scope.ADMIN)
+        if principal.scopes.isdisjoint({Scope.ADMIN, also}):
             raise Refusal(Reason.SCOPE_MISSING)
         return principal
 

@@ -73,12 +73,15 @@ class Enforcement:
         abilities: Abilities,
         *,
         wall_ns: Callable[[], int] = time.time_ns,
+        told: Callable[[Record], None] = lambda _: None,
     ) -> None:
+        """`told` hears of every decision at once, whether or not it can be recorded; it must be quick."""
         self._point = point
         self._recorder = recorder
         self._surroundings = surroundings
         self._abilities = abilities
         self._wall_ns = wall_ns
+        self._told = told
 
     async def permit(
         self, exchange: Exchange, principal: Principal, asked: Asked, meaning: Callable[[str], str]
@@ -167,6 +170,7 @@ class Enforcement:
             redirect=0 if after is None else 1,
             audit=audit,
         )
+        self._told(record)
         if not audit:
             self._recorder.write(record)
             return
