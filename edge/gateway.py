@@ -66,8 +66,6 @@ from policies.errors import Refusal
 from policies.exchange import Client
 
 _EXPIRY_POLL: Final = 0.5
-_UNTOUCHED: Final = 1
-"""The store's revision before anything was ever written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +275,7 @@ def _callers(settings: Settings) -> CallerGates:
 
 def _first_key(keys: Keys) -> str | None:
     """On a database that never held one: the first key, for the owner of this machine; the only one made unasked."""
-    if keys.store.revision() > _UNTOUCHED:
+    if not keys.store.untouched:
         return None
     from edge.identity.grant import Grant
 
