@@ -114,7 +114,8 @@ def _title(process: Object, note: str) -> str:
 def _callers_columns(document: Object) -> tuple[Column, ...]:
     """The last column says for how long tokens were counted, until that is a minute."""
     *others, tokens = _CALLERS
-    return (*others, Column(f"TOK/{_number(document.get("recent_seconds")):.0f}S", tokens.right, tokens.rank))
+    seconds = _number(document.get("recent_seconds"))
+    return (*others, Column(f"TOK/{seconds:.0f}S", tokens.right, tokens.rank))
 
 
 def _engine(engine: Object) -> tuple[str, ...]:

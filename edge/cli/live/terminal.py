@@ -54,7 +54,7 @@ class Terminal:
 
     def show(self, lines: Sequence[Line]) -> None:
         """Draw from the top; what was there before is gone."""
-        self._write("\x1b[H" + "\x1b[K\r\n".join(painted(line, colour=self._colour) for line in lines) + "\x1b[K\x1b[J")
+        self._write("\x1b[H" + "\x1b[K\n".join(painted(line, colour=self._colour) for line in lines) + "\x1b[K\x1b[J")
 
     def wait(self, seconds: float) -> str:
         """The key that was pressed; "" after `seconds`, or as soon as the window has another size."""
