@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import time
 from typing import Final, NoReturn
@@ -15,7 +14,7 @@ from typing import Final, NoReturn
 from edge.cli.live.access import access
 from edge.cli.live.client import AdminClient, Away, Refused
 from edge.cli.live.line import line_of
-from edge.cli.live.top import DONE, FAILED, USAGE, complain, end_of, nobody, opened
+from edge.cli.live.top import DONE, FAILED, USAGE, complain, end_well, nobody, opened
 from observability.live.filters import NAMES, BadFilterError, describe, read_filter
 from policies.json import Object
 
@@ -30,8 +29,7 @@ def run(args: argparse.Namespace) -> int:
     except BadFilterError as error:
         return complain("tail", f"--{error.name} {error}", USAGE)
     settings, bind = opened(args)
-    signal.signal(signal.SIGTERM, end_of)
-    signal.signal(signal.SIGHUP, end_of)
+    end_well()
     try:
         with access("tail", settings) as key:
             client = AdminClient(bind, key)

@@ -35,8 +35,7 @@ _WIDTH: Final = 160
 def run(args: argparse.Namespace) -> int:
     """Run it; returns the exit code. ConfigError and StateError go to the caller."""
     settings, bind = opened(args)
-    signal.signal(signal.SIGTERM, end_of)
-    signal.signal(signal.SIGHUP, end_of)
+    end_well()
     try:
         with access("top", settings) as key:
             client = AdminClient(bind, key)
@@ -109,6 +108,14 @@ def complain(command: str, text: str, code: int) -> int:
     return code
 
 
-def end_of(_: int, __: FrameType | None) -> NoReturn:
-    """A signal ends it as Ctrl-C does, so that the key is deleted and the terminal is as before."""
+def end_well() -> None:
+    """Let signals end it as Ctrl-C does, so that the key is deleted and the terminal is as before.
+
+    SIGINT too: a shell that starts it in the background has it ignored.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+
+
+def _end(_: int, __: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt

@@ -11,7 +11,17 @@ from policies.record import MASK
 from tests.observability.live.exchanges import Standing, arrived, decided, streaming
 
 PROCESS = Process("1.0", 60.0, 1 << 20, 2 << 20, 0.001, 1, draining=False)
-ENGINE = Engine("dmr", "docker-model-runner", up=True, slots=2, running=1, elsewhere=0, waiting=0, loading=False, models=("tiny",))  # fmt: skip
+ENGINE = Engine(
+    "dmr",
+    "docker-model-runner",
+    up=True,
+    slots=2,
+    running=1,
+    elsewhere=0,
+    waiting=0,
+    loading=False,
+    models=("tiny",),
+)
 
 
 def seen(*exchanges: Exchange, now: float = 4.0, recent: Recent | None = None) -> Object:

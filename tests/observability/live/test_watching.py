@@ -75,7 +75,7 @@ async def test_at_the_end_those_who_watch_are_told_and_waited_for() -> None:
     seen = watchers(observers)
 
     async def watch() -> list[bytes]:
-        got = []
+        got: list[bytes] = []
         with seen.watch(Filter()) as watcher:
             while True:
                 block = await watcher.take(5.0)
