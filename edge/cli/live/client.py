@@ -26,7 +26,7 @@ SILENCE: Final = 30.0
 _LARGEST: Final = 1 << 22
 _KNOWN: Final = 0.45
 """Seconds after which a new key is known as a rule: to ask earlier would count as a failure to authenticate."""
-_PATIENCE: Final = 4.0
+_PATIENCE: Final = 3.0
 _PAUSE: Final = 0.4
 
 
@@ -58,6 +58,8 @@ class AdminClient:
         self._clock = clock
         self._sleep = sleep
         self._since = clock()
+        self._known = False
+        """Whether the gateway has accepted the present key."""
 
     def snapshot(self) -> Object:
         """GET /live. Away, Refused."""
@@ -87,25 +89,33 @@ class AdminClient:
 
     def _ask(self, path: str, patience: float) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         """A connection with the head of a good answer. A key that has run out is renewed."""
-        if self._access.made:
+        if self._access.made and not self._known:
             self._sleep(max(self._since + _KNOWN - self._clock(), 0.0))
-        renewed = False
+        asked = self._clock()
         while True:
             connection, response = self._send(path, patience)
             if response.status == HTTPStatus.OK:
+                self._known = True
                 return connection, response
             with closing(connection):
                 refused = self._refused(response)
-            if response.status != HTTPStatus.UNAUTHORIZED or not self._access.made:
-                raise refused
-            if self._clock() - self._since > _PATIENCE:
-                if renewed:
-                    raise refused
-                renewed = self._access.renew()
-                self._since = self._clock()
+            self._reconsider(response.status, refused, asked)
+
+    def _reconsider(self, status: int, refused: Refused, asked: float) -> None:
+        """After a no: wait a little where that may help, so that it is worth while to ask again; else raise it."""
+        now = self._clock()
+        if status == HTTPStatus.UNAUTHORIZED and self._access.made:
+            if self._known and self._access.renew():
+                self._known, self._since = False, now
                 self._sleep(_KNOWN)
-            else:
+            elif now - self._since < _PATIENCE:
                 self._sleep(_PAUSE)
+            else:
+                raise refused
+        elif status == HTTPStatus.TOO_MANY_REQUESTS and now - asked < _PATIENCE:
+            self._sleep(_PAUSE)
+        else:
+            raise refused
 
     def _send(self, path: str, patience: float) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         connection = http.client.HTTPConnection(self.place.host, self.place.port, timeout=_ANSWER)

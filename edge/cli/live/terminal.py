@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import select
-import shutil
 import sys
 import termios
 import time
@@ -19,6 +18,8 @@ _ENTER: Final = "\x1b[?1049h\x1b[?25l"
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
 _CODES: Final = {Style.TITLE: "\x1b[1m", Style.HEADING: "\x1b[7m", Style.ALERT: "\x1b[1;31m"}
 _PLAIN: Final = "\x1b[0m"
+_COLUMNS: Final = 80
+_LINES: Final = 24
 _LOOK: Final = 0.2
 """Seconds after which the window's size is looked at again."""
 
@@ -48,9 +49,9 @@ class Terminal:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and lines, now."""
-        size = shutil.get_terminal_size()
-        return size.columns, size.lines
+        """Columns and lines, now; what $COLUMNS says does not follow the window."""
+        size = os.get_terminal_size(sys.stdout.fileno())
+        return size.columns or _COLUMNS, size.lines or _LINES
 
     def show(self, lines: Sequence[Line]) -> None:
         """Draw from the top; what was there before is gone."""
