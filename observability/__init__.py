@@ -1,1 +1,1 @@
-"""What happened: ids, who is told of it, the access line, the decision log, metrics, what goes on. Imports only `policies`."""
+"""What happened and goes on: ids, who is told, the access line, the decision log, metrics. Imports only `policies`."""
