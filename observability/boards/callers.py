@@ -74,7 +74,7 @@ _HOW: Final = Row(
             unit="s",
         ),
         stacked(
-            "Under way",
+            "Under way, by caller",
             Query(f"sum by (llm_gateway_caller) (llm_gateway_requests_in_flight{{{CALLER}, {MODEL}}})", _NAME),
         ),
         lines(

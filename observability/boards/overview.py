@@ -6,9 +6,11 @@ from typing import Final
 
 from observability.boards.panels import (
     AT,
+    DATASOURCE,
     EVERY,
+    LISTENERS,
     MODEL,
-    USUAL,
+    MODELS,
     Board,
     Query,
     Row,
@@ -195,5 +197,5 @@ BOARD: Final = Board(
     "Overview",
     "Is it well, how fast, how much, and who says no.",
     (_AT_A_GLANCE, _TRAFFIC, _SPEED, _GOALS, _PROCESS),
-    USUAL,
+    (DATASOURCE, LISTENERS, MODELS),
 )
