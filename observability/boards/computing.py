@@ -30,17 +30,19 @@ _WORK: Final = "gen_ai_client_operation_duration_seconds"
 _CHUNK: Final = "gen_ai_client_operation_time_to_first_chunk_seconds"
 _PER_TOKEN: Final = "gen_ai_server_time_per_output_token_seconds"  # noqa: S105 - no secret
 
+_SLOTS: Final = f"llm_gateway_queue_slots{{{_OF}}} * on (instance, {_BY}) llm_gateway_engine_up"
+"""Of engines that are up."""
+
 _NOW: Final = Row(
     "Now",
     (
         stat("Engines up", f"sum(max by ({_BY}) (llm_gateway_engine_up{{{_OF}}}))", "short"),
         stat("In line", f"sum(llm_gateway_queue_depth{{{_OF}}})", "short"),
         stat("At work", f"sum(llm_gateway_queue_running{{{_OF}}})", "short"),
-        stat("Slots", f"sum(max by ({_BY}) (llm_gateway_queue_slots{{{_OF}}}))", "short"),
+        stat("Slots", f"sum(max by ({_BY}) ({_SLOTS}))", "short", "Of engines that are up."),
         stat(
             "Slots in use",
-            f"sum(rate(llm_gateway_gpu_time_seconds_total{{{_OF}}}[{EVERY}])) "
-            f"/ sum(max by ({_BY}) (llm_gateway_queue_slots{{{_OF}}}))",
+            f"sum(rate(llm_gateway_gpu_time_seconds_total{{{_OF}}}[{EVERY}])) / sum(max by ({_BY}) ({_SLOTS}))",
             "percentunit",
             "Of all the time there was. Near 100 % with a line in front of it, the machine is the bottleneck. Time is "
             "counted when an answer ends.",
@@ -64,7 +66,7 @@ _WHERE: Final = Row(
             "Line and slots",
             Query(f"sum by ({_BY}) (llm_gateway_queue_depth{{{_OF}}})", f"in line {_NAME}"),
             Query(f"sum by ({_BY}) (llm_gateway_queue_running{{{_OF}}})", f"at work {_NAME}"),
-            Query(f"max by ({_BY}) (llm_gateway_queue_slots{{{_OF}}})", f"slots {_NAME}"),
+            Query(f"max by ({_BY}) ({_SLOTS})", f"slots {_NAME}"),
             width=12,
         ),
         lines("Wait by engine", *quantiles(_WAIT, _OF, 0.5, 0.95, by=_BY), unit="s"),

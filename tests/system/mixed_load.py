@@ -24,8 +24,8 @@ FORBIDDEN: Final = "forbidden"
 _AT_THE_DOOR: Final = 4
 
 
-def settings(engine_url: str) -> Object:
-    """What differs from `process.configuration`.
+def settings(engine_url: str, wait: str = "700ms") -> Object:
+    """What differs from `process.configuration`; `wait` is how long a caller waits in line at most.
 
     Two engines of which one is away, a second listener with a narrow door, a policy with classes, limits that refuse
     and one that is on trial, waits that run out.
@@ -53,7 +53,7 @@ def settings(engine_url: str) -> Object:
         "models": {"aliases": {ALIAS: ASKED}},
         "policy": {"engine": "embedded", "grants": grants},
         "limits": {"classes": {"people": {"concurrency": 8}, "batch": {"concurrency": 4}}, "rules": rules},
-        "queue": {"limit": 6, "wait": "700ms", "passed_over": "200ms"},
+        "queue": {"limit": 6, "wait": wait, "passed_over": "200ms"},
     }
 
 
@@ -81,6 +81,14 @@ class MixedLoad:
             *[self._embeds, self._refused, self._strangers, self._crowd],
         ]
         with ThreadPoolExecutor(len(turns)) as pool:
+            for turn in [pool.submit(turn) for turn in turns]:
+                turn.result()
+
+    def calm(self, callers: int) -> None:
+        """Nothing goes wrong: so many callers, and an answer for each."""
+        kinds = [("ann", "middle", ALIAS), ("night", "middle", OTHER), ("bob", "long", ASKED), ("ann", "short", ASKED)]
+        turns = [self._streams(name, text, model=model) for name, text, model in (kinds * callers)[:callers]]
+        with ThreadPoolExecutor(callers) as pool:
             for turn in [pool.submit(turn) for turn in turns]:
                 turn.result()
 
