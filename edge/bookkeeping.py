@@ -33,11 +33,12 @@ _JWT: Final = "jwt:"
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What is open."""
+    """What is open. `redis`: see Counting."""
 
     accounts: Accounts
     ledger: JournalLedger
     close: Callable[[], Awaitable[None]]
+    redis: Callable[[], bool] | None = None
 
 
 async def open_books(settings: Settings, database: Database, tasks: Tasks) -> Books:
@@ -67,7 +68,7 @@ async def open_books(settings: Settings, database: Database, tasks: Tasks) -> Bo
         wall=time.time,
         remote=counting.memory is None,
     )
-    return Books(accounts, ledger, close)
+    return Books(accounts, ledger, close, counting.redis)
 
 
 def _counting(settings: Settings) -> Counting:

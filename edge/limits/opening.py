@@ -12,12 +12,14 @@ from edge.limits.memory import MemoryBudget, MemoryLeases
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """The open stores. `memory`: the budget to restore at the start; None with Redis, which keeps its own counts."""
+    """The open stores. `memory`: the budget to restore at the start; None with Redis, which keeps its own counts.
+    `redis`: whether Redis answers, as far as requests have found out; None without one."""
 
     budget: Budget
     leases: Leases
     close: Callable[[], Awaitable[None]]
     memory: MemoryBudget | None = None
+    redis: Callable[[], bool] | None = None
 
 
 def in_memory(clock: Clock) -> Counting:
@@ -51,4 +53,4 @@ def in_redis(url: str, clock: Clock, *, on_error: OnStoreError, share: float) ->
         await budget.close()
         await scripts.close()
 
-    return Counting(budget, leases, close)
+    return Counting(budget, leases, close, redis=lambda: not circuit.open)

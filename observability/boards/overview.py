@@ -173,6 +173,12 @@ _PROCESS: Final = Row(
             ),
             width=6,
         ),
+        lines(
+            "Policy engine and Redis: 1 = it answers",
+            Query("llm_gateway_policy_up", "policy engine {{instance}}"),
+            Query("llm_gateway_redis_up", "Redis {{instance}}"),
+            width=6,
+        ),
         lines("Open descriptors", Query("llm_gateway_process_open_descriptors", "{{instance}}"), width=6),
         lines(
             "Ledger",
@@ -188,6 +194,7 @@ _PROCESS: Final = Row(
                 "up for",
             ),
             unit="s",
+            width=6,
         ),
     ),
 )

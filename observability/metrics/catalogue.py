@@ -263,6 +263,12 @@ RETRIES: Final = _counter(
 LEDGER_WAITING: Final = _gauge("llm_gateway.ledger.waiting", "{row}", "Rows of the ledger that are not on disk yet.")
 LEDGER_WRITTEN: Final = _counter("llm_gateway.ledger.written", "{row}", "Rows of the ledger written to the database.")
 
+REDIS_UP: Final = _gauge(
+    "llm_gateway.redis.up",
+    "{store}",
+    "1 while Redis answers, as far as requests have found out, else 0; no series without one.",
+)
+
 # -- the process
 
 LOOP_LAG: Final = _histogram(
