@@ -63,7 +63,7 @@ def _load(load: MixedLoad, seconds: float) -> None:
 
 def _picture(name: str, board: Object, prometheus: Prometheus, seconds: float, folder: Path) -> None:
     source = folder / f"{name}.html"
-    source.write_text(page(board, _curves(prometheus, seconds), _rows(prometheus)), encoding="utf-8")
+    source.write_text(page(board, _curves(prometheus, time.time(), seconds), _rows(prometheus)), encoding="utf-8")
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert program is not None, "no chromium"
     options = ("--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", f"--user-data-dir={folder}/browser")
@@ -78,12 +78,12 @@ def _picture(name: str, board: Object, prometheus: Prometheus, seconds: float, f
     print(target, target.stat().st_size)  # noqa: T201 - a tool for the terminal
 
 
-def _curves(prometheus: Prometheus, seconds: float) -> Callable[[Object], Sequence[Curve]]:
+def _curves(prometheus: Prometheus, end: float, seconds: float) -> Callable[[Object], Sequence[Curve]]:
     def numbers(panel: Object) -> list[Curve]:
         return [
             Curve(_legend(target, series), series.values)
             for target in map(as_object, as_list(panel["targets"]))
-            for series in prometheus.over(filled(as_str(target["expr"]), _EVERY, _OVER), seconds, _STEP)
+            for series in prometheus.over(filled(as_str(target["expr"]), _EVERY, _OVER), end, seconds, _STEP)
         ]
 
     return numbers

@@ -23,6 +23,7 @@ _COLOURS: Final = (
 )
 _MINUTE: Final = 60
 _MANY: Final = 10_000
+_MUCH: Final = 100
 _SIZES: Final = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _STYLE: Final = """
 body{margin:0;background:#111217;color:#ccccdc;font:12px 'DejaVu Sans',sans-serif}
@@ -226,5 +227,5 @@ def spelled(value: float, unit: str) -> str:
             return "On" if value else "Off"
         case _:
             pass
-    number = f"{value / 1000:.3g} K" if value >= _MANY else f"{value:.3g}"
+    number = f"{value / 1000:.3g} K" if value >= _MANY else f"{value:,.0f}" if value >= _MUCH else f"{value:.3g}"
     return f"{number} req/s" if unit == "reqps" else number

@@ -115,9 +115,8 @@ class Prometheus:
         """The sum of what `now` finds."""
         return sum(self.query(expression).values())
 
-    def over(self, expression: str, seconds: float, step: float) -> list[Series]:
-        """The same over the last `seconds`."""
-        end = time.time()
+    def over(self, expression: str, end: float, seconds: float, step: float) -> list[Series]:
+        """The same over the `seconds` before `end` (seconds since the epoch)."""
         asked = {"query": expression, "start": f"{end - seconds}", "end": f"{end}", "step": f"{step}"}
         rows = self._result("/api/v1/query_range", asked)
         return [Series(_labels(row), tuple(map(_point, as_list(row["values"])))) for row in rows]
