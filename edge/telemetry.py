@@ -96,11 +96,11 @@ class Telemetry:
         registry.read(names.CONNECTIONS, per_listener(lambda listener: listener.census.total))
         registry.read(names.CONNECTIONS_REFUSED, per_listener(lambda listener: listener.census.refused))
         registry.read(names.IN_FLIGHT, lambda: _in_flight(parts.inflight))
+        if (redis := parts.books.redis) is not None:
+            registry.read(names.REDIS_UP, lambda: [((), redis())])
         registry.read(names.POLICY_UP, lambda: [((), parts.policy.service.ready)])
         registry.read(names.LEDGER_WAITING, lambda: [((), parts.books.ledger.waiting)])
         registry.read(names.LEDGER_WRITTEN, lambda: [((), parts.books.ledger.written)])
-        if (redis := parts.books.redis) is not None:
-            registry.read(names.REDIS_UP, lambda: [((), redis())])
         registry.read(names.DROPPED, lambda: _dropped(parts))
 
     def close(self) -> None:
