@@ -22,6 +22,7 @@ ALIAS: Final = "gpt-4o-mini"
 AWAY: Final = "away"
 FORBIDDEN: Final = "forbidden"
 _AT_THE_DOOR: Final = 4
+_PEOPLE: Final = ("ann", "bob", "poor", "guest")
 
 
 def settings(engine_url: str, wait: str = "700ms") -> Object:
@@ -40,7 +41,7 @@ def settings(engine_url: str, wait: str = "700ms") -> Object:
     away: Object = {"name": "attic", "kind": "vllm", "url": "http://127.0.0.1:9", "model": AWAY}
     narrow: Object = {"name": "lan", "bind": "127.0.0.1:0", "limits": {"connections_per_source": _AT_THE_DOOR}}
     grants: list[JSON] = [
-        {"id": "all", "everyone": True, "models": [ASKED, OTHER, ALIAS, AWAY], "rate_class": "people"},
+        {"id": "day", "users": list(_PEOPLE), "models": [ASKED, OTHER, ALIAS, AWAY], "rate_class": "people"},
         {"id": "night", "users": ["night"], "models": ["*"], "rate_class": "batch"},
     ]
     rules: list[JSON] = [
@@ -62,7 +63,7 @@ class MixedLoad:
 
     def __init__(self, gateway: Gateway, engine: RecordingEngine) -> None:
         self._gateway = gateway
-        self._keys = {name: gateway.create_key(name) for name in ("ann", "bob", "night", "poor")}
+        self._keys = {name: gateway.create_key(name) for name in (*_PEOPLE[:3], "night")}
         self._door = _address(gateway, "lan")
         self._keys["guest"] = gateway.create_key("guest", "--model", "other*")
         for marker, tokens in (("short", 5), ("middle", 40), ("long", 120)):
