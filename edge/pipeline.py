@@ -19,6 +19,7 @@ from typing import Final
 
 from edge import own
 from edge.accounts import Account, Accounts
+from edge.capturing import begin_capture, end_capture
 from edge.fleet import Fleet
 from edge.identity.authenticate import Authenticator
 from edge.identity.token import redact
@@ -39,6 +40,7 @@ from edge.reply import Pulse, Reply
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
 from engines.contract import Target, Transport
+from observability.captures.log import CaptureLog
 from observability.ids import new_id
 from observability.observers import Observers
 from policies.call import Call, Operation
@@ -69,6 +71,7 @@ class Shared:
     accounts: Accounts
     pulse: Pulse
     observers: Observers
+    captures: CaptureLog
     tasks: Tasks
     clock: Callable[[], float]
     wall: Callable[[], float]
@@ -140,6 +143,8 @@ class Line:
     async def _serve(self, exchange: Exchange, reply: Reply, principal: Principal, call: Call) -> None:
         permit, targets = await self._decide(exchange, principal, call)
         wanted = permit.obligations
+        if wanted.capture != "none":
+            await begin_capture(self._shared.captures, exchange, reply, wanted)
         async with self._shared.callers.turn_in(principal, wanted.rate_class):
             answer = self._answer(exchange, reply, permit, honour(wanted, call), targets)
             await (answer if wanted.timeout_s is None else _within(wanted.timeout_s, answer))
@@ -293,6 +298,7 @@ class Line:
 
     def _record(self, exchange: Exchange, reply: Reply) -> None:
         exchange.outcome.bytes_out = reply.sent
+        end_capture(exchange, reply)
         exchange.stages.done = self._shared.clock()
         self._shared.observers.ended(exchange, self._shared.wall())
 

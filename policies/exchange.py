@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from policies.call import Call
 from policies.decision import Permit
 from policies.input import NO_SHAPE, Shape
+from policies.json import Object
+from policies.obligations import Capture
 from policies.principal import Principal
 from policies.reasons import Reason
 
@@ -49,6 +51,18 @@ class Outcome:
     bytes_out: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller was given, where an obligation has it kept: `sizes` of each choice, without a word of it.
+
+    `text`: the choices as in a complete answer, None where only sizes are kept. `whole`: nothing of it is missing.
+    """
+
+    sizes: Object
+    text: Object | None
+    whole: bool
+
+
 @dataclass(slots=True)
 class Stages:
     """Monotonic instants in seconds at which a stage was over; 0.0 = never reached."""
@@ -80,5 +94,7 @@ class Exchange:
     requested: str = ""  # the model as the caller wrote it, without what looks like a key
     model: str = ""  # canonical name that was decided on
     engine: str = ""  # name of the engine that served it
+    capture: Capture = "none"  # what is kept of it, once that is said in the answer's headers
+    answer: Answer | None = None  # only where it is captured
     outcome: Outcome = field(default_factory=Outcome)
     stages: Stages = field(default_factory=Stages)

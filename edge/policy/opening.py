@@ -26,6 +26,7 @@ from observability.decisions.log import DecisionLog
 from policies.bundle import Bundle
 from policies.decision import Abilities
 from policies.lifecycle.export import FLEET
+from policies.obligations import Capture
 from policies.rego import default_bundle
 
 DECISIONS: Final = "decisions"
@@ -96,7 +97,8 @@ async def open_policy(settings: Settings, home: Path, database: Database, tasks:
     _ = tasks.keep(watcher.run, name="policy watch")
     ports = {listener.name: listener.bind.port for listener in settings.listeners}
     surroundings = Surroundings(settings.policy.networks, ports, zone=settings.policy.timezone)
-    abilities = Abilities(rate_classes=frozenset(settings.limits.classes))
+    captures: frozenset[Capture] = frozenset({"none", "metadata", "full"})
+    abilities = Abilities(rate_classes=frozenset(settings.limits.classes), captures=captures)
     fleet_log = DecisionLog(home / DECISIONS / FLEET, settings.policy.log)
     enforcement = Enforcement(service, shadowing, surroundings, abilities)
     return PolicyPart(enforcement, service, active, watcher, source, shadowing, log, fleet_log)

@@ -51,9 +51,7 @@ def listing(folder: Path, name: str = DECISIONS) -> list[Found]:
     return sorted(found, key=lambda file: (file.started, file.path.name))
 
 
-def prune(
-    folder: Path, settings: DecisionLogSettings, now: float, *, room: int = 0, name: str = DECISIONS
-) -> int:
+def prune(folder: Path, settings: DecisionLogSettings, now: float, *, room: int = 0, name: str = DECISIONS) -> int:
     """Remove what is too old, then the oldest until `room` more bytes fit; returns how many files went.
 
     A file that is being written counts as full, so that it still fits when it is.
