@@ -10,12 +10,13 @@ ledger/      the journal of all requests: on disk before the engine sees one;  u
 queue/       a bounded, fair turn on the engine
 relay/       the engine's events -> the caller's bytes; meters as it goes
 dialects/    how answers and errors look on the wire
-admin/       health and readiness; the policy for OPAs and for admins
+admin/       health and readiness; metrics; the policy for OPAs and for admins
 config/      one YAML file -> frozen settings
 cli/         the command line
 pipeline.py  the request handler: reads like docs/life-of-a-request.md;  own.py, reply.py  answers, and one for each
 gateway.py   puts the house together;  fleet.py  the engines as the line sees them
 accounts.py  what one request holds and is charged;  bookkeeping.py  opens what it is accounted with
 capturing.py where the line meets the captures;  logs.py  where lines go, and what they look like
+telemetry.py what is counted, and what is read of the parts above
 inflight.py  the running exchanges;  tasks.py  what runs beside them;  descriptors.py  how many files they may open
 """

@@ -296,6 +296,7 @@ class Accounts:
             gpu_ms = max(0, round(((stages.answered or self._clock()) - stages.sent) * _MS))
             charged = _used(exchange, account, min(gpu_ms, LARGEST))
             usage.input, usage.output = charged.input, charged.output
+            exchange.outcome.gpu_ms = charged.gpu_ms
             usage.source = "metered" if usage.source == "none" else usage.source
         self._ledger.settle(
             Settled(

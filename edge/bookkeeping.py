@@ -36,6 +36,7 @@ class Books:
     """What is open."""
 
     accounts: Accounts
+    ledger: JournalLedger
     close: Callable[[], Awaitable[None]]
 
 
@@ -66,7 +67,7 @@ async def open_books(settings: Settings, database: Database, tasks: Tasks) -> Bo
         wall=time.time,
         remote=counting.memory is None,
     )
-    return Books(accounts, close)
+    return Books(accounts, ledger, close)
 
 
 def _counting(settings: Settings) -> Counting:

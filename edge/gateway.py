@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,9 +18,11 @@ from typing import Final
 
 from edge.admin.api import AdminApi
 from edge.admin.applying import LifecycleAdmin, lifecycle_of
+from edge.admin.captures import CAPTURE, CapturePage
 from edge.admin.events import FleetEvents
 from edge.admin.handler import AdminHandler, Readiness
-from edge.admin.routes import FOR_OPAS, PolicyPlane, policy_routes
+from edge.admin.metrics import METRICS, MetricsPage
+from edge.admin.routes import SCOPES, PolicyPlane, policy_routes
 from edge.bookkeeping import open_books
 from edge.config.settings import EngineSettings, Settings
 from edge.config.settings import Listener as ListenerSettings
@@ -38,7 +41,7 @@ from edge.intake.routes import Routes, dialect_of
 from edge.limits.settings import DEFAULT, LimitClass
 from edge.listener.census import Census
 from edge.listener.hosts import HostPolicy
-from edge.listener.inbound import Handler, Headers
+from edge.listener.inbound import Handler, Headers, Rejected
 from edge.listener.limits import ListenerLimits
 from edge.listener.server import Listener, require_c_parser
 from edge.logs import access_lines
@@ -52,6 +55,7 @@ from edge.queue.gate import CallerGates, RateClass
 from edge.queue.opening import open_queues
 from edge.reply import Pulse
 from edge.tasks import Tasks
+from edge.telemetry import Parts, Telemetry
 from engines.adapters.registry import adapter_for
 from engines.contract import Engine
 from engines.transport import AiohttpTransport
@@ -114,9 +118,10 @@ class Gateway:
         raise_limit(sum(each.limits.connections for each in self._settings.listeners))
         keys = open_keys(self._home, self._settings.stores.database)
         self._close.append(keys.store.close)
-        inflight = Inflight()
+        inflight, telemetry = Inflight(), Telemetry(self._tasks, time.time)
+        self._close.append(telemetry.close)
         watcher, authenticator = self._identity(keys, inflight)
-        policy = await self._policy(keys)
+        policy = await self._policy(keys, telemetry)
         transport = AiohttpTransport()
         turning = open_queues(self._settings.queue, self._settings.stores.redis, self._settings.limits)
         queues = turning.queues
@@ -142,7 +147,7 @@ class Gateway:
             callers=_callers(self._settings),
             accounts=books.accounts,
             pulse=Pulse(self._settings.queue.tell_after, self._settings.queue.tell_every),
-            observers=Observers([AccessLines(lines), captures]),
+            observers=Observers([AccessLines(lines), telemetry.requests(fleet), captures]),
             captures=captures,
             tasks=self._tasks,
             clock=time.monotonic,
@@ -152,7 +157,8 @@ class Gateway:
             fleet=fleet,
             inflight=inflight,
         )
-        await self._open_listeners(self._shared, policy, lines)
+        telemetry.watch(Parts(fleet, queues, transport, inflight, books, policy, lines, captures, self._open))
+        await self._open_listeners(self._shared, policy, telemetry)
         # Last of what can fail: a key that nobody was shown would stay valid for ever.
         self.first_key = _first_key(keys)
         watcher.load()
@@ -182,8 +188,8 @@ class Gateway:
         lockout = Lockout(self._settings.identity.lockout)
         return watcher, Authenticator(directory, self._verifier(), lockout=lockout)
 
-    async def _policy(self, keys: Keys) -> PolicyPart:
-        policy = await open_policy(self._settings, self._home, keys.database, self._tasks)
+    async def _policy(self, keys: Keys, telemetry: Telemetry) -> PolicyPart:
+        policy = await open_policy(self._settings, self._home, keys.database, self._tasks, telemetry.decided)
         self._close.append(policy.close)
         self._policy_service = policy.service
         return policy
@@ -214,19 +220,22 @@ class Gateway:
             home=self._home,
         )
 
-    async def _open_listeners(self, shared: Shared, policy: PolicyPart, lines: LineSink) -> None:
-        routes = Routes()
+    def _open(self) -> list[Listener]:
+        return self._listeners if self._admin is None else [*self._listeners, self._admin]
+
+    async def _open_listeners(self, shared: Shared, policy: PolicyPart, telemetry: Telemetry) -> None:
+        routes, rejected = Routes(), functools.partial(_rejected, telemetry)
         for settings in self._settings.listeners:
             manner = Manner(settings.limits.body_bytes, settings.strict, settings.networks)
-            listener = _listener(Line(shared, manner, routes), settings)
+            listener = _listener(Line(shared, manner, routes), rejected, settings)
             self._listeners.append(listener)
             await listener.start(settings.bind.host, settings.bind.port)
             self.doors.append(Door(settings.name, settings.bind.host, listener.port))
         bind = self._settings.admin.bind
         handler = AdminHandler(
-            readiness=self._readiness, randomness=os.urandom, api=_admin_api(shared, policy, lines, self._home)
+            readiness=self._readiness, randomness=os.urandom, api=_admin_api(shared, policy, telemetry, self._home)
         )
-        self._admin = Listener(handler, _rejected, name=ADMIN, hosts=HostPolicy.of(bind.host))
+        self._admin = Listener(handler, rejected, name=ADMIN, hosts=HostPolicy.of(bind.host))
         await self._admin.start(bind.host, bind.port)
         self.doors.append(Door(ADMIN, bind.host, self._admin.port))
 
@@ -253,11 +262,11 @@ async def running(
         await gateway.stop()
 
 
-def _listener(handler: Handler, settings: ListenerSettings) -> Listener:
+def _listener(handler: Handler, rejected: Rejected, settings: ListenerSettings) -> Listener:
     limits: ListenerLimits = settings.limits
     return Listener(
         handler,
-        _rejected,
+        rejected,
         name=settings.name,
         limits=limits,
         hosts=HostPolicy.of(settings.bind.host, settings.hosts),
@@ -265,8 +274,9 @@ def _listener(handler: Handler, settings: ListenerSettings) -> Listener:
     )
 
 
-def _rejected(refusal: Refusal, _: Client, path: str) -> tuple[int, Headers, bytes]:
+def _rejected(telemetry: Telemetry, refusal: Refusal, client: Client, path: str) -> tuple[int, Headers, bytes]:
     """What the wire checks refuse, in the dialect the path suggests; there is no exchange yet, so no access line."""
+    telemetry.rejected(refusal, client)
     return render(refusal, dialect_of(path), new_id(os.urandom))
 
 
@@ -287,7 +297,7 @@ def _first_key(keys: Keys) -> str | None:
     return str(token.text)
 
 
-def _admin_api(shared: Shared, policy: PolicyPart, lines: LineSink, home: Path) -> AdminApi:
+def _admin_api(shared: Shared, policy: PolicyPart, telemetry: Telemetry, home: Path) -> AdminApi:
     plane = PolicyPlane(
         active=policy.active,
         signer=SigningKey(home).signer,
@@ -300,9 +310,13 @@ def _admin_api(shared: Shared, policy: PolicyPart, lines: LineSink, home: Path) 
     )
     return AdminApi(
         authenticator=shared.authenticator,
-        routes=policy_routes(plane),
-        for_opas=FOR_OPAS,
-        lines=lines,
+        routes={
+            **policy_routes(plane),
+            ("GET", METRICS): MetricsPage(telemetry.registry, clock=shared.clock).show,
+            ("GET", CAPTURE): CapturePage(home / CAPTURES).show,
+        },
+        scopes=SCOPES,
+        observer=shared.observers,
         clock=shared.clock,
         wall=shared.wall,
         inflight=shared.inflight,

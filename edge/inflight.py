@@ -24,6 +24,10 @@ class Inflight:
     def __len__(self) -> int:
         return len(self._scopes)
 
+    def exchanges(self) -> list[Exchange]:
+        """Those that run now."""
+        return [scope.exchange for scope in self._scopes]
+
     def scope(self, exchange: Exchange) -> Scope:
         """A context in which the exchange can be cut."""
         return Scope(self._scopes, exchange)

@@ -19,7 +19,7 @@ from typing import Final
 
 from edge import own
 from edge.accounts import Account, Accounts
-from edge.capturing import begin_capture, end_capture
+from edge.capturing import NO_CAPTURES, begin_capture, end_capture, foresee_captures
 from edge.fleet import Fleet
 from edge.identity.authenticate import Authenticator
 from edge.identity.token import redact
@@ -153,7 +153,7 @@ class Line:
         self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, targets: tuple[Target, ...]
     ) -> None:
         target = self._choose(call.operation, targets)
-        exchange.engine = target.engine.name
+        exchange.engine, exchange.provider = target.engine.name, target.engine.kind.value
         adapter, transport = adapter_for(target.engine.kind), self._shared.transport
 
         async def count() -> int | None:
@@ -167,6 +167,7 @@ class Line:
             with leg.waiting(lambda: _phase(exchange, ticket), self._shared.pulse):
                 async with ticket:
                     exchange.stages.turn = self._shared.clock()
+                    exchange.loaded = ticket.phase is Phase.LOADING
                     await accounts.measure(account, count)
                     try:
                         answer = await leg.run()
@@ -214,10 +215,13 @@ class Line:
         exchange.stages.decided = self._shared.clock()
         visible = own.visible(permit, route, catalogue)
         standing: Standing | None = None
+        captures = NO_CAPTURES
         if route.operation is Operation.ME:
             names, where = [entry.name for entry in visible], exchange.client.listener
             standing = await self._shared.accounts.levels(principal, where, names, permit.obligations.rate_class)
-        body = own.answer(permit, route, visible, now=self._shared.wall(), standing=standing)
+            named, enforcement = [entry.id for entry in visible], self._shared.enforcement
+            captures = await foresee_captures(enforcement, exchange, principal, named, catalogue)
+        body = own.answer(permit, route, visible, now=self._shared.wall(), standing=standing, captures=captures)
         exchange.outcome.status = 200
         await reply.whole(200, _headers(exchange) | dict(permit.obligations.headers), body)
 
@@ -225,6 +229,7 @@ class Line:
         check_content_type(inbound.headers)
         body = await inbound.body(self._manner.body_limit)
         exchange.outcome.bytes_in = len(body)
+        exchange.stages.received = self._shared.clock()
         call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
         exchange.call, exchange.shape = call, shape_of(call)
         exchange.requested = redact(call.model)  # a key pasted into the wrong field is a valid model name
@@ -282,7 +287,7 @@ class Line:
 
     async def _fail(self, exchange: Exchange, inbound: Inbound, reply: Reply, error: GatewayError) -> None:
         outcome = exchange.outcome
-        outcome.reason, outcome.detail = error.reason, error.detail
+        outcome.reason, outcome.detail, outcome.limit = error.reason, error.detail, error.limit
         dialect = exchange.call.dialect if exchange.call else dialect_of(inbound.path)
         try:
             # 0: nothing could be said any more, and the caller saw the beginning of a 200.

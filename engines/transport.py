@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -135,10 +136,11 @@ class Answer:
 class _Sending:
     """One request to an engine as a context; see `contract.Transport` for what leaving it means."""
 
-    __slots__ = ("_engine", "_request", "_response", "_session")
+    __slots__ = ("_engine", "_request", "_response", "_retried", "_session")
 
-    def __init__(self, session: ClientSession, engine: Engine, request: UpstreamRequest) -> None:
+    def __init__(self, session: ClientSession, engine: Engine, request: UpstreamRequest, retried: Counter[str]) -> None:
         self._session = session
+        self._retried = retried
         self._engine = engine
         self._request = request
         self._response: aiohttp.ClientResponse | None = None
@@ -155,6 +157,7 @@ class _Sending:
                 except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                     if not _stale(error, attempt):
                         raise
+                    self._retried[self._engine.name] += 1
                     self._response = await self._send()
         except aiohttp.ServerTimeoutError:
             raise EngineTimeout("connect") from None
@@ -206,6 +209,8 @@ class AiohttpTransport:
 
     def __init__(self) -> None:
         self._sessions: dict[str, ClientSession] = {}
+        self.retried: Final[Counter[str]] = Counter()
+        """How often a request was sent again, on a new connection, by engine."""
 
     def send(self, permit: Permit, engine: Engine, request: UpstreamRequest) -> _Sending:
         """Send an inference request. TypeError without a real Permit, ValueError for a path that is not its adapter's.
@@ -221,13 +226,13 @@ class AiohttpTransport:
             adapter.prompt_path,
         ):
             raise ValueError("not a path this permit opens at this kind of engine")
-        return _Sending(self._session(engine.url), engine, request)
+        return _Sending(self._session(engine.url), engine, request, self.retried)
 
     def probe(self, engine: Engine, request: UpstreamRequest) -> _Sending:
         """Ask one of the two harmless questions of the engine's adapter; ValueError for any other."""
         if request.method != "GET" or request.body or request.path not in _QUESTIONS[engine.kind]:
             raise ValueError("not a probe of this kind of engine")
-        return _Sending(self._session(engine.url), engine, request)
+        return _Sending(self._session(engine.url), engine, request, self.retried)
 
     async def close(self) -> None:
         """Close all connections, busy ones too."""

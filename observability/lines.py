@@ -32,6 +32,11 @@ class LineSink(Protocol):
 
     def write(self, line: Object) -> None: ...
 
+    @property
+    def dropped(self) -> int:
+        """Lines that were thrown away since the start."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -40,6 +45,11 @@ class NoLines:
 
     def write(self, line: Object) -> None:
         """Nothing."""
+
+    @property
+    def dropped(self) -> int:
+        """See LineSink."""
+        return 0
 
     def close(self) -> None:
         """Nothing."""
@@ -79,7 +89,7 @@ class LineWriter:
 
     @property
     def dropped(self) -> int:
-        """Lines lost since the start: for the metrics."""
+        """See LineSink."""
         return self._refused + self._lost
 
     def write(self, line: Object) -> None:

@@ -22,7 +22,8 @@ class GatewayError(Exception):
 
     `param` names one of OUR known parameters; `hint` is a constant of ours, or what a policy's author marked as public.
     Neither ever holds bytes an engine sent. `detail` may, and is for the operator's log only (already stripped of
-    secrets and prompts). `headers` go out with the answer: what is left of the caller's limits.
+    secrets and prompts). `headers` go out with the answer: what is left of the caller's limits. `limit` says which kind
+    of limit is used up, as (what is counted, in which window), "" where that says nothing.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class GatewayError(Exception):
         retry_after: float | None = None,
         detail: str = "",
         headers: Mapping[str, str] = MappingProxyType({}),
+        limit: tuple[str, str] = ("", ""),
     ) -> None:
         if type(self) is GatewayError:
             raise TypeError("raise a Refusal or an UpstreamError")
@@ -44,6 +46,7 @@ class GatewayError(Exception):
         self.retry_after = retry_after
         self.detail = detail
         self.headers: Mapping[str, str] = headers
+        self.limit = limit
 
     @property
     def cause(self) -> Cause:

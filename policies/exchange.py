@@ -37,7 +37,8 @@ class Outcome:
     """How it ended: `status` as sent to the caller (499 = the caller left), and why if not well.
 
     `estimated` is what the prompt was taken for before the engine counted it, in tokens; `shadowed` are the limits on
-    trial that would have refused.
+    trial that would have refused, `limit` is the one that did (see `GatewayError.limit`). `gpu_ms` is the time on the
+    engine that was charged.
     """
 
     status: int = 0
@@ -47,6 +48,8 @@ class Outcome:
     usage: Usage = field(default_factory=Usage)
     estimated: int | None = None
     shadowed: tuple[str, ...] = ()
+    limit: tuple[str, str] = ("", "")
+    gpu_ms: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
 
@@ -69,6 +72,7 @@ class Stages:
 
     accepted: float = 0.0
     identified: float = 0.0
+    received: float = 0.0  # the body was there
     parsed: float = 0.0
     decided: float = 0.0
     turn: float = 0.0
@@ -94,6 +98,8 @@ class Exchange:
     requested: str = ""  # the model as the caller wrote it, without what looks like a key
     model: str = ""  # canonical name that was decided on
     engine: str = ""  # name of the engine that served it
+    provider: str = ""  # its kind
+    loaded: bool = False  # the engine had to load the model for it
     capture: Capture = "none"  # what is kept of it, once that is said in the answer's headers
     answer: Answer | None = None  # only where it is captured
     outcome: Outcome = field(default_factory=Outcome)

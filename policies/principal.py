@@ -19,6 +19,10 @@ class Scope(StrEnum):
     USAGE_READ = "usage:read"
     POLICY_SYNC = "policy:sync"
     """For an OPA of the fleet: fetch the policy, report status and decisions; nothing else."""
+    METRICS_READ = "metrics:read"
+    """For whoever scrapes `/metrics`: it names callers and models, and is nothing else's business."""
+    CAPTURE_READ = "capture:read"
+    """For whoever reads captured prompts and answers; no other scope holds it, `admin` neither."""
     ADMIN = "admin"
 
 

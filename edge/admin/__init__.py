@@ -1,11 +1,13 @@
-"""The admin listener: health and readiness for anyone, the policy for holders of a key with scope `admin`.
+"""The admin listener: health and readiness for anyone, policy and metrics for holders of a key with their scope.
 
     handler.py     AdminHandler: /healthz and /readyz; everything else goes to the api, if there is one
-    api.py         AdminApi: who is it, may they, which route, one answer, one access line
+    api.py         AdminApi: who is it, may they, which route, one answer, one observer told
     answers.py     Ask and Answer: what a route gets and gives
     bodies.py      bodies, inflated within bounds
     pacing.py      Turns and Pace: how much at once, how often
-    routes.py      policy_routes: the table of routes, and what they need (PolicyPlane)
+    routes.py      policy_routes: the table of routes, and what they need (PolicyPlane); SCOPES: what opens which
+    metrics.py     GET /metrics
+    captures.py    GET /capture/{id}
     bundles.py     GET /policy/bundle.tar.gz: the long poll of OPA fleets
     reports.py     POST /policy/status and /policy/logs: what OPAs say; GET /policy/status
     events.py      FleetEvents: what OPAs decided, into the decision log

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,8 +17,7 @@ from edge.dialects.errors import render
 from edge.identity.authenticate import Authenticator
 from edge.inflight import Inflight
 from edge.listener.inbound import Inbound
-from observability.access import access_line
-from observability.lines import LineSink
+from observability.observers import Observer
 from policies.call import Dialect
 from policies.decision import within
 from policies.errors import GatewayError, Refusal
@@ -27,19 +27,22 @@ from policies.reasons import CAUSES, Reason
 
 _log = logging.getLogger(__name__)
 _NO_STORE: Final = "no-store"
+_ID: Final = re.compile(r"/[0-9a-f]{32}\Z", re.ASCII)
+_APART: Final = frozenset({Scope.CAPTURE_READ})
+"""Scopes that `admin` does not stand for: what people said is no operator's by right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminApi:
-    """`routes` by method and path; those `for_opas` are open to keys with the scope of an OPA as well. `clock` is
-    monotonic, `wall` seconds since the epoch. `inflight` is the data plane's: a revoked or expired key ends what it
-    waits for here as well.
+    """`routes` by method and path; `scopes` names for some of them the scope that opens it beside `admin`, or alone.
+    `clock` is monotonic, `wall` seconds since the epoch. `inflight` is the data plane's: a revoked or expired key ends
+    what it waits for here as well.
     """
 
     authenticator: Authenticator
     routes: Mapping[tuple[str, str], Route]
-    for_opas: frozenset[tuple[str, str]] = frozenset()
-    lines: LineSink
+    scopes: Mapping[tuple[str, str], Scope] = field(default_factory=dict)
+    observer: Observer
     clock: Callable[[], float]
     wall: Callable[[], float]
     inflight: Inflight = field(default_factory=Inflight)
@@ -59,7 +62,7 @@ class AdminApi:
             raise
         finally:
             exchange.stages.done = self.clock()
-            self.lines.write(access_line(exchange, at=self.wall()))
+            self.observer.ended(exchange, self.wall())
 
     async def _answer(self, exchange: Exchange, inbound: Inbound) -> Answer:
         """The route's answer, or the one of its error."""
@@ -77,10 +80,11 @@ class AdminApi:
     async def _walk(self, exchange: Exchange, inbound: Inbound) -> Answer:
         principal = exchange.principal = await self._admit(inbound)
         exchange.stages.identified = self.clock()
-        route = self.routes.get((inbound.method, inbound.path))
+        path = _pattern(inbound.path)
+        route = self.routes.get((inbound.method, path))
         if route is None:
             raise Refusal(Reason.UNKNOWN_ROUTE)
-        exchange.route = inbound.path
+        exchange.route = path
 
         async def readmit() -> None:
             _ = await self._admit(inbound)
@@ -95,10 +99,16 @@ class AdminApi:
         elsewhere = principal.listeners and client.listener not in principal.listeners
         if elsewhere or (principal.networks and not within(client.ip, principal.networks)):
             raise Refusal(Reason.PLACE_NOT_PERMITTED)
-        enough = {Scope.ADMIN, Scope.POLICY_SYNC} if (inbound.method, inbound.path) in self.for_opas else {Scope.ADMIN}
+        scope = self.scopes.get((inbound.method, _pattern(inbound.path)), Scope.ADMIN)
+        enough = {scope} if scope in _APART else {scope, Scope.ADMIN}
         if principal.scopes.isdisjoint(enough):
             raise Refusal(Reason.SCOPE_MISSING)
         return principal
+
+
+def _pattern(path: str) -> str:
+    """`path` with `{id}` for the id of a request at its end."""
+    return _ID.sub("/{id}", path)
 
 
 def _failure(exchange: Exchange, error: GatewayError) -> Answer:

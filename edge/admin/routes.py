@@ -1,17 +1,21 @@
-"""The routes of the admin listener that are about the policy, and what they need."""
+"""The routes of the admin listener, which scopes open them, and what those about the policy need."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from edge.admin.answers import Route
 from edge.admin.bundles import MOST_WAITING, BundleServer
+from edge.admin.captures import CAPTURE
 from edge.admin.data import PolicyAdmin, PolicyData
+from edge.admin.metrics import METRICS
 from edge.admin.reports import Events, Reports
 from edge.policy.active import ActivePolicy
 from edge.policy.instances import InstanceMemory, Instances
+from policies.principal import Scope
 
 if TYPE_CHECKING:
     from policies.signing import Signer
@@ -36,15 +40,17 @@ class PolicyPlane:
     most_waiting: int = MOST_WAITING
 
 
-FOR_OPAS: Final = frozenset(
+SCOPES: Final[Mapping[tuple[str, str], Scope]] = MappingProxyType(
     {
-        ("GET", "/policy/bundle.tar.gz"),
-        ("GET", "/policy/public-key.pem"),
-        ("POST", "/policy/status"),
-        ("POST", "/policy/logs"),
+        ("GET", "/policy/bundle.tar.gz"): Scope.POLICY_SYNC,
+        ("GET", "/policy/public-key.pem"): Scope.POLICY_SYNC,
+        ("POST", "/policy/status"): Scope.POLICY_SYNC,
+        ("POST", "/policy/logs"): Scope.POLICY_SYNC,
+        ("GET", METRICS): Scope.METRICS_READ,
+        ("GET", CAPTURE): Scope.CAPTURE_READ,
     }
 )
-"""What an OPA needs. Its host may be anybody's: its key can change nothing."""
+"""What opens a route beside `admin`. An OPA's host may be anybody's: its key can change nothing."""
 
 
 def policy_routes(plane: PolicyPlane) -> Mapping[tuple[str, str], Route]:

@@ -50,6 +50,8 @@ class InlineWriter:
         self._wrote = False
         self._timer: asyncio.TimerHandle | None = None
         self._rows = 0
+        self.written = 0
+        """Rows that the event loop brought to the disk since the start."""
 
     @property
     def waiting(self) -> int:
@@ -133,6 +135,7 @@ class InlineWriter:
             return False
         self._hooks.wrote(rows)
         self._told([(item, None) for item in items if item.done is not None])
+        self.written += len(rows)
         self._rows += len(rows)
         if self._rows >= FOLD_ROWS:
             self._rows = 0

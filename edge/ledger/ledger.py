@@ -94,6 +94,11 @@ class JournalLedger:
         """Rows that are not on disk yet, about."""
         return self._inline.waiting + self._writer.waiting
 
+    @property
+    def written(self) -> int:
+        """Rows brought to the disk since the start."""
+        return self._inline.written + self._writer.written
+
     def _put(self, row: Row) -> None:
         self._inline.put(Item(row))
 

@@ -106,6 +106,8 @@ class Writer:
         self._progress: dict[str, Item] = {}
         self._deadline: float | None = None
         self._folding = False
+        self.written = 0
+        """Rows that the thread brought to the disk since the start."""
         self._failures = 0
         self._said = 0.0
         # A daemon: a database that hangs must not keep the process from ending.
@@ -248,6 +250,7 @@ class Writer:
         if self._failures:
             self._failures = 0
             _log.warning("the ledger writes again")
+        self.written += len(batch)
         told: Told = [(item, None) for item in batch if item.done is not None]
         if told:
             self._tell(told)

@@ -71,6 +71,7 @@ def refusal(over: Over) -> Refusal:
         retry_after=over.retry_after,
         headers=headers([over.level]),
         detail=f"{bound.name}: {bound.meter.value} per {bound.window.name}",
+        limit=(bound.meter.value, bound.window.name),
     )
 
 

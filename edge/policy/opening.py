@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,8 @@ from observability.decisions.log import DecisionLog
 from policies.bundle import Bundle
 from policies.decision import Abilities
 from policies.lifecycle.export import FLEET
-from policies.obligations import Capture
+from policies.obligations import CAPTURES
+from policies.record import Record
 from policies.rego import default_bundle
 
 DECISIONS: Final = "decisions"
@@ -68,8 +70,14 @@ def source_of(settings: Settings, store: PolicyStore) -> PolicySource:
     return PolicySource(store, default_bundle(), configured=data, folder=policy.dir)
 
 
-async def open_policy(settings: Settings, home: Path, database: Database, tasks: Tasks) -> PolicyPart:
-    """Start the engine with the policy in force, and watch for others.
+async def open_policy(
+    settings: Settings,
+    home: Path,
+    database: Database,
+    tasks: Tasks,
+    told: Callable[[Record], None] = lambda _: None,
+) -> PolicyPart:
+    """Start the engine with the policy in force, and watch for others; `told` as in Enforcement.
 
     PolicyToolError or StateError if there is no policy that could be put in force, or no engine for it.
     """
@@ -97,8 +105,7 @@ async def open_policy(settings: Settings, home: Path, database: Database, tasks:
     _ = tasks.keep(watcher.run, name="policy watch")
     ports = {listener.name: listener.bind.port for listener in settings.listeners}
     surroundings = Surroundings(settings.policy.networks, ports, zone=settings.policy.timezone)
-    captures: frozenset[Capture] = frozenset({"none", "metadata", "full"})
-    abilities = Abilities(rate_classes=frozenset(settings.limits.classes), captures=captures)
+    abilities = Abilities(rate_classes=frozenset(settings.limits.classes), captures=frozenset(CAPTURES))
     fleet_log = DecisionLog(home / DECISIONS / FLEET, settings.policy.log)
-    enforcement = Enforcement(service, shadowing, surroundings, abilities)
+    enforcement = Enforcement(service, shadowing, surroundings, abilities, told=told)
     return PolicyPart(enforcement, service, active, watcher, source, shadowing, log, fleet_log)

@@ -60,6 +60,16 @@ class EngineQueue:
         return self._order.waiting
 
     @property
+    def running(self) -> int:
+        """How many hold a slot."""
+        return self._order.running
+
+    @property
+    def loading(self) -> bool:
+        """Whether a model is being loaded."""
+        return self._order.models.loading is not None
+
+    @property
     def models(self) -> int | None:
         """How many models the engine holds at once; None = it never swaps."""
         return self._order.models.most

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from policies.json import JSON, Object
-from tests.benchmarks import accounts, decisions, fleet, load, nginx, report, streams
+from tests.benchmarks import accounts, decisions, fleet, load, nginx, report, streams, telemetry
 from tests.benchmarks.contenders import Contender, Peak, field, gateway_to, streaming_origin
 
 START_GOAL = 1.0
@@ -62,6 +62,7 @@ def _measure(plan: Plan, folder: Path) -> Object:
     streamed = _streamed(plan, folder / "streamed")
     decided = _decided(plan, folder / "decided")
     accounted = _accounted(plan, folder / "accounted")
+    told = _told(plan)
     fleeted = _fleet(plan, folder / "fleet")
     start = _start(plan, folder / "start")
     return {
@@ -70,6 +71,7 @@ def _measure(plan: Plan, folder: Path) -> Object:
         "streamed": list[JSON](streamed),
         "decisions": list[JSON](decided),
         "accounts": list[JSON](accounted),
+        "telemetry": list[JSON](told),
         "fleet": fleeted,
         "memory": memory,
         "start": start,
@@ -139,6 +141,13 @@ def _accounted(plan: Plan, folder: Path) -> list[Object]:
     results = accounts.measure(folder, plan.decisions * 5)
     names = ("way", "p50_us", "goal_us", "met")
     _say(report.table("Limits, ledger and queue of one request, microseconds", names, report.rows(results, names)))
+    return results
+
+
+def _told(plan: Plan) -> list[Object]:
+    results = telemetry.metrics(plan.decisions * 4)
+    names = ("what", "took", "unit", "goal", "met")
+    _say(report.table("Telemetry", names, report.rows(results, names)))
     return results
 
 

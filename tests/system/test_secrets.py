@@ -83,6 +83,18 @@ def test_nothing_secret_is_logged_or_stored(busy: tuple[Gateway, Key], engine: R
             assert PROMPT.encode() not in b"\n".join(lines), file
 
 
+def test_metrics_hold_nothing_secret_either(busy: tuple[Gateway, Key]) -> None:
+    """Nor the name of a model that does not exist: unlike a line, a series stays for as long as the process."""
+    gateway, key = busy
+    scraper = gateway.create_key("scraper", "--scope", "metrics:read")
+    page = gateway.get("/metrics", scraper.bearer, admin=True)
+    assert page.status == 200
+    assert b'llm_gateway_caller="chatty"' in page.body
+    secrets = (each.secret.rsplit("_", 1)[1] for each in (key, scraper))
+    for canary in (*secrets, key.id, PROMPT, ANSWER, URL, HEADER, SECRET_DETAIL):
+        assert canary.encode() not in page.body, canary
+
+
 def test_engine_never_saw_a_credential(busy: tuple[Gateway, Key], engine: RecordingEngine) -> None:
     _, key = busy
     for seen in (*engine.requests, *engine.probes):

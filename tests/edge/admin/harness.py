@@ -17,8 +17,9 @@ from typing import Final
 from edge.admin.api import AdminApi
 from edge.admin.data import PolicyAdmin
 from edge.admin.handler import AdminHandler, Readiness
+from edge.admin.metrics import METRICS, MetricsPage
 from edge.admin.reports import Events
-from edge.admin.routes import FOR_OPAS, PolicyPlane, policy_routes
+from edge.admin.routes import SCOPES, PolicyPlane, policy_routes
 from edge.dialects.errors import render
 from edge.identity.authenticate import Authenticator
 from edge.identity.directory import KeyDirectory, prepare
@@ -29,6 +30,9 @@ from edge.listener.server import Listener
 from edge.policy.active import ActivePolicy
 from edge.policy.instances import InstanceMemory, Instances
 from edge.policy.signing_key import SigningKey
+from observability.metrics.catalogue import LOADS
+from observability.metrics.registry import Registry
+from observability.observers import AccessLines
 from policies.bundle import Bundle
 from policies.call import Dialect
 from policies.engine import PolicyEngineError
@@ -70,6 +74,10 @@ class Lines:
 
     def write(self, line: Object) -> None:
         self.written.append(line)
+
+    @property
+    def dropped(self) -> int:
+        return 0
 
     def close(self) -> None:
         """Nothing."""
@@ -172,6 +180,8 @@ async def admin(
         Heard(),
     )
     instances = instances or InstanceMemory()
+    registry = Registry(clock)
+    registry.counter(LOADS).add(("e", "m"))
     plane = PolicyPlane(
         active=active,
         signer=signing.signer,
@@ -185,9 +195,9 @@ async def admin(
     )
     api = AdminApi(
         authenticator=Authenticator(directory, now=clock),
-        routes=policy_routes(plane),
-        for_opas=FOR_OPAS,
-        lines=lines,
+        routes={**policy_routes(plane), ("GET", METRICS): MetricsPage(registry, clock=time.monotonic).show},
+        scopes=SCOPES,
+        observer=AccessLines(lines),
         clock=time.monotonic,
         wall=clock,
         inflight=inflight,
