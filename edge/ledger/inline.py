@@ -97,7 +97,15 @@ class InlineWriter:
     def flush(self) -> None:
         """Write what waits, or hand it to the thread."""
         self._urgent = False
-        items = [item for item in self._items if item.done is None or not item.done.cancelled()]
+        items: list[Item] = []
+        left: list[Row] = []
+        for item in self._items:
+            if item.done is not None and item.done.cancelled():
+                left.append(item.row)
+            else:
+                items.append(item)
+        if left:
+            self._hooks.dropped(left)  # `at_once` may have tried, and said that they are opening
         items.extend(self._progress.values())
         self._items.clear()
         self._progress.clear()
@@ -108,7 +116,7 @@ class InlineWriter:
                     self._writer.put(item)
 
     def close(self) -> None:
-        """Hand over what waits; nothing may be put any more."""
+        """Write what waits, or hand it over; nothing may be put any more. Again: what the thread's end brought."""
         if self._timer is not None:
             self._timer.cancel()
         self.flush()
@@ -133,6 +141,7 @@ class InlineWriter:
             self._journal.append(rows)
         except (LedgerDown, RowRefused):
             return False
+        self._writer.works()
         self._hooks.wrote(rows)
         self._told([(item, None) for item in items if item.done is not None])
         self.written += len(rows)

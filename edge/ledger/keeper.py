@@ -81,6 +81,11 @@ class Keeper:
     def doubtful(self, rows: list[Row]) -> None:
         self._doubtful.update(row.request_id for row in rows)
 
+    def dropped(self, rows: list[Row]) -> None:
+        for row in rows:
+            if row.kind == HOLD:
+                self._marks.pop(row.request_id, None)
+
     def between(self) -> None:
         """A SQLite file that nobody writes to is left alone: the lock says that we are there, disks may sleep."""
         self._look()

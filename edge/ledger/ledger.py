@@ -58,6 +58,7 @@ class JournalLedger:
         """Write what waits. What is still open is settled by the next start, from its last progress."""
         self._inline.close()
         written = await asyncio.to_thread(self._writer.close)
+        self._inline.close()  # again: voids of holds that the thread wrote, and whose callers had left
         clean = written and self._keeper.idle and not self._open
         await asyncio.to_thread(lambda: self._presence.leave(clean=clean))
 

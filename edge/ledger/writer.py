@@ -53,7 +53,7 @@ class Rows(Protocol):
 
 
 class Hooks(Protocol):
-    """What is called around transactions, by the thread or, but for the last two, by the event loop."""
+    """What is called around transactions, by the thread or the event loop; `doubtful` and `between` by the thread."""
 
     def opening(self, rows: list[Row], /) -> None:
         """`rows` are about to be written, or handed to the thread."""
@@ -69,6 +69,10 @@ class Hooks(Protocol):
 
     def doubtful(self, rows: list[Row], /) -> None:
         """These holds failed, and nobody knows whether they are on disk; who asked for them was refused."""
+        ...
+
+    def dropped(self, rows: list[Row], /) -> None:
+        """Whoever asked for these left before they were written; they never will be. By the event loop only."""
         ...
 
     def between(self) -> None:
@@ -128,6 +132,12 @@ class Writer:
         """Bring the log into the file when there is time."""
         self._queue.put((0, _Order.FOLD))
 
+    def works(self) -> None:
+        """The database takes rows: said by whichever thread saw it, after a failure."""
+        if self._failures:
+            self._failures = 0
+            _log.warning("the ledger writes again")
+
     @property
     def busy(self) -> bool:
         """Whether something that was put is not written yet."""
@@ -175,7 +185,8 @@ class Writer:
 
     def _take(self) -> None:
         """Wait for something, then take all that is there."""
-        wait = _PAUSES[min(self._failures, len(_PAUSES)) - 1] if self._failures else self._turn
+        again = self._failures and (self._rows or self._progress)
+        wait = _PAUSES[min(self._failures, len(_PAUSES)) - 1] if again else self._turn
         with suppress(Empty):
             self._sort(*self._queue.get(timeout=wait))
             while True:
@@ -247,9 +258,7 @@ class Writer:
                 self._wrote([item])
 
     def _wrote(self, batch: list[Item]) -> None:
-        if self._failures:
-            self._failures = 0
-            _log.warning("the ledger writes again")
+        self.works()
         self.written += len(batch)
         told: Told = [(item, None) for item in batch if item.done is not None]
         if told:

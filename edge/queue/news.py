@@ -7,7 +7,6 @@ over a wire that others could write to, so whatever is not exactly of this form 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,6 +18,7 @@ BANDS: Final = len(Priority)
 MOST_ACCOUNTS: Final = 256
 """Of the callers served most, told to a gateway that begins."""
 _LARGEST: Final = 1e15
+_MOST_RUNNING: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,9 @@ def decode(data: bytes) -> News | None:
     try:
         said = as_object(json.loads(data))
         sender, engine, running = said["from"], said["engine"], said["running"]
-        if not (isinstance(sender, str) and isinstance(engine, str) and isinstance(running, int) and running >= 0):
+        if not (isinstance(sender, str) and isinstance(engine, str) and isinstance(running, int)):
+            return None
+        if not 0 <= running <= _MOST_RUNNING:
             return None
         line = tuple(None if least is None else _amount(least) for least in as_list(said["line"]))
         if len(line) != BANDS:
@@ -92,7 +94,7 @@ def _turn(said: JSON) -> tuple[int, str]:
 
 
 def _number(said: JSON) -> float:
-    if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said) or abs(said) > _LARGEST:
+    if isinstance(said, bool) or not isinstance(said, int | float) or not abs(said) <= _LARGEST:
         raise ValueError("no number")
     return float(said)
 

@@ -37,7 +37,8 @@ class RedisTurns:
         asked = (self._name, BID_MS, lease, slots, "" if models is None else models)
         order = (rank.band, int(rank.kind), f"{rank.service:.6f}", max(int(bid.waited * 1000), 0))
         reply = await self._run("bid", note, (*asked, *order, int(bid.loads), bid.entry.model, *bid.evicts))
-        return reply[0] == "1", _sight(reply)
+        sight = _sight(reply)
+        return reply[0] == "1", sight
 
     async def look(self, note: str = "") -> Sight:
         """Bid no more, and see how things stand."""
@@ -69,13 +70,16 @@ class RedisTurns:
 
 
 def _sight(reply: Sequence[str]) -> Sight:
-    _, taken, count, *rest = reply
-    elsewhere, loaded = rest[: int(count)], rest[int(count) :]
-    return Sight(
-        int(taken),
-        tuple((model, loads == "1") for loads, _, model in (text.partition(" ") for text in elsewhere)),
-        tuple((model, int(age) / 1000) for model, age in zip(loaded[::2], loaded[1::2], strict=True)),
-    )
+    try:
+        _, taken, count, *rest = reply
+        elsewhere, loaded = rest[: int(count)], rest[int(count) :]
+        return Sight(
+            int(taken),
+            tuple((model, loads == "1") for loads, _, model in (text.partition(" ") for text in elsewhere)),
+            tuple((model, int(age) / 1000) for model, age in zip(loaded[::2], loaded[1::2], strict=True)),
+        )
+    except ValueError:
+        raise StoreDown("no answer of ours") from None
 
 
 async def probe(scripts: Scripts) -> None:

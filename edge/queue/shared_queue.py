@@ -199,7 +199,8 @@ class SharedQueue(EngineQueue):
             bid = self._shared.bid(self._clock())
             if not await (self._look_on() if bid is None else self._ask(bid)) or self._ended:
                 break
-        await self._say()
+        if not self._away:
+            await self._say()
 
     async def _ask(self, bid: Bid) -> bool:
         """Bid; True if it is worth while to look at once who would go next."""
@@ -210,6 +211,10 @@ class SharedQueue(EngineQueue):
         except (StoreDown, asyncio.CancelledError):
             order.gone.append((lease, False))  # it may have been granted all the same
             raise
+        if self._away:  # another engine's line found out: what is loading elsewhere would never be over here
+            if granted:
+                order.gone.append((lease, False))
+            return False
         now = self._clock()
         self._take_in(sight, now)
         if not granted:
@@ -217,7 +222,7 @@ class SharedQueue(EngineQueue):
             after = order.bid(now)
             return after is None or (after.loads, after.entry.model) != (bid.loads, bid.entry.model)
         self._bids = False
-        if self._away or not order.keeps(bid, now):
+        if not order.keeps(bid, now):
             order.gone.append((lease, False))
         else:
             order.hand(lease)
@@ -230,6 +235,8 @@ class SharedQueue(EngineQueue):
             return False
         sight = await self._turns.look(self._note(wakes=self._bids))
         self._bids = False
+        if self._away:
+            return False
         now = self._clock()
         self._take_in(sight, now)
         return self._shared.bid(now) is not None

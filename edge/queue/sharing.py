@@ -120,7 +120,9 @@ class Sharing:
 
 def place_of(engine: Engine) -> str:
     """What gateways know the same engine by: its name and URL and, for one on this very machine, the machine."""
-    host = urlsplit(engine.url).hostname or ""
+    split = urlsplit(engine.url)
+    host = split.hostname or ""
     here = socket.gethostname() if not host or host.startswith(_LOOPBACK) else ""
-    text = f"{engine.name}\n{engine.url}\n{here}"
+    url = split._replace(netloc=split.netloc.lower()).geturl()
+    text = f"{engine.name}\n{url}\n{here}"
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

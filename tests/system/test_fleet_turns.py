@@ -101,7 +101,7 @@ def test_a_gateway_that_is_killed_in_its_turn_frees_the_engine(
         first.kill()
         killed = time.monotonic()
         engine.wait(lambda: len(engine.requests) == 2, "the turn of the one that waits", 15.0)
-        assert time.monotonic() - killed <= 11.0
+        assert time.monotonic() - killed <= 13.0  # ten, and what a busy machine takes to ask
 
 
 def test_a_caller_that_leaves_frees_the_engine_for_the_other_gateway_at_once(

@@ -9,14 +9,16 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from edge.ledger.entry import LedgerDown
+from edge.ledger.entry import VOID, LedgerDown
 from edge.ledger.inline import FOLD_ROWS
 from edge.ledger.journal import Journal, RowRefused
 from edge.ledger.ledger import JournalLedger
 from edge.ledger.presence import Presence
 from edge.ledger.rows import HOLD, PROGRESS, SETTLE, Row, hold_row
 from edge.store.database import Database
+from edge.store.schema import LEDGER_INSTANCES
 from tests.edge.ledger.fixtures import NOW, a_hold, journal_of, open_at, progress, settled, until
 from tests.edge.ledger.test_writer import Recorded
 
@@ -92,6 +94,40 @@ async def test_a_hold_whose_caller_left_before_it_was_written_is_not_written(tmp
         await ledger.hold(a_hold("r2"))
     assert kinds(both.quick.rows) == [(HOLD, "r0"), (HOLD, "r2")]
     assert both.slow.rows == []
+
+
+@pytest.mark.parametrize("quick", [True, False], ids=["locked", "PostgreSQL"])
+async def test_a_hold_that_was_tried_and_never_written_is_not_taken_for_open(tmp_path: Path, *, quick: bool) -> None:
+    """It would keep the floor where it is, and with that every roll-up, for as long as the process lives."""
+    both, database = Both(), open_at(tmp_path)
+    both.quick.fault = LedgerDown("database is locked")
+    ledger = JournalLedger(database, journal=both.slow, quick=both.quick if quick else None)
+    await ledger.start()
+    asked = asyncio.ensure_future(ledger.hold(a_hold("r1")))
+    asyncio.get_running_loop().call_soon(asked.cancel)  # after its first step, and before the end of the loop's turn
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    await ledger.hold(a_hold("r2"))
+    assert kinds(both.slow.rows) == [(HOLD, "r2")]
+    ledger.settle(settled("r2"))
+    await ledger.close()
+    assert instances(database) == [], "it ended with nothing open"
+
+
+async def test_a_hold_that_the_thread_writes_while_it_ends_is_voided_if_its_caller_left(tmp_path: Path) -> None:
+    both, database = Both(), open_at(tmp_path)
+    async with running(database, both) as ledger:
+        both.slow.gate.clear()
+        both.quick.fault = LedgerDown("database is locked")
+        asked = asyncio.ensure_future(ledger.hold(a_hold("r1")))
+        await until(both.slow.entered.is_set)
+        both.quick.fault = None
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+    assert kinds(both.slow.rows) == [(HOLD, "r1")]
+    assert [(row.kind, row.request_id, row.reason) for row in both.quick.rows] == [(SETTLE, "r1", VOID)]
+    assert instances(database) == []
 
 
 @pytest.mark.parametrize("fault", [LedgerDown("database is locked"), RowRefused("IntegrityError")])
@@ -211,5 +247,28 @@ def test_nobody_writes_between_the_newest_number_and_the_floor(tmp_path: Path) -
     presence.leave(clean=True)
 
 
+def instances(database: Database) -> list[str]:
+    """Who writes the journal, or left something open in it."""
+    with database.reading() as connection:
+        return list(connection.execute(select(LEDGER_INSTANCES.c.id)).scalars())
+
+
 def _row() -> Row:
     return hold_row(a_hold(), "me")
+
+
+async def test_after_an_outage_the_loop_says_that_it_is_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Only the thread did: where the event loop wrote again first, the thread woke every 50 ms for ever."""
+    both = Both()
+    async with running(open_at(tmp_path), both) as ledger:
+        both.quick.fault = both.slow.fault = LedgerDown("database or disk is full")
+        with pytest.raises(LedgerDown):
+            await ledger.hold(a_hold("r1"))
+        both.quick.fault = both.slow.fault = None
+        await until(lambda: ledger.waiting == 0)
+        for number in range(100):  # the thread is done a moment after it told who waited
+            tries = both.quick.tries
+            await ledger.hold(a_hold(f"n{number}"))
+            if both.quick.tries > tries:
+                break
+        assert caplog.text.count("the ledger writes again") == 1

@@ -44,6 +44,7 @@ def test_it_says_whether_anybody_waits() -> None:
         {"engine": None},
         {"running": -1},
         {"running": "1"},
+        {"running": 10**400},
         {"line": [None]},
         {"line": [None, -1.0, None]},
         {"line": [None, True, None]},
@@ -54,8 +55,10 @@ def test_it_says_whether_anybody_waits() -> None:
         {"served": {"k": float("nan")}},
         {"served": {"k": float("inf")}},
         {"served": {"k": 1e300}},
+        {"served": {"k": 10**400}},
         {"served": {"k": "1"}},
         {"accounts": {"k": -1}},
+        {"accounts": {"k": 10**400}},
     ],
 )
 def test_what_is_not_of_its_form_is_nothing(change: dict[str, JSON]) -> None:

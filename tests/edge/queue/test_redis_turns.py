@@ -288,3 +288,17 @@ async def test_a_channel_that_went_silent_is_given_up(
         with pytest.raises(StoreDown):
             await waiting
         await scripts.close()
+
+
+@pytest.mark.parametrize("reply", ["", "1", "1 x 0", "0 1 0 model", "0 1 0 model old"])
+async def test_an_answer_of_something_else_is_an_outage(reply: str) -> None:
+    class Other(Scripts):
+        def __init__(self) -> None:
+            self.prefix = ""
+
+        async def texts(self, *_: object) -> list[str]:
+            return reply.split()
+
+    turns = RedisTurns(Other(), "e", "me", swaps=True)
+    with pytest.raises(StoreDown):
+        await turns.look()

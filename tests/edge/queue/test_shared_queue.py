@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import random
 import statistics
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -78,17 +77,19 @@ async def gateways(
 
 @dataclass
 class Bench:
-    """Counts who runs at once at all gateways, and how long each caller waited."""
+    """Counts who runs at once at all gateways, and how many turns began while each caller waited for its own."""
 
     running: int = 0
     most: int = 0
     models: set[str] = field(default_factory=set)
-    waits: dict[str, list[float]] = field(default_factory=dict)
+    turns: int = 0
+    passed_by: dict[str, list[int]] = field(default_factory=dict)
 
     async def visit(self, queue: EngineQueue, caller: str, seconds: float, tokens: int = 10) -> None:
-        since = time.monotonic()
+        before = self.turns
         async with queue.turn(Wish(caller)) as ticket:
-            self.waits.setdefault(caller, []).append(time.monotonic() - since)
+            self.passed_by.setdefault(caller, []).append(self.turns - before)
+            self.turns += 1
             self.running += 1
             self.most = max(self.most, self.running)
             try:
@@ -121,7 +122,7 @@ async def test_four_gateways_use_all_slots_and_no_more(redis_server: RedisServer
 
 
 async def test_one_at_one_gateway_does_not_wait_for_fifty_over_four(redis_server: RedisServer) -> None:
-    bench, service = Bench(), 0.1
+    bench, service = Bench(), 0.05
     async with gateways(redis_server.port) as them:
         queues = [gateway.queues.of(engine()) for gateway in them]
 
@@ -131,14 +132,15 @@ async def test_one_at_one_gateway_does_not_wait_for_fifty_over_four(redis_server
 
         many = [asyncio.ensure_future(noisy(number)) for number in range(50)]
         await until(lambda: sum(queue.waiting for queue in queues) >= 49)
-        await until(lambda: len(bench.waits.get("noisy", ())) > 2)
+        await until(lambda: len(bench.passed_by.get("noisy", ())) > 2)
         for _ in range(9):
             await bench.visit(queues[0], "single", service)
         for task in many:
             task.cancel()
         await asyncio.gather(*many, return_exceptions=True)
     assert bench.most == 1
-    assert statistics.median(bench.waits["single"]) <= 2 * service
+    # What is left of the turn that runs, and one more at most: two services, however slow this machine is.
+    assert statistics.median(bench.passed_by["single"]) <= 1, bench.passed_by["single"]
 
 
 async def test_the_order_is_that_of_one_line(redis_server: RedisServer) -> None:
@@ -369,4 +371,4 @@ def test_an_engine_on_this_machine_is_another_one_than_on_the_next(monkeypatch: 
     for url in ("http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1", "unix:///run/e.sock"):
         assert seen_from("a", url) != seen_from("b", url)
         assert seen_from("a", url) == seen_from("a", url)
-    assert seen_from("a", "http://gpu:1") == seen_from("b", "http://gpu:1")
+    assert seen_from("a", "http://gpu:1") == seen_from("b", "http://gpu:1") == seen_from("b", "http://GPU:1")
