@@ -143,7 +143,8 @@ def _models(fleet: Fleet) -> Reading:
 
 
 def _in_flight(inflight: Inflight) -> Reading:
-    running = Counter((caller_of(exchange), exchange.model) for exchange in inflight.exchanges())
+    calls = (exchange for exchange in inflight.exchanges() if exchange.call is not None)
+    running = Counter((caller_of(exchange), exchange.model) for exchange in calls)
     return list(running.items())
 
 

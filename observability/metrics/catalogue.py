@@ -174,7 +174,9 @@ OVERHEAD: Final = _histogram(
     SHORT,
     LISTENER,
 )
-IN_FLIGHT: Final = _gauge("llm_gateway.requests.in_flight", "{request}", "Requests under way.", CALLER, MODEL)
+IN_FLIGHT: Final = _gauge(
+    "llm_gateway.requests.in_flight", "{request}", "Requests for a model that are under way.", CALLER, MODEL
+)
 DISCONNECTS: Final = _counter(
     "llm_gateway.disconnects",
     "{request}",

@@ -147,6 +147,7 @@ def test_what_runs_and_what_waits_is_seen_while_it_does(launch: Launch, engine: 
         page = seen.page()
         assert page.sum("llm_gateway_queue_running", engine="fake") == 1
         assert page.sum("llm_gateway_requests_in_flight", caller="ann", response_model=ASKED) == 2
+        assert page.sum("llm_gateway_requests_in_flight") == 2
         assert page.sum("http_server_active_requests", listener="local") == 2
         assert page.sum("http_server_active_requests", listener="admin") == 1, "the scrape itself"
         engine.release()

@@ -28,11 +28,11 @@ def test_memory_and_descriptors_are_those_of_the_system() -> None:
     (memory,) = points(registry, names.MEMORY).values()
     assert memory.value == pytest.approx(psutil.Process().memory_info().rss, rel=0.2)
     (before,) = points(registry, names.DESCRIPTORS).values()
-    ends = os.pipe()
+    ends = [end for _ in range(100) for end in os.pipe()]
     (after,) = points(registry, names.DESCRIPTORS).values()
     for end in ends:
         os.close(end)
-    assert after.value == before.value + 2
+    assert after.value == pytest.approx(before.value + 200, abs=50)  # other tests' threads have sockets, too
     assert {labels[0] for labels in points(registry, names.CPU_TIME)} == {"user", "system"}
     assert points(registry, names.UPTIME)[()].value == 5.0
     assert next(iter(points(registry, names.BUILD)))[0] == "1.2"
