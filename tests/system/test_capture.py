@@ -84,7 +84,9 @@ def test_a_whole_answer_in_full_and_who_may_see_it(gateway: Gateway, engine: Rec
     assert gateway.access_line(request)["capture"] == "full"
     ended = gateway.run("policy", "explain", request, "--config", str(gateway.file))
     assert f"llm-gateway capture show {request}" in ended.out
-    readers = {scope: gateway.create_key("reader", "--scope", scope) for scope in ("admin", "inference", "capture:read")}
+    readers = {
+        scope: gateway.create_key("reader", "--scope", scope) for scope in ("admin", "inference", "capture:read")
+    }
     for scope, each in readers.items():
         got = gateway.get(f"/capture/{request}", each.bearer, admin=True)
         assert got.status == (200 if scope == "capture:read" else 403)
