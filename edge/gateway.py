@@ -18,6 +18,7 @@ from typing import Final
 
 from edge.admin.api import AdminApi
 from edge.admin.applying import LifecycleAdmin, lifecycle_of
+from edge.admin.captures import CAPTURE, CapturePage
 from edge.admin.events import FleetEvents
 from edge.admin.handler import AdminHandler, Readiness
 from edge.admin.live import LiveView
@@ -45,6 +46,7 @@ from edge.listener.inbound import Handler, Headers, Rejected
 from edge.listener.limits import ListenerLimits
 from edge.listener.server import Listener, require_c_parser
 from edge.live import Live
+from edge.logs import access_lines
 from edge.pipeline import Line, Manner, Shared
 from edge.policy.instances import StoredInstances
 from edge.policy.opening import DECISIONS, PolicyPart, open_policy
@@ -59,8 +61,9 @@ from edge.telemetry import Parts, Telemetry
 from engines.adapters.registry import adapter_for
 from engines.contract import Engine
 from engines.transport import AiohttpTransport
+from observability.captures.log import CAPTURES, CaptureLog
 from observability.ids import new_id
-from observability.lines import LineSink, LineWriter, NoLines
+from observability.lines import LineSink
 from observability.observers import AccessLines, Observers
 from policies.errors import Refusal
 from policies.exchange import Client
@@ -86,8 +89,10 @@ class Door:
 class Gateway:
     """One gateway process. To be made inside the running event loop."""
 
-    def __init__(self, settings: Settings, home: Path) -> None:
+    def __init__(self, settings: Settings, home: Path, journal: LineSink | None = None) -> None:
+        """`journal`: the lines on stderr, where the process's own log goes there, too; whoever opened it closes it."""
         self._settings = settings
+        self._journal = journal
         self._home = home
         self._tasks = Tasks()
         self._listeners: list[Listener] = []
@@ -120,8 +125,14 @@ class Gateway:
         turning = open_queues(self._settings.queue, self._settings.stores.redis, self._settings.limits)
         queues = turning.queues
         self._close += [transport.close, turning.close]
-        parser, lines = Parser(self._settings.json), _lines(self._settings.telemetry.access_log, self._home)
-        self._close += [parser.close, lines.close]
+        parser = Parser(self._settings.json)
+        self._close.append(parser.close)
+        lines, ours = access_lines(self._settings.telemetry, self._home, self._journal)
+        if ours:
+            self._close.append(lines.close)
+        captures = CaptureLog(self._home / CAPTURES, self._settings.telemetry.capture)
+        self._close.append(lambda: asyncio.to_thread(captures.close))
+        captures.open()
         fleet = self._fleet(transport, queues)
         self._close.append(fleet.stop)
         books = await open_books(self._settings, keys.database, self._tasks)
@@ -135,7 +146,8 @@ class Gateway:
             callers=_callers(self._settings),
             accounts=books.accounts,
             pulse=Pulse(self._settings.queue.tell_after, self._settings.queue.tell_every),
-            observers=Observers([AccessLines(lines), telemetry.requests(fleet)]),
+            observers=Observers([AccessLines(lines), telemetry.requests(fleet), captures]),
+            captures=captures,
             tasks=self._tasks,
             clock=time.monotonic,
             wall=time.time,
@@ -146,7 +158,7 @@ class Gateway:
         )
         live = _live(self._shared, telemetry)
         self._close.append(live.close)
-        telemetry.watch(Parts(fleet, queues, transport, inflight, books, policy, lines, self._open))
+        telemetry.watch(Parts(fleet, queues, transport, inflight, books, policy, lines, captures, self._open))
         await self._open_listeners(self._shared, policy, telemetry, live)
         # Last of what can fail: a key that nobody was shown would stay valid for ever.
         self.first_key = _first_key(keys)
@@ -238,9 +250,11 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, home: Path, demo: Demo) -> AsyncIterator[Gateway]:
+async def running(
+    settings: Settings, home: Path, demo: Demo, journal: LineSink | None = None
+) -> AsyncIterator[Gateway]:
     """A started gateway, drained and closed at the end, also when starting fails half way."""
-    gateway = Gateway(settings, home)
+    gateway = Gateway(settings, home, journal)
     try:
         await gateway.start(demo)
         yield gateway
@@ -283,16 +297,6 @@ def _first_key(keys: Keys) -> str | None:
     return str(token.text)
 
 
-def _lines(target: str, home: Path) -> LineSink:
-    match target:
-        case "off":
-            return NoLines()
-        case "stderr":
-            return LineWriter(None)
-        case _:
-            return LineWriter(home / target)
-
-
 def _live(shared: Shared, telemetry: Telemetry) -> Live:
     return Live(
         inflight=shared.inflight,
@@ -321,7 +325,12 @@ def _admin_api(shared: Shared, policy: PolicyPart, telemetry: Telemetry, live: L
     view = LiveView(live, clock=shared.clock)
     return AdminApi(
         authenticator=shared.authenticator,
-        routes={**policy_routes(plane), ("GET", METRICS): page.show, **view.routes},
+        routes={
+            **policy_routes(plane),
+            ("GET", METRICS): page.show,
+            ("GET", CAPTURE): CapturePage(home / CAPTURES).show,
+            **view.routes,
+        },
         scopes=SCOPES,
         observer=shared.observers,
         clock=shared.clock,

@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from edge.capturing import NO_CAPTURES, Foreseen
 from edge.dialects.openai import model_document, model_list
 from edge.intake.routes import Route
 from edge.limits import words
@@ -16,6 +17,7 @@ from policies.call import Operation
 from policies.decision import Permit, may_use
 from policies.errors import Refusal
 from policies.json import JSON, Object
+from policies.obligations import CAPTURES
 from policies.principal import Principal
 from policies.reasons import Reason
 
@@ -37,14 +39,20 @@ def visible(permit: Permit, route: Route, catalogue: Catalogue) -> list[Entry]:
 
 
 def answer(
-    permit: Permit, route: Route, visible: Sequence[Entry], *, now: float, standing: Standing | None = None
+    permit: Permit,
+    route: Route,
+    visible: Sequence[Entry],
+    *,
+    now: float,
+    standing: Standing | None = None,
+    captures: Foreseen = NO_CAPTURES,
 ) -> bytes:
     """The document of an own route for the permitted caller, of the `visible` models; `now` is seconds since the epoch.
 
-    `standing`: how full its limits are, for `/v1/me`; None = nobody knows.
+    `standing`: how full its limits are, for `/v1/me`; None = nobody knows. `captures`: what would be captured.
     """
     if permit.operation is Operation.ME:
-        return orjson.dumps(me(permit, visible, now=now, standing=standing))
+        return orjson.dumps(me(permit, visible, now=now, standing=standing, captures=captures))
     documents = [model_document(entry.id, entry.created, entry.engines[0]) for entry in visible]
     if permit.operation is Operation.MODELS_LIST:
         return orjson.dumps(model_list(documents))
@@ -60,7 +68,14 @@ def candidates(principal: Principal, catalogue: Catalogue) -> tuple[str, ...]:
     return tuple(sorted({entry.name for entry in entries if may_use(principal, entry.name)}))
 
 
-def me(permit: Permit, visible: Sequence[Entry], *, now: float, standing: Standing | None = None) -> Object:
+def me(
+    permit: Permit,
+    visible: Sequence[Entry],
+    *,
+    now: float,
+    standing: Standing | None = None,
+    captures: Foreseen = NO_CAPTURES,
+) -> Object:
     """`GET /v1/me`: who am I, what may I use, what is left."""
     principal = permit.principal
     quota = principal.quota
@@ -87,8 +102,15 @@ def me(permit: Permit, visible: Sequence[Entry], *, now: float, standing: Standi
         "listeners": _list(sorted(principal.listeners)),
         "limits": limits,
         "expires_in": left,
-        "capture": permit.obligations.capture,
+        **_captures(captures),
     }
+
+
+def _captures(foreseen: Foreseen) -> Object:
+    """`capture` is the most of what any model's requests are captured by; the rest says which."""
+    levels: list[JSON] = [{"model": name, "capture": level} for name, level in foreseen.models.items()]
+    most: JSON = max(foreseen.models.values(), key=CAPTURES.index, default="none")
+    return {"capture": most, "captures": levels, "captures_left_out": foreseen.left_out}
 
 
 def _left(standing: Standing | None, visible: Sequence[Entry]) -> Object:

@@ -19,6 +19,7 @@ from typing import Final
 
 from edge import own
 from edge.accounts import Account, Accounts
+from edge.capturing import NO_CAPTURES, begin_capture, end_capture, foresee_captures
 from edge.fleet import Fleet
 from edge.identity.authenticate import Authenticator
 from edge.identity.token import redact
@@ -40,6 +41,7 @@ from edge.reply import Pulse, Reply
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
 from engines.contract import Target, Transport
+from observability.captures.log import CaptureLog
 from observability.ids import new_id
 from observability.observers import Observers
 from policies.call import Call, Operation
@@ -70,6 +72,7 @@ class Shared:
     accounts: Accounts
     pulse: Pulse
     observers: Observers
+    captures: CaptureLog
     tasks: Tasks
     clock: Callable[[], float]
     wall: Callable[[], float]
@@ -141,6 +144,8 @@ class Line:
     async def _serve(self, exchange: Exchange, reply: Reply, principal: Principal, call: Call) -> None:
         permit, targets = await self._decide(exchange, principal, call)
         wanted = permit.obligations
+        if wanted.capture != "none":
+            await begin_capture(self._shared.captures, exchange, reply, wanted)
         async with self._shared.callers.turn_in(principal, wanted.rate_class):
             answer = self._answer(exchange, reply, permit, honour(wanted, call), targets)
             await (answer if wanted.timeout_s is None else _within(wanted.timeout_s, answer))
@@ -212,10 +217,13 @@ class Line:
         exchange.stages.decided = self._shared.clock()
         visible = own.visible(permit, route, catalogue)
         standing: Standing | None = None
+        captures = NO_CAPTURES
         if route.operation is Operation.ME:
             names, where = [entry.name for entry in visible], exchange.client.listener
             standing = await self._shared.accounts.levels(principal, where, names, permit.obligations.rate_class)
-        body = own.answer(permit, route, visible, now=self._shared.wall(), standing=standing)
+            named, enforcement = [entry.id for entry in visible], self._shared.enforcement
+            captures = await foresee_captures(enforcement, exchange, principal, named, catalogue)
+        body = own.answer(permit, route, visible, now=self._shared.wall(), standing=standing, captures=captures)
         exchange.outcome.status = 200
         await reply.whole(200, _headers(exchange) | dict(permit.obligations.headers), body)
 
@@ -297,6 +305,7 @@ class Line:
 
     def _record(self, exchange: Exchange, reply: Reply) -> None:
         exchange.outcome.bytes_out = reply.sent
+        end_capture(exchange, reply)
         exchange.stages.done = self._shared.clock()
         exchange.progress = None  # whoever keeps the exchange does not keep all that was needed to serve it
         self._shared.observers.ended(exchange, self._shared.wall())

@@ -10,6 +10,7 @@ from typing import Final
 
 from edge.dialects.errors import render, stream_error
 from edge.listener.inbound import Headers, Inbound
+from edge.relay.tape import Tape
 from edge.tasks import Tasks
 from policies.call import Dialect
 from policies.errors import GatewayError
@@ -34,7 +35,7 @@ PULSE: Final = Pulse()
 class Reply:
     """One per exchange. A stream begins with its first block, so that an early failure still gets its real status."""
 
-    __slots__ = ("_answered", "_inbound", "_lock", "_stream_headers", "begun", "sent")
+    __slots__ = ("_answered", "_inbound", "_lock", "_stream_headers", "begun", "marks", "sent", "tape")
 
     def __init__(self, inbound: Inbound) -> None:
         self._inbound = inbound
@@ -44,16 +45,20 @@ class Reply:
         self.begun = False
         self.sent = 0
         """Bytes of body or events given to the caller (comments not counted)."""
+        self.marks: Headers = {}
+        """Headers of whatever answer it will be, an error's too."""
+        self.tape: Tape | None = None
+        """Is told what the caller was given of an engine's answer, where that is captured."""
 
     async def whole(self, status: int, headers: Headers, body: bytes, *, close: bool = False) -> None:
         """A complete answer."""
         self._answered = True
         self.sent = len(body)
-        await self._inbound.answer(status, headers, body, close=close)
+        await self._inbound.answer(status, {**headers, **self.marks} if self.marks else headers, body, close=close)
 
     def streams(self, headers: Headers, tasks: Tasks, say: Callable[[], str], pulse: Pulse = PULSE) -> KeptWarm:
         """Prepare a streamed answer. In the returned context `say()` goes out as a comment in silence."""
-        self._stream_headers = headers
+        self._stream_headers = {**headers, **self.marks} if self.marks else headers
         self._lock = asyncio.Lock()
         return KeptWarm(self, tasks, say, pulse)
 

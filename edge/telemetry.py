@@ -20,6 +20,7 @@ from edge.queue.engine_queue import EngineQueue, Queues
 from edge.tasks import Tasks
 from engines.contract import Engine
 from engines.transport import AiohttpTransport
+from observability.captures.log import CaptureLog
 from observability.lines import LineSink
 from observability.metrics import catalogue as names
 from observability.metrics.observer import RequestMetrics, caller_of
@@ -45,6 +46,7 @@ class Parts:
     books: Books
     policy: PolicyPart
     lines: LineSink
+    captures: CaptureLog
     listeners: Callable[[], Sequence[Listener]]
 
 
@@ -151,6 +153,7 @@ def _in_flight(inflight: Inflight) -> Reading:
 def _dropped(parts: Parts) -> Iterator[tuple[tuple[str], float]]:
     yield ("access_log",), parts.lines.dropped
     yield ("decision_log",), parts.policy.log.dropped + parts.policy.fleet_log.dropped
+    yield ("capture",), parts.captures.dropped
 
 
 def _version() -> str:

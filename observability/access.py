@@ -46,6 +46,8 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
         usage = outcome.usage
         line.update(engine=exchange.engine, tokens_in=usage.input, tokens_out=usage.output, tokens_cached=usage.cached)
         line.update(usage_source=usage.source, finish=outcome.finish, tokens_in_estimated=outcome.estimated)
+    if exchange.capture != "none":
+        line.update(capture=exchange.capture)
     if outcome.shadowed:
         line.update(shadow_limits=list(outcome.shadowed))
     if outcome.reason is not None:

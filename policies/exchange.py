@@ -8,6 +8,8 @@ from typing import Protocol
 from policies.call import Call
 from policies.decision import Permit
 from policies.input import NO_SHAPE, Shape
+from policies.json import Object
+from policies.obligations import Capture
 from policies.principal import Principal
 from policies.reasons import Reason
 
@@ -51,6 +53,18 @@ class Outcome:
     gpu_ms: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller was given, where an obligation has it kept: `sizes` of each choice, without a word of it.
+
+    `text`: the choices as in a complete answer, None where only sizes are kept. `whole`: nothing of it is missing.
+    """
+
+    sizes: Object
+    text: Object | None
+    whole: bool
 
 
 @dataclass(slots=True)
@@ -103,6 +117,8 @@ class Exchange:
     engine: str = ""  # name of the engine that served it
     provider: str = ""  # its kind
     loaded: bool = False  # the engine had to load the model for it
+    capture: Capture = "none"  # what is kept of it, once that is said in the answer's headers
+    answer: Answer | None = None  # only where it is captured
     outcome: Outcome = field(default_factory=Outcome)
     stages: Stages = field(default_factory=Stages)
     progress: Progress | None = None  # only while it runs

@@ -85,7 +85,8 @@ class Obligations:
 NOTHING: Final = Obligations()
 
 
-_CAPTURES: Final[tuple[Capture, ...]] = ("none", "metadata", "full")
+CAPTURES: Final[tuple[Capture, ...]] = ("none", "metadata", "full")
+"""From nothing to everything."""
 
 
 def merged(first: Obligations, then: Obligations) -> Obligations:
@@ -98,7 +99,7 @@ def merged(first: Obligations, then: Obligations) -> Obligations:
         priority=_later(first.priority, then.priority),
         tools_allowed=_both(first.tools_allowed, then.tools_allowed),
         strip=first.strip | then.strip,
-        capture=max(first.capture, then.capture, key=_CAPTURES.index),
+        capture=max(first.capture, then.capture, key=CAPTURES.index),
         redact=first.redact | then.redact,
         timeout_s=_least(first.timeout_s, then.timeout_s),
         headers=tuple(sorted({**dict(first.headers), **dict(then.headers)}.items())),

@@ -22,6 +22,8 @@ class Scope(StrEnum):
     """For an OPA of the fleet: fetch the policy, report status and decisions; nothing else."""
     METRICS_READ = "metrics:read"
     """For whoever scrapes `/metrics`: it names callers and models, and is nothing else's business."""
+    CAPTURE_READ = "capture:read"
+    """For whoever reads captured prompts and answers; no other scope holds it, `admin` neither."""
     ADMIN = "admin"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -28,13 +29,16 @@ from policies.reasons import CAUSES, Reason
 
 _log = logging.getLogger(__name__)
 _NO_STORE: Final = "no-store"
+_ID: Final = re.compile(r"/[0-9a-f]{32}\Z", re.ASCII)
+_APART: Final = frozenset({Scope.CAPTURE_READ})
+"""Scopes that `admin` does not stand for: what people said is no operator's by right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminApi:
-    """`routes` by method and path; `scopes` names for some of them the scope that opens it beside `admin`. `clock` is
-    monotonic, `wall` seconds since the epoch. `inflight` is the data plane's: a revoked or expired key ends what it
-    waits for here as well.
+    """`routes` by method and path; `scopes` names for some of them the scope that opens it beside `admin`, or alone.
+    `clock` is monotonic, `wall` seconds since the epoch. `inflight` is the data plane's: a revoked or expired key ends
+    what it waits for here as well.
     """
 
     authenticator: Authenticator
@@ -94,10 +98,11 @@ class AdminApi:
     async def _walk(self, exchange: Exchange, inbound: Inbound) -> Answer | Flow:
         principal = exchange.principal = await self._admit(inbound)
         exchange.stages.identified = self.clock()
-        route = self.routes.get((inbound.method, inbound.path))
+        path = _pattern(inbound.path)
+        route = self.routes.get((inbound.method, path))
         if route is None:
             raise Refusal(Reason.UNKNOWN_ROUTE)
-        exchange.route = inbound.path
+        exchange.route = path
 
         async def readmit() -> None:
             _ = await self._admit(inbound)
@@ -112,14 +117,20 @@ class AdminApi:
         elsewhere = principal.listeners and client.listener not in principal.listeners
         if elsewhere or (principal.networks and not within(client.ip, principal.networks)):
             raise Refusal(Reason.PLACE_NOT_PERMITTED)
-        also = self.scopes.get((inbound.method, inbound.path), Scope.ADMIN)
-        if principal.scopes.isdisjoint({Scope.ADMIN, also}):
+        scope = self.scopes.get((inbound.method, _pattern(inbound.path)), Scope.ADMIN)
+        enough = {scope} if scope in _APART else {scope, Scope.ADMIN}
+        if principal.scopes.isdisjoint(enough):
             raise Refusal(Reason.SCOPE_MISSING)
         return principal
 
 
 def _headers(exchange: Exchange) -> dict[str, str]:
     return {"x-request-id": exchange.id, "cache-control": _NO_STORE}
+
+
+def _pattern(path: str) -> str:
+    """`path` with `{id}` for the id of a request at its end."""
+    return _ID.sub("/{id}", path)
 
 
 def _failure(exchange: Exchange, error: GatewayError) -> Answer:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge.admin.answers import Route
 from edge.admin.bundles import MOST_WAITING, BundleServer
+from edge.admin.captures import CAPTURE
 from edge.admin.data import PolicyAdmin, PolicyData
 from edge.admin.live import LIVE, LIVE_REQUESTS
 from edge.admin.metrics import METRICS
@@ -49,6 +50,7 @@ SCOPES: Final[Mapping[tuple[str, str], Scope]] = MappingProxyType(
         ("GET", METRICS): Scope.METRICS_READ,
         ("GET", LIVE): Scope.USAGE_READ,
         ("GET", LIVE_REQUESTS): Scope.USAGE_READ,
+        ("GET", CAPTURE): Scope.CAPTURE_READ,
     }
 )
 """What opens a route beside `admin`. An OPA's host may be anybody's: its key can change nothing."""

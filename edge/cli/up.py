@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edge.config.settings import Settings
     from edge.fleet import Demo
     from edge.gateway import Gateway
+    from observability.lines import LineWriter
 
 WRONG_USAGE: Final = 2
 _FAILED: Final = 1
@@ -58,14 +59,16 @@ def _up(args: argparse.Namespace) -> int:
     from edge.config.load import Overrides, load
     from edge.fleet import Demo
     from edge.listener.server import ListenError
-    from observability.process_log import log_to_stderr
+    from edge.logs import open_journal
 
     settings = load(args.config, os.environ, Overrides(listen=args.listen, admin=args.admin))
-    log_to_stderr()
     demo = Demo.ON if args.demo else Demo.IF_EMPTY if args.demo_if_empty else Demo.OFF
     teller = Events() if args.json else Words()
+    home = state_home(os.environ)
+    journal = open_journal(settings.telemetry, os.environ)
     try:
-        return _run_loop(_serve(settings, state_home(os.environ), demo, teller))
+        with closing(journal):
+            return _run_loop(_serve(settings, home, demo, teller, journal))
     except ListenError as error:
         print(f"llm-gateway: {error}", file=sys.stderr)
         return WRONG_USAGE
@@ -80,7 +83,7 @@ def _run_loop(main: Coroutine[Any, Any, int]) -> int:
     return uvloop.run(main)
 
 
-async def _serve(settings: Settings, home: Path, demo: Demo, teller: Events | Words) -> int:
+async def _serve(settings: Settings, home: Path, demo: Demo, teller: Events | Words, journal: LineWriter) -> int:
     from edge.gateway import running
 
     stop = asyncio.Event()
@@ -88,7 +91,7 @@ async def _serve(settings: Settings, home: Path, demo: Demo, teller: Events | Wo
     loop.set_exception_handler(_log_failure)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings, home, demo) as gateway:
+    async with running(settings, home, demo, journal) as gateway:
         teller.listening(gateway)
         _settle_heap()
         ready = asyncio.ensure_future(gateway.fleet.demo_ready.wait())

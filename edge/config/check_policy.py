@@ -38,8 +38,6 @@ def policy(settings: Settings) -> Iterator[Finding]:
                 yield (*steps, "aliases", alias), Wrong(f"`{model}` is an alias too; name the model itself")
         if not (grant.everyone or grant.users or grant.groups or grant.keys):
             yield steps, Wrong("gives nobody anything: name `users`, `groups` or `keys`, or say `everyone: true`")
-        if grant.capture == "full":
-            yield (*steps, "capture"), Wrong("`full` is not available: prompts and answers are never kept", "metadata")
 
 
 def _references(grant: Grant) -> dict[str, tuple[str, ...]]:

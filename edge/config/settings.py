@@ -26,6 +26,7 @@ from edge.limits.settings import LimitSettings
 from edge.listener.limits import ListenerLimits
 from edge.queue.settings import QueueLimits
 from engines.contract import Engine, Kind, Timeouts
+from observability.captures.settings import CaptureSettings
 from observability.decisions.settings import DecisionLogSettings
 from policies.grants import Grant
 from policies.principal import Network
@@ -207,11 +208,39 @@ class Ledger:
     )
 
 
+class LogFormat(StrEnum):
+    """What the lines on stderr look like."""
+
+    AUTO = "auto"
+    JSON = "json"
+    HUMAN = "human"
+
+
+class LogLevel(StrEnum):
+    """The least important thing that the process's own log tells."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 @dataclass(frozen=True, slots=True)
 class Telemetry:
     """What is written down."""
 
-    access_log: str = setting("stderr", "one JSON line per request: `stderr`, `off` or a file", leaf=ACCESS_LOG)
+    access_log: str = setting("stderr", "one line per request: `stderr`, `off` or a file", leaf=ACCESS_LOG)
+    access_log_bytes: int = setting(
+        64 * 1024 * 1024, "such a file becomes FILE.1 at this size; 0 = never", leaf=leaves.size(0, 1 << 40)
+    )
+    access_log_keep: int = setting(5, "how many of FILE.1, FILE.2, ... are kept", leaf=leaves.integer(1, 1000))
+    log_level: LogLevel = setting(LogLevel.INFO, "what the process's own log tells: this and what is worse")
+    log_format: LogFormat = setting(
+        LogFormat.AUTO, "of the lines on stderr: `json`, `human`; `auto`: human where it is a terminal"
+    )
+    capture: CaptureSettings = setting(
+        CaptureSettings(), "of prompts and answers, where the policy's obligation `capture` says so"
+    )
 
 
 @dataclass(frozen=True, slots=True)

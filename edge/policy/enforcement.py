@@ -22,7 +22,7 @@ from policies.exchange import Exchange
 from policies.input import NO_COUNTERS, NO_SHAPE, Counters, PolicyInput, Shape, Wanted
 from policies.json import Object
 from policies.names import is_name
-from policies.obligations import RECORDED
+from policies.obligations import RECORDED, Obligations
 from policies.pdp import Answer
 from policies.principal import Principal
 from policies.reasons import Reason
@@ -98,22 +98,38 @@ class Enforcement:
         verdict = await self._ask(question, after=None)
         if isinstance(verdict, Redirect):
             exchange.redact = verdict.obligations.redact
-            target = replace(verdict.question.model, resolved=meaning(verdict.question.model.resolved))
-            redirect = replace(verdict, question=replace(verdict.question, model=target))
+            redirect = _towards(verdict, meaning)
             verdict = await self._ask(redirect.question, after=redirect)
         if isinstance(verdict, Permit):
             exchange.permit, exchange.redact = verdict, verdict.obligations.redact
             return verdict
         raise _refusal(verdict) if isinstance(verdict, Denial) else RuntimeError("redirected twice")
 
-    async def _ask(self, question: PolicyInput, after: Redirect | None) -> Permit | Denial | Redirect:
+    async def foresee(
+        self, exchange: Exchange, principal: Principal, asked: Asked, meaning: Callable[[str], str]
+    ) -> Obligations | None:
+        """What a yes to what is `asked` would be tied to now, None for a no. Nobody asks for it, so none of it is
+        recorded, and it permits nothing."""
+        question = self._question(exchange, principal, asked, meaning)
+        if within_bounds(question) is not None:
+            return None
+        verdict = await self._ask(question, after=None, foreseen=True)
+        if isinstance(verdict, Redirect):
+            redirect = _towards(verdict, meaning)
+            verdict = await self._ask(redirect.question, after=redirect, foreseen=True)
+        return verdict.obligations if isinstance(verdict, Permit) else None
+
+    async def _ask(
+        self, question: PolicyInput, after: Redirect | None, *, foreseen: bool = False
+    ) -> Permit | Denial | Redirect:
         document = question.document()
         answer = await self._point.ask(document)
         if answer.decision is None:
             verdict: Permit | Denial | Redirect = Denial(answer.failure or Reason.POLICY_FAILED, detail=answer.detail)
         else:
             verdict = judge(question, answer.decision, self._abilities, after=after)
-        await self._record(question, answer, verdict, after=after, document=document)
+        if not foreseen:
+            await self._record(question, answer, verdict, after=after, document=document)
         return verdict
 
     def _question(
@@ -179,6 +195,12 @@ class Enforcement:
         except DecisionLogError as error:
             reason = Reason.POLICY_UNAVAILABLE
             raise Refusal(reason, retry_after=_RETRY[reason], detail=f"audit: {error}") from None
+
+
+def _towards(redirect: Redirect, meaning: Callable[[str], str]) -> Redirect:
+    """`redirect` with the canonical name of the model that it means."""
+    target = replace(redirect.question.model, resolved=meaning(redirect.question.model.resolved))
+    return replace(redirect, question=replace(redirect.question, model=target))
 
 
 def _refusal(denial: Denial) -> Refusal:

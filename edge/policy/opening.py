@@ -27,6 +27,7 @@ from observability.decisions.log import DecisionLog
 from policies.bundle import Bundle
 from policies.decision import Abilities
 from policies.lifecycle.export import FLEET
+from policies.obligations import CAPTURES
 from policies.record import Record
 from policies.rego import default_bundle
 
@@ -104,7 +105,7 @@ async def open_policy(
     _ = tasks.keep(watcher.run, name="policy watch")
     ports = {listener.name: listener.bind.port for listener in settings.listeners}
     surroundings = Surroundings(settings.policy.networks, ports, zone=settings.policy.timezone)
-    abilities = Abilities(rate_classes=frozenset(settings.limits.classes))
+    abilities = Abilities(rate_classes=frozenset(settings.limits.classes), captures=frozenset(CAPTURES))
     fleet_log = DecisionLog(home / DECISIONS / FLEET, settings.policy.log)
     enforcement = Enforcement(service, shadowing, surroundings, abilities, told=told)
     return PolicyPart(enforcement, service, active, watcher, source, shadowing, log, fleet_log)

@@ -101,6 +101,8 @@ class Leg:
             await self.reply.end()
         else:
             await self.reply.whole(200, {"content-type": "application/json", **self.headers}, body)
+            if self.reply.tape is not None and self.call.operation is not Operation.EMBEDDINGS:
+                self.reply.tape.answer(orjson.loads(body))
 
     @property
     def _streams(self) -> bool:
@@ -113,6 +115,8 @@ class Leg:
                 async for chunks in blocks:
                     if chunks:
                         await self.reply.write(b"".join(b"data: " + _dump(chunk) + b"\n\n" for chunk in chunks))
+                        if self.reply.tape is not None:
+                            self.reply.tape.chunks(chunks)
             await self._finish(reader)
             tail = b"data: [DONE]\n\n"
             if self.call.include_usage:

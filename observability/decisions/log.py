@@ -16,12 +16,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 import orjson
 
-from observability.decisions.segments import LONGEST, Segment, prune
+from observability.decisions.segments import DECISIONS, LONGEST, Segment, prune
 from observability.decisions.settings import DecisionLogSettings
+from policies.json import Object
 from policies.record import Record
 
 _log = logging.getLogger(__name__)
@@ -64,30 +65,50 @@ class _Waiter:
             self.done.set_result(None)
 
 
+class Writable(Protocol):
+    """What a log keeps: `document` is asked for in the log's own thread."""
+
+    def document(self) -> Object: ...
+
+
+_W = TypeVar("_W", bound=Writable)
+
+
 @dataclass(slots=True)
-class _Entry:
-    record: Record
+class _Entry(Generic[_W]):
+    record: _W
     waiter: _Waiter | None
 
 
-class DecisionLog:
-    """The decision log in `folder`, written by this process among others. `now` gives seconds since the epoch.
+class RecordLog(Generic[_W]):
+    """The log `name` in `folder`, written by this process among others. `now` gives seconds since the epoch.
 
     Made at once, without touching the disk. A record's documents must not be changed after it was handed over.
+    At most `capacity` records wait for the disk.
     """
 
-    def __init__(self, folder: Path, settings: DecisionLogSettings, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: DecisionLogSettings,
+        *,
+        now: Callable[[], float] = time.time,
+        name: str = DECISIONS,
+        capacity: int | None = None,
+    ) -> None:
         self._settings = settings
-        self._store = _Store(folder, settings, now)
-        self._waiting: deque[_Entry] = deque()
+        self._name = name.removesuffix("s") + " log"
+        self._capacity = capacity or _CAPACITY
+        self._store = _Store(folder, settings, now, name)
+        self._waiting: deque[_Entry[_W]] = deque()
         self._refused = 0  # by the callers' thread only; `_lost` by the writer's only: sums need no lock
         self._lost = 0
         self._noted = 0
         self._closing = False
         self._wake = threading.Event()
         self._urgent = threading.Event()
-        self._complaint = _Complaint()
-        self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
+        self._complaint = _Complaint(self._name)
+        self._thread = threading.Thread(target=self._run, name=self._name.replace(" ", "-"), daemon=True)
         self._thread.start()
 
     @property
@@ -95,9 +116,9 @@ class DecisionLog:
         """Records lost since the start: for the metrics."""
         return self._refused + self._lost
 
-    def write(self, record: Record) -> None:
+    def write(self, record: _W) -> None:
         """Keep `record` for the thread; never blocks, raises nothing."""
-        if self._closing or len(self._waiting) >= _CAPACITY:
+        if self._closing or len(self._waiting) >= self._capacity:
             self._refused += 1
             self._complaint.look(self.dropped, self._store.trouble)
             return
@@ -105,11 +126,11 @@ class DecisionLog:
         if not self._wake.is_set():
             self._wake.set()
 
-    async def write_durably(self, record: Record) -> None:
+    async def write_durably(self, record: _W) -> None:
         """Return once `record` is on the disk. DecisionLogError if that fails, or takes `durable_seconds`."""
         if self._closing:
-            raise DecisionLogError("the decision log is closed")
-        if len(self._waiting) >= _CAPACITY:
+            raise DecisionLogError(f"the {self._name} is closed")
+        if len(self._waiting) >= self._capacity:
             raise DecisionLogError("too many records wait for the disk")
         loop = asyncio.get_running_loop()
         waiter = _Waiter(loop, loop.create_future())
@@ -143,11 +164,11 @@ class DecisionLog:
                 try:
                     self._write([self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))])
                 except Exception:  # noqa: BLE001 # a thread that is quietly dead would lose all that follows
-                    _log.exception("decision log: records lost")
+                    _log.exception("%s: records lost", self._name)
             self._complaint.look(self.dropped, self._store.trouble, at_once=closing)
         self._store.close()
 
-    def _write(self, entries: Sequence[_Entry]) -> None:
+    def _write(self, entries: Sequence[_Entry[_W]]) -> None:
         lines = [_line(entry.record, self._settings.segment_bytes) for entry in entries]
         stored = self._store.append([line for line in lines if line], sync=any(entry.waiter for entry in entries))
         trouble = self._store.trouble
@@ -169,11 +190,15 @@ class DecisionLog:
             self._noted = dropped
 
 
+class DecisionLog(RecordLog[Record]):
+    """The decision log."""
+
+
 DROPPED: Final = "dropped"
 """The `event` of a line that is no record but tells how many are missing."""
 
 
-def _line(record: Record, limit: int) -> bytes:
+def _line(record: Writable, limit: int) -> bytes:
     """`record` as a line; empty for one that cannot be written."""
     try:
         line = orjson.dumps(record.document(), option=orjson.OPT_APPEND_NEWLINE)
@@ -185,8 +210,9 @@ def _line(record: Record, limit: int) -> bytes:
 class _Store:
     """The present file, the next one when it is full or old, and what to do about a disk that fails."""
 
-    def __init__(self, folder: Path, settings: DecisionLogSettings, now: Callable[[], float]) -> None:
+    def __init__(self, folder: Path, settings: DecisionLogSettings, now: Callable[[], float], name: str) -> None:
         self._folder = folder
+        self._name = name
         self._settings = settings
         self._now = now
         self._segment: Segment | None = None
@@ -237,8 +263,8 @@ class _Store:
                 segment.sync()
             self.close()
         with contextlib.suppress(OSError):
-            prune(self._folder, self._settings, now, room=self._settings.segment_bytes)
-        self._segment = Segment(self._folder, now)
+            prune(self._folder, self._settings, now, room=self._settings.segment_bytes, name=self._name)
+        self._segment = Segment(self._folder, now, self._name)
         return self._segment
 
     def keep_house(self) -> None:
@@ -250,7 +276,7 @@ class _Store:
         if self._segment is not None and now - self._segment.started >= self._settings.span:
             self.close()
         with contextlib.suppress(OSError):
-            prune(self._folder, self._settings, now)
+            prune(self._folder, self._settings, now, name=self._name)
 
     def close(self) -> None:
         """Leave the present file."""
@@ -262,7 +288,8 @@ class _Store:
 class _Complaint:
     """Says that records get lost: at once, then once a minute while it goes on, and how many it were."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._said = 0
         self._next = 0.0
 
@@ -272,4 +299,5 @@ class _Complaint:
             return
         lost, self._said = dropped - self._said, dropped
         self._next = time.monotonic() + _REMIND
-        _log.error("decision log: %d records lost (%s)", lost, trouble or "they came too fast or cannot be written")
+        why = trouble or "they came too fast or cannot be written"
+        _log.error("%s: %d records lost (%s)", self._name, lost, why)

@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 import orjson
 
 from observability.decisions.log import DROPPED
-from observability.decisions.segments import LONGEST, listing
+from observability.decisions.segments import DECISIONS, LONGEST, listing
 from policies.json import Object, as_count
 from policies.record import Record, read_record
 
@@ -76,18 +76,19 @@ def iterate(
 
 def find(folder: Path, request_id: str) -> list[Record]:
     """All records of one request, in the order they were taken: several if the policy redirected it."""
+    found = [record for line in lines_of(folder, request_id) if (record := _record(line)) is not None]
+    return sorted(found, key=lambda record: (record.at, record.redirect))
+
+
+def lines_of(folder: Path, request_id: str, name: str = DECISIONS) -> Iterator[bytes]:
+    """The lines of one request in the files of log `name`."""
     try:
         start = b'{"id":' + orjson.dumps(request_id) + b","
     except orjson.JSONEncodeError:  # a lone surrogate: no record has such an id
-        return []
-    found = [
-        record
-        for file in listing(folder)
-        for block in _blocks(file.path)
-        for line in _starting(block, start)
-        if (record := _record(line)) is not None
-    ]
-    return sorted(found, key=lambda record: (record.at, record.redirect))
+        return
+    for file in listing(folder, name):
+        for block in blocks(file.path):
+            yield from _starting(block, start)
 
 
 def stats(folder: Path) -> LogStats:
@@ -95,7 +96,7 @@ def stats(folder: Path) -> LogStats:
     files = listing(folder)
     records, dropped = 0, 0
     for file in files:
-        for block in _blocks(file.path):
+        for block in blocks(file.path):
             records += block.count(b"\n")
             for line in _starting(block, b'{"event":'):
                 records -= 1
@@ -142,7 +143,7 @@ def _push(
 
 
 def _records(path: Path, wanted: _Window, *, newest_first: bool) -> Iterator[Record]:
-    for block in _blocks(path, backward=newest_first):
+    for block in blocks(path, backward=newest_first):
         lines = block.split(b"\n")
         for line in reversed(lines) if newest_first else lines:
             record = _record(line, wanted)
@@ -183,7 +184,7 @@ def _starting(block: bytes, start: bytes) -> Iterator[bytes]:
         at = text.find(needle, end)
 
 
-def _blocks(path: Path, *, backward: bool = False) -> Iterator[bytes]:
+def blocks(path: Path, *, backward: bool = False) -> Iterator[bytes]:
     """The file in pieces of whole lines, from its beginning or its end; what has no end of line is left out."""
     with contextlib.suppress(FileNotFoundError), path.open("rb") as file:  # not found: pruned at this moment
         yield from _backward(file) if backward else _forward(file)

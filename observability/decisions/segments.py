@@ -1,4 +1,4 @@
-"""One file of the decision log, and which files go. Only the log's own thread comes here: everything blocks.
+"""One file of a log of records, and which files go. Only the log's own thread comes here: everything blocks.
 
 A file has one writer, who holds a lock on it (`flock`, gone with the process however that ends). A file that nobody
 holds is complete, and whoever prunes may remove it.
@@ -20,7 +20,9 @@ from typing import Final
 
 from observability.decisions.settings import DecisionLogSettings
 
-_NAME: Final = re.compile(r"decisions-(\d{13})-\d+-[0-9a-f]{8}\.jsonl", re.ASCII)
+_NAME: Final = re.compile(r"([a-z]+)-(\d{13})-\d+-[0-9a-f]{8}\.jsonl", re.ASCII)
+DECISIONS: Final = "decisions"
+"""What the files of the decision log are called; another log has another word."""
 _LATEST: Final = 10**13 - 1
 LONGEST: Final = 1024 * 1024
 """Bytes of the longest record: a listing of some 10,000 models. Readers hold no more than this of a broken file."""
@@ -35,27 +37,27 @@ class Found:
     size: int
 
 
-def listing(folder: Path) -> list[Found]:
-    """The log's files, oldest first; nothing if there is no folder. Other files and links are not ours."""
+def listing(folder: Path, name: str = DECISIONS) -> list[Found]:
+    """The files of log `name`, oldest first; nothing if there is no folder. Other files and links are not ours."""
     found: list[Found] = []
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             match = _NAME.fullmatch(entry.name)
             with contextlib.suppress(FileNotFoundError):  # another process prunes at this moment
-                if match and entry.is_file(follow_symlinks=False):
+                if match and match[1] == name and entry.is_file(follow_symlinks=False):
                     found.append(
-                        Found(Path(entry.path), int(match[1]) / 1000, entry.stat(follow_symlinks=False).st_size)
+                        Found(Path(entry.path), int(match[2]) / 1000, entry.stat(follow_symlinks=False).st_size)
                     )
     return sorted(found, key=lambda file: (file.started, file.path.name))
 
 
-def prune(folder: Path, settings: DecisionLogSettings, now: float, *, room: int = 0) -> int:
+def prune(folder: Path, settings: DecisionLogSettings, now: float, *, room: int = 0, name: str = DECISIONS) -> int:
     """Remove what is too old, then the oldest until `room` more bytes fit; returns how many files went.
 
     A file that is being written counts as full, so that it still fits when it is.
     """
-    files = listing(folder)
-    held = {file.path for file in files if _is_held(file.path)}
+    files = listing(folder, name)
+    held = {file.path for file in files if is_held(file.path)}
     used = sum(max(file.size, settings.segment_bytes) if file.path in held else file.size for file in files)
     gone = 0
     for file in files:
@@ -68,7 +70,7 @@ def prune(folder: Path, settings: DecisionLogSettings, now: float, *, room: int 
     return gone
 
 
-def _is_held(path: Path) -> bool:
+def is_held(path: Path) -> bool:
     """Whether somebody writes `path`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -86,11 +88,11 @@ def _is_held(path: Path) -> bool:
 class Segment:
     """The file that this process writes. Methods raise OSError; after one the file holds whole lines only."""
 
-    def __init__(self, folder: Path, now: float) -> None:
+    def __init__(self, folder: Path, now: float, name: str = DECISIONS) -> None:
         """Make a new file in `folder`, and the folder if it is not there. Another's folder is not written."""
         _prepare(folder)
         start = min(max(int(now * 1000), 0), _LATEST)
-        self.path = folder / f"decisions-{start:013d}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+        self.path = folder / f"{name}-{start:013d}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
         self.started = now
         self.size = 0
         self._named = False

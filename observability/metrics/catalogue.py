@@ -291,7 +291,7 @@ DROPPED: Final = _counter(
     "llm_gateway.telemetry.dropped",
     "{item}",
     "What was thrown away because it could not be written or sent fast enough: `traces`, `metrics`, `logs`, "
-    "`access_log` lines, `decision_log` records.",
+    "`access_log` lines, `decision_log` records, `capture` of prompts and answers.",
     "llm_gateway.signal",
 )
 SERIES_DROPPED: Final = _counter(

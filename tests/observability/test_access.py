@@ -9,7 +9,8 @@ import pytest
 
 from observability.access import access_line, stage_times
 from observability.ids import new_id
-from observability.process_log import JsonFormatter
+from observability.lines import json_line
+from observability.process_log import log_line
 from policies.call import Call, Dialect, Operation
 from policies.exchange import Client, Exchange, Stages
 from policies.principal import DEFAULT_SCOPES, Principal
@@ -56,7 +57,7 @@ def test_the_process_log_keeps_the_place_of_an_exception_and_not_its_text(caplog
         int("lgw_secret prompt")
     except ValueError:
         logging.getLogger("x").exception("request %s failed", "id\n")
-    line = JsonFormatter().format(caplog.records[0])
+    line = json_line(log_line(caplog.records[0]))
     document = orjson.loads(line)
     assert document["error"] == "ValueError"
     assert document["frames"][0].endswith("test_the_process_log_keeps_the_place_of_an_exception_and_not_its_text")

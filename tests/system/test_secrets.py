@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
+import psutil
 import pytest
 
 from policies.json import Object, as_object
 from tests.system.calls import ASKED, CHAT, chat, chunks, events, start_stream
 from tests.system.conftest import Launch
 from tests.system.misbehaviour import BROKEN_ANSWERS, BROKEN_STREAMS, ERROR_SHAPES, SECRET_DETAIL
-from tests.system.process import Gateway, Key
+from tests.system.process import Gateway, Key, until
 from tests.system.recording_engine import RecordingEngine
 from tests.system.scripts import Send, Stream, always, completion, delta, whole
 from tests.system.wire import compose
@@ -19,6 +20,7 @@ PROMPT = "canary-prompt-77ab"
 ANSWER = "canary-answer-c0de"
 URL = "canary-url-9e1f"
 HEADER = "canary-header-31aa"
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnktand0In0.Y2FuYXJ5LWp3dC1zaWduYXR1cmU"
 
 
 @pytest.fixture
@@ -60,6 +62,11 @@ def _misuse(gateway: Gateway, key: Key) -> None:
         compose("BREW", f"/{URL}", key.bearer),
         f"GET /v1/models {key.secret} {URL}\r\n\r\n".encode(),
         f"Bearer {key.secret}\r\n\r\n".encode(),
+        compose("GET", "/v1/models", f"Authorization: Bearer {JWT}"),
+        compose("POST", CHAT, f"x-api-key: {JWT}", body=chat(PROMPT)),
+        compose("POST", CHAT, key.bearer, body={**chat(PROMPT), "model": JWT}),
+        compose("POST", f"{CHAT}?token={JWT}&x={URL}", key.bearer, f"Cookie: a={JWT}", body=chat("plain")),
+        compose("GET", f"/v1/me?{URL}", f"Cookie: session={HEADER}", f"Referer: http://x/?{URL}", key.bearer),
     ):
         with gateway.open() as wire:
             wire.ask(request)
@@ -67,10 +74,14 @@ def _misuse(gateway: Gateway, key: Key) -> None:
 
 def test_nothing_secret_is_logged_or_stored(busy: tuple[Gateway, Key], engine: RecordingEngine) -> None:
     gateway, key = busy
+    secret = key.secret.removeprefix(f"lgw_{key.id}_")
+    metrics = _metrics(gateway)
+    for place in (metrics, *_command_lines(gateway)):
+        for canary in (secret, PROMPT, ANSWER, URL, HEADER, SECRET_DETAIL, JWT):
+            assert canary not in place, canary
     assert gateway.stop() == 0
     logged = gateway.logged()
-    secret = key.secret.removeprefix(f"lgw_{key.id}_")
-    for canary in (secret, key.secret, ANSWER, URL, HEADER, SECRET_DETAIL, "Traceback"):
+    for canary in (secret, key.secret, ANSWER, URL, HEADER, SECRET_DETAIL, JWT, JWT.split(".")[1], "Traceback"):
         assert canary not in logged, canary
     # A caller may write anything into `model`; a name that passes as one may stand in the access line.
     assert PROMPT not in "\n".join(line for line in logged.split("\n") if f'"requested_model":"{PROMPT}"' not in line)
@@ -93,6 +104,46 @@ def test_metrics_hold_nothing_secret_either(busy: tuple[Gateway, Key]) -> None:
     secrets = (each.secret.rsplit("_", 1)[1] for each in (key, scraper))
     for canary in (*secrets, key.id, PROMPT, ANSWER, URL, HEADER, SECRET_DETAIL):
         assert canary.encode() not in page.body, canary
+
+
+def _metrics(gateway: Gateway) -> str:
+    reader = gateway.create_key("prometheus", "--scope", "metrics:read")
+    answer = gateway.get("/metrics", reader.bearer, admin=True)
+    assert answer.status == 200
+    return answer.body.decode()
+
+
+def _command_lines(gateway: Gateway) -> list[str]:
+    """What every user of the machine can read of the gateway's processes."""
+    root = psutil.Process(gateway.process.pid)
+    found = [" ".join(each.cmdline()) for each in (root, *root.children(recursive=True))]
+    assert "up" in found[0]
+    return found
+
+
+@pytest.mark.parametrize("form", ["human", "json"])
+def test_terminals_and_captures_hold_no_secret_either(launch: Launch, engine: RecordingEngine, form: str) -> None:
+    everyone: Object = {"id": "all", "models": ["*"], "everyone": True, "capture": "full"}
+    gateway = launch(
+        telemetry={"log_format": form, "log_level": "debug"}, policy={"grants": [everyone], "timeout": "5s"}
+    )
+    key = gateway.create_key("chatty")
+    _misuse(gateway, key)
+    engine.play(always(Send(whole(completion(f"{ANSWER} {key.secret} {JWT}")))))
+    answer = gateway.post(CHAT, chat(f"{PROMPT} {key.secret} {JWT} Bearer {HEADER}"), key.bearer)
+    assert answer.status == 200
+    request = answer.head.get("x-request-id") or ""
+    until(lambda: gateway.run("capture", "show", request).code == 0, 15, "the capture")
+    assert gateway.stop() == 0
+    logged = gateway.logged()
+    assert ('"event"' in gateway.err.text) is (form == "json")
+    secret = key.secret.removeprefix(f"lgw_{key.id}_")
+    for canary in (secret, ANSWER, URL, HEADER, JWT, JWT.split(".")[1], "Traceback"):
+        assert canary not in logged, canary
+    captures = b"".join(file.read_bytes() for file in (gateway.folder / "home" / "captures").iterdir())
+    assert ANSWER.encode() in captures
+    for canary in (secret, URL, HEADER, JWT, JWT.split(".")[1]):
+        assert canary.encode() not in captures, canary
 
 
 def test_engine_never_saw_a_credential(busy: tuple[Gateway, Key], engine: RecordingEngine) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
+import os
 from collections.abc import Callable
 
 from edge.cli.policy.printing import moment, print_json, print_table, short
 from edge.cli.policy.trying import OK, since
+from edge.identity.state import state_home
 from edge.policy.lifecycle import PolicyLifecycle
 from edge.policy.lifecycle_refs import ACTIVE
 from edge.policy.lifecycle_types import errors
 from edge.policy.source import Origin
+from observability.captures.log import CAPTURES
+from observability.captures.reader import find
 from policies.json import JSON, as_object, as_str
 from policies.lifecycle.explain import explanation_document, render_explanation
 from policies.lifecycle.export import event
@@ -85,10 +90,14 @@ async def history(args: argparse.Namespace, lifecycle: PolicyLifecycle) -> int:
 async def explain(args: argparse.Namespace, lifecycle: PolicyLifecycle) -> int:
     """Why a request got its answer."""
     found = await lifecycle.explain(args.request)
+    captured = await asyncio.to_thread(find, state_home(os.environ) / CAPTURES, args.request)
+    kept = None if captured is None else as_str(captured.get("capture"))
     if args.json:
-        print_json(explanation_document(found))
-    else:
-        print(render_explanation(found), end="")
+        print_json({**explanation_document(found), "capture": kept})
+        return OK
+    print(render_explanation(found), end="")
+    if kept is not None:
+        print(f"\ncaptured: {clean(kept)}; see it with `llm-gateway capture show {clean(args.request)}`")
     return OK
 
 

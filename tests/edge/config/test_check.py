@@ -72,8 +72,8 @@ ISSUER = "name: %s, issuer: 'https://%s/', audience: [x], jwks_url: 'https://i/j
             "policy.grants[0].rate_class: `gold` is not the name of anything in limits.classes",
         ),
         (
-            "policy: {grants: [{id: a, models: [m], everyone: true, capture: full}]}",
-            "policy.grants[0].capture: `full` is not available",
+            "telemetry: {capture: {redact: ['a+']}}",
+            "telemetry.capture: redact: `a+` must say how often: {1,64} in place of + or *",
         ),
         (
             "policy: {grants: [{id: a, models: [m], keys: [k], aliases: {x: y, y: m}}]}",

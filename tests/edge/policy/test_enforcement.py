@@ -223,3 +223,15 @@ async def test_what_a_redirect_hides_stays_hidden_in_the_access_line_of_its_refu
     with pytest.raises(Refusal):
         await ask(Point(fast=yes(model="qwen", redact=["source.ip"])), Log(), "fast", exchange=exchange)
     assert access_line(exchange, at=0.0)["ip"] == MASK
+
+
+async def test_what_is_only_foreseen_is_asked_about_and_neither_recorded_nor_permitted() -> None:
+    point, log = Point(tiny=yes(capture="metadata"), old=yes(model="tiny")), Log()
+    enforcement = Enforcement(point, log, Surroundings({}, {}, zone="UTC"), Abilities())
+    principal = Principal("ann", "k1", "laptop", "key", frozenset(), DEFAULT_SCOPES, ("*",))
+    exchange = Exchange("f" * 32, Client("127.0.0.1", 1, "local"), "GET", "/v1/me")
+    for model, wanted in (("tiny", "metadata"), ("old", "metadata"), ("none", None)):
+        found = await enforcement.foresee(exchange, principal, Asked(Operation.CHAT, Dialect.OPENAI, model), str.lower)
+        assert (found.capture if found else None) == wanted
+    assert len(point.asked) == 4
+    assert (log.records, exchange.permit) == ([], None)

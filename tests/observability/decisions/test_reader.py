@@ -51,7 +51,7 @@ def test_files_of_several_processes_are_interleaved_by_time(tmp_path: Path) -> N
 def test_few_files_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(tmp_path, *([number] for number in range(200)))
     open_files = most = 0
-    blocks = reader._blocks
+    blocks = reader.blocks
 
     def counted(path: Path, *, backward: bool = False) -> object:
         nonlocal open_files, most
@@ -62,7 +62,7 @@ def test_few_files_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         finally:
             open_files -= 1
 
-    monkeypatch.setattr(reader, "_blocks", counted)
+    monkeypatch.setattr(reader, "blocks", counted)
     assert numbers(tmp_path) == list(reversed(range(200)))
     assert most <= 3
 

@@ -95,7 +95,7 @@ def test_a_file_that_another_process_prunes_first_is_no_trouble(
     old = closed(tmp_path, started=NOW - SMALL.age - 1, size=100)
     found = listing(tmp_path)
     old.unlink()
-    monkeypatch.setattr(segments, "listing", lambda _: found)
+    monkeypatch.setattr(segments, "listing", lambda *_: found)
     assert prune(tmp_path, SMALL, NOW) == 1
 
 
