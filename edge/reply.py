@@ -34,13 +34,15 @@ PULSE: Final = Pulse()
 class Reply:
     """One per exchange. A stream begins with its first block, so that an early failure still gets its real status."""
 
-    __slots__ = ("_answered", "_inbound", "_lock", "_stream_headers", "begun", "sent")
+    __slots__ = ("_answered", "_inbound", "_lock", "_stream_headers", "always", "begun", "sent")
 
     def __init__(self, inbound: Inbound) -> None:
         self._inbound = inbound
         self._answered = False
         self._stream_headers: Headers = {}
         self._lock: asyncio.Lock | None = None
+        self.always: Headers = {}
+        """Headers of any answer, errors too."""
         self.begun = False
         self.sent = 0
         """Bytes of body or events given to the caller (comments not counted)."""
@@ -49,7 +51,7 @@ class Reply:
         """A complete answer."""
         self._answered = True
         self.sent = len(body)
-        await self._inbound.answer(status, headers, body, close=close)
+        await self._inbound.answer(status, {**headers, **self.always}, body, close=close)
 
     def streams(self, headers: Headers, tasks: Tasks, say: Callable[[], str], pulse: Pulse = PULSE) -> KeptWarm:
         """Prepare a streamed answer. In the returned context `say()` goes out as a comment in silence."""
@@ -79,7 +81,7 @@ class Reply:
                 return  # a late heartbeat: behind the end, or into the middle of an event
             if not self.begun:
                 self.begun = True
-                await self._inbound.begin(200, self._stream_headers)
+                await self._inbound.begin(200, {**self._stream_headers, **self.always})
             await self._inbound.write(block)
 
     async def end(self) -> None:

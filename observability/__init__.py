@@ -1,1 +1,1 @@
-"""What happened: ids, who is told of it, the access line, the decision log, metrics. Imports only `policies`."""
+"""What happened: ids, who is told, access lines, the decision log, metrics, traces, OTLP. Imports only `policies`."""

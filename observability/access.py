@@ -34,6 +34,8 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
     }
     if principal is not None:
         line.update(key_id=principal.key_id, caller=principal.id, auth=principal.auth)
+    if exchange.agent:
+        line["user_agent"] = exchange.agent
     if call is not None and call.model:
         line.update(dialect=call.dialect.value, operation=call.operation.value, requested_model=exchange.requested)
         line.update(stream=call.stream, ignored=len(call.ignored))

@@ -9,6 +9,7 @@ from policies.decision import Permit
 from policies.input import NO_SHAPE, Shape
 from policies.principal import Principal
 from policies.reasons import Reason
+from policies.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Stages:
     received: float = 0.0  # the body was there
     parsed: float = 0.0
     decided: float = 0.0
+    queued: float = 0.0  # all is held, the wait for a turn begins
     turn: float = 0.0
     sent: float = 0.0
     first_byte: float = 0.0
@@ -70,7 +72,7 @@ class Stages:
 
 @dataclass(slots=True)
 class Exchange:
-    """One request. `id` is 32 lower-case hex digits: the request id and the trace id."""
+    """One request. `id` is 32 lower-case hex digits: the request id, and that of a trace that begins here."""
 
     id: str
     client: Client
@@ -86,5 +88,8 @@ class Exchange:
     engine: str = ""  # name of the engine that served it
     provider: str = ""  # its kind
     loaded: bool = False  # the engine had to load the model for it
+    revision: str = ""  # of the policy that decided
+    agent: str = ""  # family of the caller's User-Agent (observability.agents)
+    trace: Trace | None = None  # None: traces are off
     outcome: Outcome = field(default_factory=Outcome)
     stages: Stages = field(default_factory=Stages)

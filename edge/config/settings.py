@@ -17,7 +17,8 @@ from zoneinfo import available_timezones
 
 from edge.config import leaves
 from edge.config.shapes import required, setting
-from edge.config.targets import ACCESS_LOG, DATABASE, ENGINE_URL, REDIS
+from edge.config.targets import DATABASE, ENGINE_URL, REDIS
+from edge.config.telemetry import Telemetry
 from edge.config.values import Bind, Secret
 from edge.identity.issuer import Issuer
 from edge.identity.lockout import LockoutSettings
@@ -27,6 +28,7 @@ from edge.listener.limits import ListenerLimits
 from edge.queue.settings import QueueLimits
 from engines.contract import Engine, Kind, Timeouts
 from observability.decisions.settings import DecisionLogSettings
+from observability.traces.trust import NOBODY, ListenerTrace
 from policies.grants import Grant
 from policies.principal import Network
 
@@ -55,6 +57,7 @@ class Listener:
     networks: tuple[Network, ...] = setting((), "the networks callers may come from; empty = any")
     hosts: tuple[str, ...] = setting((), "further names that clients may call it by (Host header)", leaf=_HOST)
     strict: bool = setting(default=False, help_text="refuse unknown parameters instead of dropping them")
+    trace: ListenerTrace = setting(NOBODY, "whose `traceparent` is believed: that of callers from `networks`")
     limits: ListenerLimits = setting(ListenerLimits(), "what one connection and one request may cost")
 
 
@@ -203,13 +206,6 @@ class Ledger:
         "how long each request is kept; what is older stays as sums per day",
         leaf=leaves.seconds(86400, 36500 * 86400),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Telemetry:
-    """What is written down."""
-
-    access_log: str = setting("stderr", "one JSON line per request: `stderr`, `off` or a file", leaf=ACCESS_LOG)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,20 +95,23 @@ class Enforcement:
         if bounds is not None:
             await self._record(question, None, bounds)
             raise _refusal(bounds)
-        verdict = await self._ask(question, after=None)
+        verdict = await self._ask(exchange, question, after=None)
         if isinstance(verdict, Redirect):
             exchange.redact = verdict.obligations.redact
             target = replace(verdict.question.model, resolved=meaning(verdict.question.model.resolved))
             redirect = replace(verdict, question=replace(verdict.question, model=target))
-            verdict = await self._ask(redirect.question, after=redirect)
+            verdict = await self._ask(exchange, redirect.question, after=redirect)
         if isinstance(verdict, Permit):
             exchange.permit, exchange.redact = verdict, verdict.obligations.redact
             return verdict
         raise _refusal(verdict) if isinstance(verdict, Denial) else RuntimeError("redirected twice")
 
-    async def _ask(self, question: PolicyInput, after: Redirect | None) -> Permit | Denial | Redirect:
+    async def _ask(
+        self, exchange: Exchange, question: PolicyInput, after: Redirect | None
+    ) -> Permit | Denial | Redirect:
         document = question.document()
         answer = await self._point.ask(document)
+        exchange.revision = answer.revision
         if answer.decision is None:
             verdict: Permit | Denial | Redirect = Denial(answer.failure or Reason.POLICY_FAILED, detail=answer.detail)
         else:
