@@ -16,6 +16,7 @@ cli/         the command line
 pipeline.py  the request handler: reads like docs/life-of-a-request.md;  own.py, reply.py  answers, and one for each
 gateway.py   puts the house together;  fleet.py  the engines as the line sees them
 accounts.py  what one request holds and is charged;  bookkeeping.py  opens what it is accounted with
+live.py      what goes on right now, for top and tail;  progress.py  how far one request has come
 telemetry.py what is counted, and what is read of the parts above;  exporting.py  and what is sent to a collector
 inflight.py  the running exchanges;  tasks.py  what runs beside them;  descriptors.py  how many files they may open
 """

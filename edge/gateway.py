@@ -20,10 +20,11 @@ from edge.admin.api import AdminApi
 from edge.admin.applying import LifecycleAdmin, lifecycle_of
 from edge.admin.events import FleetEvents
 from edge.admin.handler import AdminHandler, Readiness
+from edge.admin.live import LiveView
 from edge.admin.metrics import METRICS, MetricsPage
 from edge.admin.routes import SCOPES, PolicyPlane, policy_routes
 from edge.bookkeeping import open_books
-from edge.config.settings import EngineSettings, Settings
+from edge.config.settings import ADMIN, EngineSettings, Settings
 from edge.config.settings import Listener as ListenerSettings
 from edge.config.values import Bind
 from edge.descriptors import raise_limit
@@ -43,6 +44,7 @@ from edge.listener.hosts import HostPolicy
 from edge.listener.inbound import Handler, Headers, Rejected
 from edge.listener.limits import ListenerLimits
 from edge.listener.server import Listener, require_c_parser
+from edge.live import Live
 from edge.pipeline import Line, Manner, Shared
 from edge.policy.instances import StoredInstances
 from edge.policy.opening import DECISIONS, PolicyPart, open_policy
@@ -63,10 +65,7 @@ from observability.observers import AccessLines, Observers
 from policies.errors import Refusal
 from policies.exchange import Client
 
-ADMIN: Final = "admin"
 _EXPIRY_POLL: Final = 0.5
-_UNTOUCHED: Final = 1
-"""The store's revision before anything was ever written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +145,10 @@ class Gateway:
             inflight=inflight,
             tracer=telemetry.tracer,
         )
+        live = _live(self._shared, telemetry)
+        self._close.append(live.close)
         telemetry.watch(Parts(fleet, queues, transport, inflight, books, policy, lines, self._open))
-        await self._open_listeners(self._shared, policy, telemetry)
+        await self._open_listeners(self._shared, policy, telemetry, live)
         # Last of what can fail: a key that nobody was shown would stay valid for ever.
         self.first_key = _first_key(keys)
         watcher.load()
@@ -212,7 +213,7 @@ class Gateway:
     def _open(self) -> list[Listener]:
         return self._listeners if self._admin is None else [*self._listeners, self._admin]
 
-    async def _open_listeners(self, shared: Shared, policy: PolicyPart, telemetry: Telemetry) -> None:
+    async def _open_listeners(self, shared: Shared, policy: PolicyPart, telemetry: Telemetry, live: Live) -> None:
         routes, rejected = Routes(), functools.partial(_rejected, telemetry)
         for settings in self._settings.listeners:
             manner = Manner(settings.limits.body_bytes, settings.strict, settings.networks, settings.trace)
@@ -221,9 +222,8 @@ class Gateway:
             await listener.start(settings.bind.host, settings.bind.port)
             self.doors.append(Door(settings.name, settings.bind.host, listener.port))
         bind = self._settings.admin.bind
-        handler = AdminHandler(
-            readiness=self._readiness, randomness=os.urandom, api=_admin_api(shared, policy, telemetry, self._home)
-        )
+        api = _admin_api(shared, policy, telemetry, live, self._home)
+        handler = AdminHandler(readiness=self._readiness, randomness=os.urandom, api=api)
         self._admin = Listener(handler, rejected, name=ADMIN, hosts=HostPolicy.of(bind.host))
         await self._admin.start(bind.host, bind.port)
         self.doors.append(Door(ADMIN, bind.host, self._admin.port))
@@ -276,7 +276,7 @@ def _callers(settings: Settings) -> CallerGates:
 
 def _first_key(keys: Keys) -> str | None:
     """On a database that never held one: the first key, for the owner of this machine; the only one made unasked."""
-    if keys.store.revision() > _UNTOUCHED:
+    if not keys.store.untouched:
         return None
     from edge.identity.grant import Grant
 
@@ -294,7 +294,20 @@ def _lines(target: str, home: Path) -> LineSink:
             return LineWriter(home / target)
 
 
-def _admin_api(shared: Shared, policy: PolicyPart, telemetry: Telemetry, home: Path) -> AdminApi:
+def _live(shared: Shared, telemetry: Telemetry) -> Live:
+    return Live(
+        inflight=shared.inflight,
+        fleet=shared.fleet,
+        queues=shared.queues,
+        registry=telemetry.registry,
+        observers=shared.observers,
+        draining=lambda: shared.draining,
+        clock=shared.clock,
+        wall=shared.wall,
+    )
+
+
+def _admin_api(shared: Shared, policy: PolicyPart, telemetry: Telemetry, live: Live, home: Path) -> AdminApi:
     plane = PolicyPlane(
         active=policy.active,
         signer=SigningKey(home).signer,
@@ -305,9 +318,11 @@ def _admin_api(shared: Shared, policy: PolicyPart, telemetry: Telemetry, home: P
         events=FleetEvents(policy.fleet_log),
         admin=LifecycleAdmin(lifecycle_of(policy.source, home / DECISIONS), os.urandom),
     )
+    page = MetricsPage(telemetry.registry, clock=shared.clock)
+    view = LiveView(live, clock=shared.clock)
     return AdminApi(
         authenticator=shared.authenticator,
-        routes={**policy_routes(plane), ("GET", METRICS): MetricsPage(telemetry.registry, clock=shared.clock).show},
+        routes={**policy_routes(plane), ("GET", METRICS): page.show, **view.routes},
         scopes=SCOPES,
         observer=shared.observers,
         clock=shared.clock,

@@ -30,7 +30,8 @@ from edge.limits.standing import Standing
 from edge.listener.inbound import Inbound
 from edge.policy.enforcement import Asked, Enforcement
 from edge.policy.obligations import honour
-from edge.queue.contract import Phase, Ticket, Wish
+from edge.progress import Progress, said_of
+from edge.queue.contract import Phase, Wish
 from edge.queue.engine_queue import Queues
 from edge.queue.gate import CallerGates
 from edge.relay.counting import prompt_tokens
@@ -166,9 +167,10 @@ class Line:
         async with accounts.open(exchange, permit, call, target) as account:
             wish = Wish(permit.principal.key_id, _band(permit), permit.model, streaming=call.stream)
             ticket = self._shared.queues.of(target.engine).turn(wish)
+            exchange.progress = Progress(ticket, account.meter)
             leg = self._leg(exchange, reply, permit, account, began=ticket.began)
             exchange.stages.queued = self._shared.clock()
-            with leg.waiting(lambda: _phase(exchange, ticket), self._shared.pulse):
+            with leg.waiting(lambda: said_of(exchange), self._shared.pulse):
                 async with ticket:
                     exchange.stages.turn = self._shared.clock()
                     exchange.loaded = ticket.phase is Phase.LOADING
@@ -312,6 +314,7 @@ class Line:
     def _record(self, exchange: Exchange, reply: Reply) -> None:
         exchange.outcome.bytes_out = reply.sent
         exchange.stages.done = self._shared.clock()
+        exchange.progress = None  # whoever keeps the exchange does not keep all that was needed to serve it
         self._shared.observers.ended(exchange, self._shared.wall())
 
 
@@ -325,15 +328,6 @@ async def _within(seconds: float, answer: Awaitable[None]) -> None:
         if not limit.expired():
             raise
         raise EngineTimeout("the policy's timeout_s") from None
-
-
-def _phase(exchange: Exchange, ticket: Ticket) -> str:
-    """What a caller that waits is told."""
-    if ticket.phase is Phase.QUEUED:
-        return f"queued {ticket.position}"
-    if exchange.stages.first_byte:
-        return "waiting"
-    return "loading model" if ticket.phase is Phase.LOADING else "prefill"
 
 
 def _band(permit: Permit) -> Priority:

@@ -1,1 +1,1 @@
-"""What happened: ids, who is told, access lines, the decision log, metrics, traces, OTLP. Imports only `policies`."""
+"""What happened and goes on: who is told, access lines, decisions, metrics, traces, OTLP. Imports only `policies`."""

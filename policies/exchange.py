@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from policies.call import Call
 from policies.decision import Permit
@@ -70,6 +71,22 @@ class Stages:
     done: float = 0.0
 
 
+class Progress(Protocol):
+    """What can be asked of a running exchange that has got as far as an engine's line."""
+
+    @property
+    def position(self) -> int:
+        """1 = next in line; 0 = not in line."""
+
+    @property
+    def loading(self) -> bool:
+        """Whether its model is being loaded, for it or for another one."""
+
+    @property
+    def tokens(self) -> int:
+        """Generated so far, as far as the gateway can count them."""
+
+
 @dataclass(slots=True)
 class Exchange:
     """One request. `id` is 32 lower-case hex digits: the request id, and that of a trace that begins here."""
@@ -93,3 +110,4 @@ class Exchange:
     trace: Trace | None = None  # None: traces are off
     outcome: Outcome = field(default_factory=Outcome)
     stages: Stages = field(default_factory=Stages)
+    progress: Progress | None = None  # only while it runs

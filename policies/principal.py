@@ -17,6 +17,7 @@ class Scope(StrEnum):
     MODELS_READ = "models:read"
     MODELS_WRITE = "models:write"
     USAGE_READ = "usage:read"
+    """For who looks on: what runs, and what has ended, of all callers (`/live`)."""
     POLICY_SYNC = "policy:sync"
     """For an OPA of the fleet: fetch the policy, report status and decisions; nothing else."""
     METRICS_READ = "metrics:read"

@@ -7,6 +7,7 @@
     pacing.py      Turns and Pace: how much at once, how often
     routes.py      policy_routes: the table of routes, and what they need (PolicyPlane); SCOPES: what opens which
     metrics.py     GET /metrics
+    live.py        GET /live and /live/requests: what goes on;  flowing.py  an answer that goes on
     bundles.py     GET /policy/bundle.tar.gz: the long poll of OPA fleets
     reports.py     POST /policy/status and /policy/logs: what OPAs say; GET /policy/status
     events.py      FleetEvents: what OPAs decided, into the decision log

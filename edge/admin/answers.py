@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -12,6 +12,7 @@ from edge.dialects.errors import JSON_TYPE
 from edge.listener.inbound import Headers, Inbound
 from policies.json import JSON
 from policies.principal import Principal
+from policies.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,19 @@ class Answer:
     body: bytes = b""
 
 
-Route: TypeAlias = Callable[[Ask], Awaitable[Answer]]
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """An answer that goes on: status 200, and each block is sent as it comes. Whatever ends it closes `blocks`.
+
+    `last` is sent at the end where it was an error that ended it: the reason why.
+    """
+
+    headers: Headers
+    blocks: AsyncGenerator[bytes]
+    last: Callable[[Reason], bytes]
+
+
+Route: TypeAlias = Callable[[Ask], Awaitable[Answer | Flow]]
 """Answers one route; raises GatewayError."""
 
 

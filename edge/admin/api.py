@@ -9,9 +9,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Final
 
-from edge.admin.answers import Answer, Ask, Route
+from edge.admin.answers import Answer, Ask, Flow, Route
+from edge.admin.flowing import Flowing
 from edge.dialects.errors import render
 from edge.identity.authenticate import Authenticator
 from edge.inflight import Inflight
@@ -49,9 +51,9 @@ class AdminApi:
         exchange.stages.accepted = self.clock()
         try:
             answer = await self._answer(exchange, inbound)
-            exchange.outcome.status, exchange.outcome.bytes_out = answer.status, len(answer.body)
-            headers = {"x-request-id": request_id, "cache-control": _NO_STORE, **answer.headers}
-            await inbound.answer(answer.status, headers, answer.body)
+            if answer is not None:
+                exchange.outcome.status, exchange.outcome.bytes_out = answer.status, len(answer.body)
+                await inbound.answer(answer.status, {**_headers(exchange), **answer.headers}, answer.body)
         except (asyncio.CancelledError, ConnectionError):
             exchange.outcome.reason = Reason.CLIENT_GONE
             exchange.outcome.status = CAUSES[Reason.CLIENT_GONE].status
@@ -60,20 +62,36 @@ class AdminApi:
             exchange.stages.done = self.clock()
             self.observer.ended(exchange, self.wall())
 
-    async def _answer(self, exchange: Exchange, inbound: Inbound) -> Answer:
-        """The route's answer, or the one of its error."""
+    async def _answer(self, exchange: Exchange, inbound: Inbound) -> Answer | None:
+        """The route's answer, or the one of its error; None once one that goes on has been sent."""
+        flowing: Flowing | None = None
+        failed: GatewayError | None = None
         try:
             with self.inflight.scope(exchange):
-                return await self._walk(exchange, inbound)
+                answer = await self._walk(exchange, inbound)
+                if isinstance(answer, Answer):
+                    return answer
+                flowing = Flowing(inbound, answer, _headers(exchange))
+                await flowing.run()
         except GatewayError as error:
-            return _failure(exchange, error)
+            failed = error
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence: opaque outside, loud inside
             _log.exception("admin request %s failed", exchange.id, exc_info=error)
-            return _failure(exchange, Refusal(Reason.INTERNAL, detail=type(error).__name__))
+            failed = Refusal(Reason.INTERNAL, detail=type(error).__name__)
+        finally:
+            if flowing is not None and flowing.begun:
+                exchange.outcome.status, exchange.outcome.bytes_out = HTTPStatus.OK, flowing.sent
+        if failed is None:
+            return None
+        answer = _failure(exchange, failed)
+        if flowing is None or not flowing.begun:
+            return answer
+        await flowing.end(failed.reason)
+        return None
 
-    async def _walk(self, exchange: Exchange, inbound: Inbound) -> Answer:
+    async def _walk(self, exchange: Exchange, inbound: Inbound) -> Answer | Flow:
         principal = exchange.principal = await self._admit(inbound)
         exchange.stages.identified = self.clock()
         route = self.routes.get((inbound.method, inbound.path))
@@ -98,6 +116,10 @@ class AdminApi:
         if principal.scopes.isdisjoint({Scope.ADMIN, also}):
             raise Refusal(Reason.SCOPE_MISSING)
         return principal
+
+
+def _headers(exchange: Exchange) -> dict[str, str]:
+    return {"x-request-id": exchange.id, "cache-control": _NO_STORE}
 
 
 def _failure(exchange: Exchange, error: GatewayError) -> Answer:

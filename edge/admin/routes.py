@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from edge.admin.answers import Route
 from edge.admin.bundles import MOST_WAITING, BundleServer
 from edge.admin.data import PolicyAdmin, PolicyData
+from edge.admin.live import LIVE, LIVE_REQUESTS
 from edge.admin.metrics import METRICS
 from edge.admin.reports import Events, Reports
 from edge.policy.active import ActivePolicy
@@ -46,6 +47,8 @@ SCOPES: Final[Mapping[tuple[str, str], Scope]] = MappingProxyType(
         ("POST", "/policy/status"): Scope.POLICY_SYNC,
         ("POST", "/policy/logs"): Scope.POLICY_SYNC,
         ("GET", METRICS): Scope.METRICS_READ,
+        ("GET", LIVE): Scope.USAGE_READ,
+        ("GET", LIVE_REQUESTS): Scope.USAGE_READ,
     }
 )
 """What opens a route beside `admin`. An OPA's host may be anybody's: its key can change nothing."""

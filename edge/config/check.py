@@ -9,7 +9,7 @@ from typing import TypeAlias
 from edge.config.check_policy import policy
 from edge.config.decode import Steps
 from edge.config.problems import Wrong
-from edge.config.settings import Admin, Engines, Exposure, Listener, Settings
+from edge.config.settings import ADMIN, Admin, Engines, Exposure, Listener, Settings
 from edge.config.values import Bind
 from edge.identity.lockout import LockoutSettings
 from engines.contract import Timeouts
@@ -38,8 +38,10 @@ def _listeners(settings: Settings) -> Iterator[Finding]:
         if listener.name in names:
             yield (*steps, "name"), Wrong(f"`{listener.name}` is the name of another listener too")
         names.add(listener.name)
+        if listener.name == ADMIN:
+            yield (*steps, "name"), Wrong(f"`{ADMIN}` is the name of the admin plane, in keys and in logs")
         yield from _door(steps, listener, f"listener `{listener.name}`", taken)
-    yield from _door(("admin",), settings.admin, "the admin plane", taken)
+    yield from _door((ADMIN,), settings.admin, "the admin plane", taken)
 
 
 def _door(steps: Steps, door: Listener | Admin, label: str, taken: dict[Bind, str]) -> Iterator[Finding]:

@@ -32,6 +32,8 @@ from observability.traces.trust import NOBODY, ListenerTrace
 from policies.grants import Grant
 from policies.principal import Network
 
+ADMIN: Final = "admin"
+"""The admin plane's name, where listeners are named."""
 _NAME: Final = leaves.text(r"[a-z0-9][a-z0-9-]{0,31}", "must be 1 to 32 of a-z, 0-9 and -, and not begin with -")
 _HOST: Final = leaves.text(
     r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", "must be a host name in lower case, without scheme and port"

@@ -65,6 +65,11 @@ class EngineQueue:
         return self._order.running
 
     @property
+    def elsewhere(self) -> int:
+        """How many hold a slot by way of another gateway."""
+        return 0
+
+    @property
     def loading(self) -> bool:
         """Whether a model is being loaded."""
         return self._order.models.loading is not None
@@ -73,6 +78,11 @@ class EngineQueue:
     def models(self) -> int | None:
         """How many models the engine holds at once; None = it never swaps."""
         return self._order.models.most
+
+    @property
+    def loaded(self) -> list[str] | None:
+        """The models that it holds now, as far as its answers tell; None = it never swaps, all are there."""
+        return self._order.models.loaded(self._clock())
 
     def turn(self, wish: Wish) -> EngineTicket:
         """See `contract.Turns.turn`."""

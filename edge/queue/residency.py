@@ -37,6 +37,12 @@ class Residency:
         used = self._used.get(model)
         return used is not None and now - used < UNLOADED_AFTER
 
+    def loaded(self, now: float) -> list[str] | None:
+        """The models that are ready, by name; None where the engine never swaps."""
+        if self.most is None:
+            return None
+        return sorted(model for model in {*self._running, *self._used} if self.ready(model, now))
+
     def may_load(self) -> bool:
         """Whether another model fits beside those that are answering, and none is being loaded."""
         return self.most is None or (self.loading is None and len(self._running) < self.most)

@@ -85,6 +85,11 @@ class SharedQueue(EngineQueue):
         self.wake()
 
     @property
+    def elsewhere(self) -> int:
+        """See EngineQueue.elsewhere."""
+        return self._shared.served_elsewhere
+
+    @property
     def load(self) -> float:
         """See `contract.Turns.load`."""
         order = self._shared

@@ -48,6 +48,10 @@ class Registry:
             if points is not None:
                 yield FamilySnapshot(family, points, self.started, self._wall())
 
+    def points(self, family: Family) -> tuple[Point, ...]:
+        """One family as it is now; () if nobody counts or reads it."""
+        return self._points(family) or ()
+
     def _points(self, family: Family) -> tuple[Point, ...] | None:
         if family is SERIES_DROPPED:
             dropped = [((one.family.name,), float(one.dropped)) for one in self._instruments.values() if one.dropped]

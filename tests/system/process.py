@@ -27,7 +27,7 @@ from tests.system.wire import Answer, Wire, compose, loads
 ROOT = Path(__file__).resolve().parents[2]
 START_DEADLINE = 20.0
 STOP_DEADLINE = 45.0
-_COMMAND = tuple(shlex.split(os.environ.get("LLM_GATEWAY_COMMAND", ""))) or (sys.executable, "-m", "edge")
+COMMAND = tuple(shlex.split(os.environ.get("LLM_GATEWAY_COMMAND", ""))) or (sys.executable, "-m", "edge")
 """What is tested: this source tree, or e.g. the `llm-gateway` of an installed wheel."""
 
 
@@ -122,7 +122,7 @@ class Gateway:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.file.write_text(yaml.safe_dump(self.config))
         self._process = subprocess.Popen(
-            (*_COMMAND, "up", "--config", str(self.file), "--json", *arguments),
+            (*COMMAND, "up", "--config", str(self.file), "--json", *arguments),
             cwd=ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -263,7 +263,7 @@ class Gateway:
 def run(*arguments: str, env: Mapping[str, str], within: float = 30.0) -> Ended:
     """Run one `llm-gateway` command to its end."""
     done = subprocess.run(
-        (*_COMMAND, *arguments),
+        (*COMMAND, *arguments),
         cwd=ROOT,
         env=dict(env),
         stdin=subprocess.DEVNULL,

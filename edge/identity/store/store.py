@@ -12,7 +12,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from sqlalchemy import Connection, Row
 
@@ -25,6 +25,8 @@ from edge.identity.token import Token, mint
 from edge.store.database import Database
 
 _log = logging.getLogger(__name__)
+_UNTOUCHED: Final = 1
+"""The revision before the first write."""
 _Row: TypeAlias = Row[tuple[object, ...]]
 
 
@@ -56,6 +58,11 @@ class KeyStore:
         """A number that grows with every write of any process."""
         with self._database.reading() as connection:
             return _revision(connection)
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was ever written: no gateway has used the database yet."""
+        return self.revision() <= _UNTOUCHED
 
     def load_all(self) -> Snapshot:
         """Every key that can be read. The revision is read first: a write in between only means one reload too many."""

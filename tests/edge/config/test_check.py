@@ -22,6 +22,10 @@ ISSUER = "name: %s, issuer: 'https://%s/', audience: [x], jwks_url: 'https://i/j
             "listeners: [{name: a, bind: '127.0.0.1:1'}, {name: b, bind: 'localhost:1'}]",
             "listeners[1].bind: 127.0.0.1:1 is the address of listener `a` too",
         ),
+        (
+            "listeners: [{name: admin, bind: '127.0.0.1:1'}]",
+            "listeners[0].name: `admin` is the name of the admin plane",
+        ),
         ("admin: {bind: '127.0.0.1:8080'}", "admin.bind: 127.0.0.1:8080 is the address of listener `local` too"),
         ("engines: {list: [{name: v1, kind: vllm, url: 'http://h'}]}", "engines.list[0].name: `v1` cannot be"),
         (

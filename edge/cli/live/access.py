@@ -1,0 +1,147 @@
+"""A key for looking. Given in the environment, or made for the owner of the state folder, without a step by hand.
+
+Who may write the gateway's database may make keys anyway; so `top` and `tail` make one for themselves, that can only
+look (`usage:read`), only by the admin listener, for an hour, and that is deleted when they end. Anybody who sits on
+the gateway's port while it is away gets no more than that.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, Self
+
+from edge.config.settings import ADMIN, Settings
+from edge.identity.grant import Grant
+from edge.identity.record import Status
+from edge.identity.state import HOME_VARIABLE, StateError, state_home
+from policies.principal import Scope
+
+if TYPE_CHECKING:
+    from edge.identity.store.store import KeyStore
+
+KEY_VARIABLE: Final = "LLM_GATEWAY_ADMIN_KEY"
+LIFE: Final = 3600.0
+_LONGEST_NAME: Final = 64
+
+
+class Access(Protocol):
+    """A key, and how to get another one."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def made(self) -> bool:
+        """Whether it was made just for this, so that the gateway may not know it yet."""
+
+    def renew(self) -> bool:
+        """It is refused: another one takes its place; False if there is none."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Given:
+    """A key that somebody gave. Implements `Access`."""
+
+    made = False
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def renew(self) -> bool:
+        """There is no other."""
+        return False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to give back."""
+
+
+class Made:
+    """A key made on entering and deleted on leaving. Implements `Access`. `name` says in listings who made it."""
+
+    made = True
+
+    def __init__(self, open_store: Callable[[], KeyStore], name: str, now: Callable[[], float] = time.time) -> None:
+        self._open = open_store
+        self._name = name
+        self._now = now
+        self._id = ""
+        self.key = ""
+
+    def renew(self) -> bool:
+        """Make another one, and forget the one before."""
+        self._delete()
+        self._make()
+        return True
+
+    def __enter__(self) -> Self:
+        self._make()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._delete()
+
+    def _make(self) -> None:
+        store, now = self._open(), self._now()
+        try:
+            for record in store.list():  # what one that was killed has left behind
+                if record.grant.name == self._name and record.status(now) is Status.EXPIRED:
+                    store.delete(record.id)
+            record, token = store.create(
+                Grant(self._name, scopes=(Scope.USAGE_READ,), listeners=(ADMIN,), expires_at=now + LIFE)
+            )
+        finally:
+            store.close()
+        self._id, self.key = record.id, str(token.text)
+
+    def _delete(self) -> None:
+        from edge.identity.store.store import KeyNotFoundError
+
+        if not self._id:
+            return
+        store = self._open()
+        try:
+            store.delete(self._id)
+        except KeyNotFoundError:  # somebody was quicker
+            pass
+        finally:
+            store.close()
+        self._id = ""
+
+
+def access(command: str, settings: Settings, environ: Mapping[str, str] = os.environ) -> Access:
+    """The key of `KEY_VARIABLE`, else one to be made for `command`; making it raises StateError."""
+    if given := environ.get(KEY_VARIABLE, "").strip():
+        return Given(given)
+    home, url = state_home(environ), settings.stores.database
+    name = f"{command}@{_host()}"[:_LONGEST_NAME].strip()
+    return Made(lambda: _open(home, url), name)
+
+
+def _open(home: Path, url: str | None) -> KeyStore:
+    """The store of a gateway that has run. Never a new one: its first key would be made without being shown."""
+    strange = StateError(
+        f"no gateway has used the state folder {home} yet",
+        f"point {HOME_VARIABLE} to the one of the gateway, or put a key with scope usage:read in {KEY_VARIABLE}",
+    )
+    if url is None and not (home / "gateway.db").exists():
+        raise strange
+    from edge.identity.store.opening import open_keys  # SQLAlchemy: 200 ms
+
+    store = open_keys(home, url).store
+    if store.untouched:
+        store.close()
+        raise strange
+    return store
+
+
+def _host() -> str:
+    """This machine's name as far as it can be printed."""
+    return "".join(c for c in socket.gethostname() if c.isprintable() and not c.isspace()) or "localhost"
