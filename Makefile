@@ -71,6 +71,10 @@ $(STAMP)-opa: requirements/opa.sh | $(BIN)/python
 	@sh requirements/opa.sh $(VENV)
 	@touch $@
 
+$(STAMP)-otelcol: requirements/otelcol.sh $(STAMP)-opa
+	@sh requirements/otelcol.sh $(VENV)
+	@touch $@
+
 .clients/.stamp: tests/clients/js/install.sh tests/clients/js/package.json tests/clients/js/package-lock.json
 	@echo "installing the JavaScript client"
 	@sh tests/clients/js/install.sh .clients >/dev/null
@@ -79,4 +83,4 @@ $(STAMP)-opa: requirements/opa.sh | $(BIN)/python
 # a second make, so that the programs are there before anything is built with them
 venv-dev: ## install everything for tests, without running them
 	@sh requirements/system.sh
-	@$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-opa .clients/.stamp
+	@$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-otelcol .clients/.stamp

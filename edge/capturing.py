@@ -40,7 +40,7 @@ async def begin_capture(captures: CaptureLog, exchange: Exchange, reply: Reply, 
             exchange.capture = "none"
             reason = Reason.POLICY_UNAVAILABLE
             raise Refusal(reason, retry_after=_RETRY, detail=f"audit: capture: {error}") from None
-    reply.marks = {HEADER: wanted.capture}
+    reply.always = {**reply.always, HEADER: wanted.capture}
     reply.tape = Tape(captures.most_bytes if wanted.capture == "full" else 0)
 
 

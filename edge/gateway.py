@@ -117,7 +117,7 @@ class Gateway:
         raise_limit(sum(each.limits.connections for each in self._settings.listeners))
         keys = open_keys(self._home, self._settings.stores.database)
         self._close.append(keys.store.close)
-        inflight, telemetry = Inflight(), Telemetry(self._tasks, time.time)
+        inflight, telemetry = Inflight(), Telemetry(self._settings.telemetry, self._tasks, time.time)
         self._close.append(telemetry.close)
         watcher, authenticator = self._identity(keys, inflight)
         policy = await self._policy(keys, telemetry)
@@ -146,7 +146,7 @@ class Gateway:
             callers=_callers(self._settings),
             accounts=books.accounts,
             pulse=Pulse(self._settings.queue.tell_after, self._settings.queue.tell_every),
-            observers=Observers([AccessLines(lines), telemetry.requests(fleet), captures]),
+            observers=Observers([AccessLines(lines), *telemetry.observers(fleet), captures]),
             captures=captures,
             tasks=self._tasks,
             clock=time.monotonic,
@@ -155,6 +155,7 @@ class Gateway:
             salt_key=os.urandom(32),
             fleet=fleet,
             inflight=inflight,
+            tracer=telemetry.tracer,
         )
         live = _live(self._shared, telemetry)
         self._close.append(live.close)
@@ -227,7 +228,7 @@ class Gateway:
     async def _open_listeners(self, shared: Shared, policy: PolicyPart, telemetry: Telemetry, live: Live) -> None:
         routes, rejected = Routes(), functools.partial(_rejected, telemetry)
         for settings in self._settings.listeners:
-            manner = Manner(settings.limits.body_bytes, settings.strict, settings.networks)
+            manner = Manner(settings.limits.body_bytes, settings.strict, settings.networks, settings.trace)
             listener = _listener(Line(shared, manner, routes), rejected, settings)
             self._listeners.append(listener)
             await listener.start(settings.bind.host, settings.bind.port)

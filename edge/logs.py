@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edge.config.settings import LogFormat, Telemetry
+from edge.config.telemetry import LogFormat, Telemetry
 from observability.lines import LineSink, LineWriter, NoLines, json_line
 from observability.process_log import log_to
 from policies.json import Object

@@ -41,9 +41,12 @@ from edge.reply import Pulse, Reply
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
 from engines.contract import Target, Transport
+from observability.agents import family
 from observability.captures.log import CaptureLog
 from observability.ids import new_id
 from observability.observers import Observers
+from observability.traces.tracer import Tracer
+from observability.traces.trust import NOBODY, ListenerTrace
 from policies.call import Call, Operation
 from policies.decision import Permit, within
 from policies.errors import EngineTimeout, GatewayError, Refusal
@@ -79,6 +82,7 @@ class Shared:
     randomness: Callable[[int], bytes]
     salt_key: bytes = field(repr=False)
     fleet: Fleet
+    tracer: Tracer | None = None
     inflight: Inflight = field(default_factory=Inflight)
     draining: bool = False
 
@@ -86,11 +90,12 @@ class Shared:
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How one listener differs from another: `networks` its callers may come from (empty = any), `strict` parameters,
-    `body_limit` in bytes."""
+    `body_limit` in bytes, `trace` whose trace context counts."""
 
     body_limit: int
     strict: bool = False
     networks: tuple[Network, ...] = ()
+    trace: ListenerTrace = NOBODY
 
 
 class Line:
@@ -106,6 +111,7 @@ class Line:
         shared = self._shared
         exchange = Exchange(id=new_id(shared.randomness), client=inbound.client, method=inbound.method)
         exchange.stages.accepted = shared.clock()
+        exchange.agent = family(inbound.headers.get("user-agent", ""))
         reply = Reply(inbound)
         try:
             with shared.inflight.scope(exchange):
@@ -124,12 +130,14 @@ class Line:
             self._record(exchange, reply)
 
     async def _walk(self, exchange: Exchange, inbound: Inbound, reply: Reply) -> None:
+        self._trace(exchange, inbound, reply)
         if self._manner.networks and not within(exchange.client.ip, self._manner.networks):
             raise Refusal(Reason.PLACE_NOT_PERMITTED)
         if is_health(inbound.method, inbound.path):
             await self._answer_health(exchange, reply)
             return
         principal = await self._identify(exchange, inbound)
+        self._trace(exchange, inbound, reply)  # again: an authenticated caller may be trusted
         route = self._route(exchange, inbound)
         if self._shared.draining:
             raise Refusal(Reason.DRAINING, retry_after=5.0)
@@ -166,6 +174,7 @@ class Line:
             ticket = self._shared.queues.of(target.engine).turn(wish)
             exchange.progress = Progress(ticket, account.meter)
             leg = self._leg(exchange, reply, permit, account, began=ticket.began)
+            exchange.stages.queued = self._shared.clock()
             with leg.waiting(lambda: said_of(exchange), self._shared.pulse):
                 async with ticket:
                     exchange.stages.turn = self._shared.clock()
@@ -183,8 +192,15 @@ class Line:
                 await leg.finish(answer)
             exchange.outcome.status = 200
 
+    def _trace(self, exchange: Exchange, inbound: Inbound, reply: Reply) -> None:
+        if (tracer := self._shared.tracer) is None:
+            return
+        tracer.place(exchange, inbound.headers, self._manner.trace)
+        if exchange.trace is not None and exchange.trace.id != exchange.id:
+            reply.always = {"x-trace-id": exchange.trace.id}
+
     async def _answer_health(self, exchange: Exchange, reply: Reply) -> None:
-        exchange.route = HEALTH
+        exchange.route, exchange.trace = HEALTH, None  # whoever polls is no story
         exchange.outcome.status = 503 if self._shared.draining else 200
         await reply.whole(exchange.outcome.status, _headers(exchange), own.health(draining=self._shared.draining))
 

@@ -35,18 +35,18 @@ PULSE: Final = Pulse()
 class Reply:
     """One per exchange. A stream begins with its first block, so that an early failure still gets its real status."""
 
-    __slots__ = ("_answered", "_inbound", "_lock", "_stream_headers", "begun", "marks", "sent", "tape")
+    __slots__ = ("_answered", "_inbound", "_lock", "_stream_headers", "always", "begun", "sent", "tape")
 
     def __init__(self, inbound: Inbound) -> None:
         self._inbound = inbound
         self._answered = False
         self._stream_headers: Headers = {}
         self._lock: asyncio.Lock | None = None
+        self.always: Headers = {}
+        """Headers of any answer, errors too."""
         self.begun = False
         self.sent = 0
         """Bytes of body or events given to the caller (comments not counted)."""
-        self.marks: Headers = {}
-        """Headers of whatever answer it will be, an error's too."""
         self.tape: Tape | None = None
         """Is told what the caller was given of an engine's answer, where that is captured."""
 
@@ -54,11 +54,11 @@ class Reply:
         """A complete answer."""
         self._answered = True
         self.sent = len(body)
-        await self._inbound.answer(status, {**headers, **self.marks} if self.marks else headers, body, close=close)
+        await self._inbound.answer(status, {**headers, **self.always}, body, close=close)
 
     def streams(self, headers: Headers, tasks: Tasks, say: Callable[[], str], pulse: Pulse = PULSE) -> KeptWarm:
         """Prepare a streamed answer. In the returned context `say()` goes out as a comment in silence."""
-        self._stream_headers = {**headers, **self.marks} if self.marks else headers
+        self._stream_headers = headers
         self._lock = asyncio.Lock()
         return KeptWarm(self, tasks, say, pulse)
 
@@ -84,7 +84,7 @@ class Reply:
                 return  # a late heartbeat: behind the end, or into the middle of an event
             if not self.begun:
                 self.begun = True
-                await self._inbound.begin(200, self._stream_headers)
+                await self._inbound.begin(200, {**self._stream_headers, **self.always})
             await self._inbound.write(block)
 
     async def end(self) -> None:

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edge.bookkeeping import Books
+from edge.config.telemetry import Telemetry as Settings
 from edge.fleet import Fleet
 from edge.inflight import Inflight
 from edge.listener.server import Listener
@@ -23,13 +24,18 @@ from engines.transport import AiohttpTransport
 from observability.captures.log import CaptureLog
 from observability.lines import LineSink
 from observability.metrics import catalogue as names
+from observability.metrics.instruments import Mark
 from observability.metrics.observer import RequestMetrics, caller_of
 from observability.metrics.process import GcPauses, LoopLag, watch_process
 from observability.metrics.registry import Reading, Registry
+from observability.observers import Observer
 from policies.errors import Refusal
-from policies.exchange import Client
+from policies.exchange import Client, Exchange
 from policies.names import canonical
 from policies.record import Record
+
+if TYPE_CHECKING:
+    from edge.exporting import Exporting
 
 _CREDENTIAL: Final = "credential"
 _SPELLINGS: Final = 1_024
@@ -53,8 +59,10 @@ class Parts:
 class Telemetry:
     """One per gateway. Made first, since parts report to it; `watch` once they exist; `close` at the end."""
 
-    def __init__(self, tasks: Tasks, wall: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, tasks: Tasks, wall: Callable[[], float]) -> None:
         self.registry: Final = Registry(wall)
+        self._exporting = _exporting(settings, self.registry, tasks)
+        self.tracer: Final = None if self._exporting is None else self._exporting.tracer
         self._wire_refusals = self.registry.counter(names.WIRE_REFUSALS)
         self._decisions = self.registry.counter(names.DECISIONS)
         self._decision_time = self.registry.histogram(names.DECISION_TIME)
@@ -73,9 +81,10 @@ class Telemetry:
         """The wire checks refused something that was no request yet."""
         self._wire_refusals.add((client.listener, refusal.reason.value))
 
-    def requests(self, fleet: Fleet) -> RequestMetrics:
-        """Who is to be told of finished requests."""
-        return RequestMetrics(self.registry, known=KnownNames(fleet))
+    def observers(self, fleet: Fleet) -> tuple[Observer, ...]:
+        """Who is to be told of finished requests, in this order."""
+        metrics = RequestMetrics(self.registry, known=KnownNames(fleet), sampled=_mark)
+        return (metrics,) if self._exporting is None else (*self._exporting.observers(), metrics)
 
     def watch(self, parts: Parts) -> None:
         """Read what is a state rather than an event whenever it is asked for."""
@@ -103,11 +112,15 @@ class Telemetry:
         registry.read(names.POLICY_UP, lambda: [((), parts.policy.service.ready)])
         registry.read(names.LEDGER_WAITING, lambda: [((), parts.books.ledger.waiting)])
         registry.read(names.LEDGER_WRITTEN, lambda: [((), parts.books.ledger.written)])
-        registry.read(names.DROPPED, lambda: _dropped(parts))
+        registry.read(
+            names.DROPPED, lambda: [*_dropped(parts), *(self._exporting.dropped() if self._exporting else ())]
+        )
 
-    def close(self) -> None:
-        """Let go of the interpreter."""
+    async def close(self) -> None:
+        """Let go of the interpreter, and send what is left."""
         self._gc.stop()
+        if self._exporting is not None:
+            await self._exporting.close()
 
 
 class KnownNames:
@@ -133,6 +146,20 @@ class KnownNames:
             return ""
         found = self._names[name] = canonical(name)
         return found
+
+
+def _exporting(settings: Settings, registry: Registry, tasks: Tasks) -> Exporting | None:
+    if settings.otlp is None:
+        return None
+    from edge.exporting import Exporting  # protobuf: 60 ms and 10 MB, only where there is a collector
+
+    return Exporting(settings, settings.otlp, registry, tasks, version=_version())
+
+
+def _mark(exchange: Exchange, at: float) -> Mark | None:
+    """For exemplars: only a trace that is kept can be looked at."""
+    trace = exchange.trace
+    return Mark(at, trace.id, trace.span_id) if trace is not None and trace.kept else None
 
 
 def _engine(engine: Engine) -> tuple[str, str]:

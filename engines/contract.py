@@ -78,7 +78,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """What is sent to an engine, complete: nothing is added but Host, Content-Length and the engine's own key.
+    """What is sent to an engine, complete: nothing is added but Host, Content-Length, the engine's own key and, where
+    traces are on, the gateway's own `traceparent` and `tracestate` (edge/relay/relay.py).
 
     `path` is one of the adapter's constants. `headers` are lower-case names and values of ours.
     """

@@ -1,1 +1,1 @@
-"""What happened and goes on: ids, who is told, the access line, the decision log, metrics. Imports only `policies`."""
+"""What happened and goes on: who is told, access lines, decisions, metrics, traces, OTLP. Imports only `policies`."""

@@ -34,6 +34,8 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
     }
     if principal is not None:
         line.update(key_id=principal.key_id, caller=principal.id, auth=principal.auth)
+    if exchange.agent:
+        line["user_agent"] = exchange.agent
     if call is not None and call.model:
         line.update(dialect=call.dialect.value, operation=call.operation.value, requested_model=exchange.requested)
         line.update(stream=call.stream, ignored=len(call.ignored))
@@ -42,6 +44,16 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
     for field in exchange.redact:
         if (name := _REDACTED.get(field)) in line:
             line[name] = MASK
+    line.update(_ending(exchange))
+    return line
+
+
+def _ending(exchange: Exchange) -> Object:
+    """What became of it."""
+    outcome = exchange.outcome
+    line: Object = {}
+    if exchange.trace is not None and exchange.trace.id != exchange.id:
+        line.update(trace_id=exchange.trace.id)
     if exchange.engine:
         usage = outcome.usage
         line.update(engine=exchange.engine, tokens_in=usage.input, tokens_out=usage.output, tokens_cached=usage.cached)

@@ -8,7 +8,7 @@
     names.py      canonical model names, globs
     text.py       one_line(): what others wrote, fit to be shown
     sources.py    source_of(): which peer addresses count as one
-    exchange.py   Exchange   one request on its way through the house
+    exchange.py   Exchange   one request on its way through the house;  trace.py  its place in a distributed trace
 
 may they?
     input.py, result.py, obligations.py   the documents of the decision protocol, v1 (schemas/, docs/policy.md)

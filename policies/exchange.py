@@ -12,6 +12,7 @@ from policies.json import Object
 from policies.obligations import Capture
 from policies.principal import Principal
 from policies.reasons import Reason
+from policies.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Stages:
     received: float = 0.0  # the body was there
     parsed: float = 0.0
     decided: float = 0.0
+    queued: float = 0.0  # all is held, the wait for a turn begins
     turn: float = 0.0
     sent: float = 0.0
     first_byte: float = 0.0
@@ -101,7 +103,7 @@ class Progress(Protocol):
 
 @dataclass(slots=True)
 class Exchange:
-    """One request. `id` is 32 lower-case hex digits: the request id and the trace id."""
+    """One request. `id` is 32 lower-case hex digits: the request id, and that of a trace that begins here."""
 
     id: str
     client: Client
@@ -119,6 +121,9 @@ class Exchange:
     loaded: bool = False  # the engine had to load the model for it
     capture: Capture = "none"  # what is kept of it, once that is said in the answer's headers
     answer: Answer | None = None  # only where it is captured
+    revision: str = ""  # of the policy that decided
+    agent: str = ""  # family of the caller's User-Agent (observability.agents)
+    trace: Trace | None = None  # None: traces are off
     outcome: Outcome = field(default_factory=Outcome)
     stages: Stages = field(default_factory=Stages)
     progress: Progress | None = None  # only while it runs

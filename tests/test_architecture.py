@@ -29,6 +29,7 @@ AIOHTTP = (
     "edge/cli/up.py",
     "engines/transport.py",
     "engines/transport/",
+    "observability/otlp/sender.py",
     "policies/embedded/",
     "policies/opa/",
     "tests/",

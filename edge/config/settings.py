@@ -17,7 +17,8 @@ from zoneinfo import available_timezones
 
 from edge.config import leaves
 from edge.config.shapes import required, setting
-from edge.config.targets import ACCESS_LOG, DATABASE, ENGINE_URL, REDIS
+from edge.config.targets import DATABASE, ENGINE_URL, REDIS
+from edge.config.telemetry import Telemetry
 from edge.config.values import Bind, Secret
 from edge.identity.issuer import Issuer
 from edge.identity.lockout import LockoutSettings
@@ -26,8 +27,8 @@ from edge.limits.settings import LimitSettings
 from edge.listener.limits import ListenerLimits
 from edge.queue.settings import QueueLimits
 from engines.contract import Engine, Kind, Timeouts
-from observability.captures.settings import CaptureSettings
 from observability.decisions.settings import DecisionLogSettings
+from observability.traces.trust import NOBODY, ListenerTrace
 from policies.grants import Grant
 from policies.principal import Network
 
@@ -58,6 +59,7 @@ class Listener:
     networks: tuple[Network, ...] = setting((), "the networks callers may come from; empty = any")
     hosts: tuple[str, ...] = setting((), "further names that clients may call it by (Host header)", leaf=_HOST)
     strict: bool = setting(default=False, help_text="refuse unknown parameters instead of dropping them")
+    trace: ListenerTrace = setting(NOBODY, "whose `traceparent` is believed: that of callers from `networks`")
     limits: ListenerLimits = setting(ListenerLimits(), "what one connection and one request may cost")
 
 
@@ -205,41 +207,6 @@ class Ledger:
         90 * 86400.0,
         "how long each request is kept; what is older stays as sums per day",
         leaf=leaves.seconds(86400, 36500 * 86400),
-    )
-
-
-class LogFormat(StrEnum):
-    """What the lines on stderr look like."""
-
-    AUTO = "auto"
-    JSON = "json"
-    HUMAN = "human"
-
-
-class LogLevel(StrEnum):
-    """The least important thing that the process's own log tells."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Telemetry:
-    """What is written down."""
-
-    access_log: str = setting("stderr", "one line per request: `stderr`, `off` or a file", leaf=ACCESS_LOG)
-    access_log_bytes: int = setting(
-        64 * 1024 * 1024, "such a file becomes FILE.1 at this size; 0 = never", leaf=leaves.size(0, 1 << 40)
-    )
-    access_log_keep: int = setting(5, "how many of FILE.1, FILE.2, ... are kept", leaf=leaves.integer(1, 1000))
-    log_level: LogLevel = setting(LogLevel.INFO, "what the process's own log tells: this and what is worse")
-    log_format: LogFormat = setting(
-        LogFormat.AUTO, "of the lines on stderr: `json`, `human`; `auto`: human where it is a terminal"
-    )
-    capture: CaptureSettings = setting(
-        CaptureSettings(), "of prompts and answers, where the policy's obligation `capture` says so"
     )
 
 

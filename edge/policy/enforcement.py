@@ -95,11 +95,11 @@ class Enforcement:
         if bounds is not None:
             await self._record(question, None, bounds)
             raise _refusal(bounds)
-        verdict = await self._ask(question, after=None)
+        verdict = await self._ask(exchange, question, after=None)
         if isinstance(verdict, Redirect):
             exchange.redact = verdict.obligations.redact
             redirect = _towards(verdict, meaning)
-            verdict = await self._ask(redirect.question, after=redirect)
+            verdict = await self._ask(exchange, redirect.question, after=redirect)
         if isinstance(verdict, Permit):
             exchange.permit, exchange.redact = verdict, verdict.obligations.redact
             return verdict
@@ -113,17 +113,19 @@ class Enforcement:
         question = self._question(exchange, principal, asked, meaning)
         if within_bounds(question) is not None:
             return None
-        verdict = await self._ask(question, after=None, foreseen=True)
+        verdict = await self._ask(exchange, question, after=None, foreseen=True)
         if isinstance(verdict, Redirect):
             redirect = _towards(verdict, meaning)
-            verdict = await self._ask(redirect.question, after=redirect, foreseen=True)
+            verdict = await self._ask(exchange, redirect.question, after=redirect, foreseen=True)
         return verdict.obligations if isinstance(verdict, Permit) else None
 
     async def _ask(
-        self, question: PolicyInput, after: Redirect | None, *, foreseen: bool = False
+        self, exchange: Exchange, question: PolicyInput, after: Redirect | None, *, foreseen: bool = False
     ) -> Permit | Denial | Redirect:
         document = question.document()
         answer = await self._point.ask(document)
+        if not foreseen:
+            exchange.revision = answer.revision
         if answer.decision is None:
             verdict: Permit | Denial | Redirect = Denial(answer.failure or Reason.POLICY_FAILED, detail=answer.detail)
         else:

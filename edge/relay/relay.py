@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final
 
@@ -154,6 +154,8 @@ class Leg:
     @contextlib.asynccontextmanager
     async def _send(self, *, stream: bool) -> AsyncIterator[UpstreamResponse]:
         request = self.adapter.build(self.call, self.target, stream=stream, salt=self.salt)
+        if (trace := self.exchange.trace) is not None:
+            request = replace(request, headers=(*request.headers, *trace.headers))
         self.exchange.stages.sent = self.clock()
         async with self.transport.send(self.permit, self.target.engine, request) as response:
             if response.status != HTTPStatus.OK:

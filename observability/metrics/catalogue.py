@@ -8,9 +8,12 @@ anything else that a stranger may make up. The table in docs/observing.md is hel
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from observability.metrics.snapshot import Family, Kind
+from policies.call import Operation
 
 SCHEMA: Final = "https://opentelemetry.io/schemas/1.42.0"
 """The conventions that names and labels follow; `gen_ai.*` as of that day in semantic-conventions-genai."""
@@ -43,6 +46,11 @@ METHOD: Final = "http.request.method"
 SCHEME: Final = "url.scheme"
 ROUTE: Final = "http.route"
 STATUS: Final = "http.response.status_code"
+
+OPERATIONS: Final[Mapping[Operation, str]] = MappingProxyType(
+    {Operation.CHAT: "chat", Operation.COMPLETIONS: "text_completion", Operation.EMBEDDINGS: "embeddings"}
+)
+"""What asks a model, in the conventions' words: values of `OPERATION`."""
 
 # -- bounds
 

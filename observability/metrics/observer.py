@@ -13,7 +13,6 @@ from typing import Final
 from observability.metrics import catalogue as names
 from observability.metrics.instruments import Labels, Mark
 from observability.metrics.registry import Registry
-from policies.call import Operation
 from policies.exchange import Exchange
 from policies.reasons import CAUSES, Reason
 from policies.record import MASK
@@ -21,10 +20,6 @@ from policies.record import MASK
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 _UNUSUAL: Final = "_OTHER"
 """The conventions' word for a method that is none of RFC 9110's."""
-_OPERATIONS: Final = MappingProxyType(
-    {Operation.CHAT: "chat", Operation.COMPLETIONS: "text_completion", Operation.EMBEDDINGS: "embeddings"}
-)
-"""What asks a model, in the conventions' words."""
 _NO_IDENTITY: Final = frozenset(
     {Reason.MISSING_CREDENTIAL, Reason.INVALID_CREDENTIAL, Reason.CREDENTIAL_REVOKED, Reason.TOO_MANY_FAILURES}
 )
@@ -73,7 +68,7 @@ class RequestMetrics:
         caller = caller_of(exchange)
         requested = dialect = operation = ""
         if call is not None:
-            dialect, operation = call.dialect.value, _OPERATIONS.get(call.operation, "")
+            dialect, operation = call.dialect.value, names.OPERATIONS.get(call.operation, "")
             requested = self._requested(exchange)
         total = stages.done - stages.accepted
         where: Labels = (method, _SCHEME, route, listener)

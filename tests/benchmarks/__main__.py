@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from policies.json import JSON, Object
-from tests.benchmarks import accounts, decisions, fleet, load, nginx, report, streams, telemetry
+from tests.benchmarks import accounts, decisions, fleet, load, nginx, report, streams, telemetry, tracing
 from tests.benchmarks.contenders import Contender, Peak, field, gateway_to, streaming_origin
 
 START_GOAL = 1.0
@@ -145,10 +145,13 @@ def _accounted(plan: Plan, folder: Path) -> list[Object]:
 
 
 def _told(plan: Plan) -> list[Object]:
-    results = telemetry.metrics(plan.decisions * 4)
+    counted = telemetry.metrics(plan.decisions * 4)
     names = ("what", "took", "unit", "goal", "met")
-    _say(report.table("Telemetry", names, report.rows(results, names)))
-    return results
+    _say(report.table("Telemetry", names, report.rows(counted, names)))
+    traced = tracing.measure(plan.decisions * 2)
+    names = ("way", "cpu_us", "goal_us", "met", "dropped")
+    _say(report.table("All telemetry of one request, microseconds", names, report.rows(traced, names)))
+    return counted + traced
 
 
 def _fleet(plan: Plan, folder: Path) -> Object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import cast
 
+from edge.config.telemetry import Telemetry as Settings
 from edge.fleet import Fleet
 from edge.tasks import Tasks
 from edge.telemetry import KnownNames, Telemetry
@@ -53,14 +54,14 @@ def record(engine: str, reason: str = "", took_us: int = 0) -> Record:
 
 async def test_decisions_and_wire_refusals_are_counted() -> None:
     tasks = Tasks()
-    telemetry = Telemetry(tasks, lambda: 1.0)
+    telemetry = Telemetry(Settings(), tasks, lambda: 1.0)
     try:
         for each in (record("embedded", took_us=250), record("embedded", took_us=150), record("cache", took_us=5)):
             telemetry.decided(each)
         telemetry.decided(record("credential", "scope_missing"))
         telemetry.rejected(Refusal(Reason.UNKNOWN_HOST), Client("10.0.0.1", 1, "lan"))
     finally:
-        telemetry.close()
+        await telemetry.close()
         await tasks.close()
 
     def values(family: Family) -> dict[tuple[str, ...], float]:
