@@ -73,7 +73,8 @@ class Telemetry:
 
     def decided(self, record: Record) -> None:
         """A decision was taken."""
-        self._decisions.add(("allow" if record.allow else "deny", record.reason, record.engine))
+        # By the reason: a policy's no to `/v1/me` is answered with an empty list, so nobody was refused.
+        self._decisions.add(("deny" if record.reason else "allow", record.reason, record.engine))
         if record.engine != _CREDENTIAL:
             self._decision_time.observe((record.engine,), record.took_us / 1e6)
 

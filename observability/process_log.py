@@ -14,6 +14,7 @@ from observability.lines import LineWriter
 from policies.json import JSON, Object
 
 _OURS: Final = ("edge", "engines", "observability", "policies")
+_NOISY: Final = ("asyncio", "alembic.runtime.plugins")  # five lines of plugins at the start after an upgrade
 
 
 def log_line(record: logging.LogRecord) -> Object:
@@ -57,4 +58,5 @@ def log_to(lines: LineWriter, level: int = logging.INFO) -> None:
     logging.basicConfig(level=max(level, logging.INFO), handlers=[LineHandler(lines)], force=True)
     for name in _OURS:
         logging.getLogger(name).setLevel(level)
-    logging.getLogger("asyncio").setLevel(max(level, logging.WARNING))
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))

@@ -84,8 +84,11 @@ class Collector:
     async def _close(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
-        for _ in range(3):
-            await asyncio.sleep(0)  # transports close in a turn of the loop of their own
+        hanging = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        await asyncio.sleep(0)  # transports close in a turn of the loop of their own
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()  # aiohttp has decompressed it
