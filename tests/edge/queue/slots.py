@@ -54,7 +54,8 @@ class Engine:
         self.leases = {who: each for who, each in self.leases.items() if each.ends > self.now}
 
     def _sight(self, name: str) -> Sight:
-        elsewhere = [each for who, each in self.leases.items() if not who.startswith(name + "-")]
+        # In order of names, as the script has them.
+        elsewhere = [each for who, each in sorted(self.leases.items(), key=_first) if not who.startswith(name + "-")]
         loaded = sorted(self.used.items(), key=lambda item: (item[1], item[0]))
         return Sight(
             len(self.leases),
@@ -82,6 +83,10 @@ class Engine:
             there = self.leases.pop(lease, None)
             if there is not None and there.model and (served or not there.loads):
                 self.used[there.model] = self.now
+
+
+def _first(item: tuple[str, Lease]) -> str:
+    return item[0]
 
 
 class Turns:
