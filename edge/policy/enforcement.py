@@ -97,11 +97,10 @@ class Enforcement:
             raise _refusal(bounds)
         verdict = await self._ask(exchange, question, after=None)
         if isinstance(verdict, Redirect):
-            exchange.redact = verdict.obligations.redact
             redirect = _towards(verdict, meaning)
             verdict = await self._ask(exchange, redirect.question, after=redirect)
         if isinstance(verdict, Permit):
-            exchange.permit, exchange.redact = verdict, verdict.obligations.redact
+            exchange.permit = verdict
             return verdict
         raise _refusal(verdict) if isinstance(verdict, Denial) else RuntimeError("redirected twice")
 
@@ -131,6 +130,8 @@ class Enforcement:
         else:
             verdict = judge(question, answer.decision, self._abilities, after=after)
         if not foreseen:
+            if not isinstance(verdict, Denial):
+                exchange.redact = verdict.obligations.redact  # first: the record may fail, and that is recorded, too
             await self._record(question, answer, verdict, after=after, document=document)
         return verdict
 

@@ -235,3 +235,10 @@ async def test_what_is_only_foreseen_is_asked_about_and_neither_recorded_nor_per
         assert (found.capture if found else None) == wanted
     assert len(point.asked) == 4
     assert (log.records, exchange.permit) == ([], None)
+
+
+async def test_what_a_yes_hides_is_hidden_in_the_access_line_too_if_its_record_cannot_be_written() -> None:
+    exchange = Exchange("f" * 32, Client("127.0.0.1", 1, "local"), "POST", "/v1/chat/completions")
+    with pytest.raises(Refusal):
+        await ask(Point(tiny=yes(audit=True, redact=["source.ip"])), Log(broken=True), exchange=exchange)
+    assert access_line(exchange, at=0.0)["ip"] == MASK
