@@ -173,8 +173,10 @@ def _models(fleet: Fleet) -> Reading:
 
 
 def _in_flight(inflight: Inflight) -> Reading:
-    calls = (exchange for exchange in inflight.exchanges() if exchange.call is not None)
-    running = Counter((caller_of(exchange), exchange.model) for exchange in calls)
+    calls = [exchange for exchange in inflight.exchanges() if exchange.call is not None]
+    # Before the decision nobody knows whether the policy lets the caller be named.
+    named = (caller_of(exchange) if exchange.stages.decided else "" for exchange in calls)
+    running = Counter(zip(named, (exchange.model for exchange in calls), strict=True))
     return list(running.items())
 
 

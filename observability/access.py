@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from observability.hidden import detail_of, key_of
 from policies.exchange import Exchange, Stages
 from policies.json import Object
 from policies.record import MASK
@@ -33,7 +34,7 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
         "ms": stage_times(exchange.stages),
     }
     if principal is not None:
-        line.update(key_id=principal.key_id, caller=principal.id, auth=principal.auth)
+        line.update(key_id=key_of(exchange), caller=principal.id, auth=principal.auth)
     if exchange.agent:
         line["user_agent"] = exchange.agent
     if call is not None and call.model:
@@ -63,7 +64,7 @@ def _ending(exchange: Exchange) -> Object:
     if outcome.shadowed:
         line.update(shadow_limits=list(outcome.shadowed))
     if outcome.reason is not None:
-        line.update(reason=outcome.reason.value, detail=outcome.detail)
+        line.update(reason=outcome.reason.value, detail=detail_of(exchange))
     return line
 
 

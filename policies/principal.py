@@ -45,8 +45,8 @@ class Quota:
 class Principal:
     """An authenticated caller.
 
-    `id` is the owner the caller acts for, `key_id` names the credential in logs (a key's id, or `jwt:<issuer>`), `name`
-    is its label. `models` are globs over canonical model names; `networks` and `listeners` empty = anywhere.
+    `id` is the owner the caller acts for, `key_id` names the credential in logs (a key's id, or `jwt:` and the `id`),
+    `name` is its label. `models` are globs over canonical model names; `networks` and `listeners` empty = anywhere.
     `expires_at` is seconds since the epoch, None = never.
     """
 

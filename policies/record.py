@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from policies.json import JSON, Object, as_count, as_object, as_str
 
 MASK: Final = "(redacted)"
-_ALIKE: Final = {"caller.name": ("caller.name", "key.name")}
+_ALIKE: Final[Mapping[str, tuple[str, ...]]] = {"caller.name": ("caller.name", "key.name")}
 """What says the same in another place goes with it."""
+_OF_TOKEN: Final = {**_ALIKE, "caller.id": ("caller.id", "caller.name", "key.id", "key.name")}
+"""Of a JWT all of these hold its subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def mask(document: Object, fields: Iterable[str]) -> tuple[Object, tuple[str, ..
     """A copy of an input document without the dotted `fields` that it holds, and which those were."""
     masked: list[str] = []
     copy = dict(document)
-    names = {alike for name in fields for alike in _ALIKE.get(name, (name,))}
+    alikes = _OF_TOKEN if as_object(document.get("caller")).get("auth") == "jwt" else _ALIKE
+    names = {alike for name in fields for alike in alikes.get(name, (name,))}
     for name in sorted(names):
         section, _, leaf = name.partition(".")
         inner = as_object(copy.get(section))

@@ -6,7 +6,7 @@ For keys with scope `usage:read` or `admin`. The stream begins with {"event":"wa
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
@@ -54,12 +54,22 @@ class LiveView:
     async def follow(self, ask: Ask) -> Flow:
         """Route: the stream."""
         wanted = _filter(ask.inbound.query)
-        return Flow({"content-type": NDJSON}, self._lines(wanted), lambda reason: event("ended", reason=reason.value))
+        return Flow(
+            {"content-type": NDJSON},
+            self._lines(wanted, ask.readmit),
+            lambda reason: event("ended", reason=reason.value),
+        )
 
-    async def _lines(self, wanted: Filter) -> AsyncGenerator[bytes]:
+    async def _lines(self, wanted: Filter, readmit: Callable[[], Awaitable[None]]) -> AsyncGenerator[bytes]:
+        """A key that ends cuts the stream at once; whether it still has the scope is asked again at every beat: unlike
+        an answer of an engine this one never ends by itself."""
+        since = self._clock()
         with self._live.watchers.watch(wanted) as watcher:
             yield event("watching")
             async for lines in _of(watcher, self._beat):
+                if self._clock() - since >= self._beat:
+                    await readmit()
+                    since = self._clock()
                 yield lines
             yield event("ended", reason=Reason.DRAINING.value)
 

@@ -7,6 +7,7 @@ Everything that goes wrong on the way is a Refusal.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -32,6 +33,9 @@ CREDENTIAL: Final = "credential"
 _RETRY: Final = {Reason.POLICY_UNAVAILABLE: 1.0, Reason.QUOTA_EXCEEDED: 60.0}
 """Seconds after which to try again. A child is back within one. A policy's quota does not say when it ends: a minute is
 the shortest that the input counts by, and without any word SDKs come back within half a second."""
+
+_FORESEEN: Final = 2
+"""Questions at once that nobody's request waits for: an engine has 32 connections, and a decision 250 ms."""
 
 
 class Point(Protocol):
@@ -82,6 +86,7 @@ class Enforcement:
         self._abilities = abilities
         self._wall_ns = wall_ns
         self._told = told
+        self._foreseeing = asyncio.Semaphore(_FORESEEN)
 
     async def permit(
         self, exchange: Exchange, principal: Principal, asked: Asked, meaning: Callable[[str], str]
@@ -97,11 +102,10 @@ class Enforcement:
             raise _refusal(bounds)
         verdict = await self._ask(exchange, question, after=None)
         if isinstance(verdict, Redirect):
-            exchange.redact = verdict.obligations.redact
             redirect = _towards(verdict, meaning)
             verdict = await self._ask(exchange, redirect.question, after=redirect)
         if isinstance(verdict, Permit):
-            exchange.permit, exchange.redact = verdict, verdict.obligations.redact
+            exchange.permit = verdict
             return verdict
         raise _refusal(verdict) if isinstance(verdict, Denial) else RuntimeError("redirected twice")
 
@@ -109,10 +113,16 @@ class Enforcement:
         self, exchange: Exchange, principal: Principal, asked: Asked, meaning: Callable[[str], str]
     ) -> Obligations | None:
         """What a yes to what is `asked` would be tied to now, None for a no. Nobody asks for it, so none of it is
-        recorded, and it permits nothing."""
+        recorded, and it permits nothing. Few are asked at once: one `/v1/me` asks dozens, requests need the engine."""
         question = self._question(exchange, principal, asked, meaning)
         if within_bounds(question) is not None:
             return None
+        async with self._foreseeing:
+            return await self._foreseen(exchange, question, meaning)
+
+    async def _foreseen(
+        self, exchange: Exchange, question: PolicyInput, meaning: Callable[[str], str]
+    ) -> Obligations | None:
         verdict = await self._ask(exchange, question, after=None, foreseen=True)
         if isinstance(verdict, Redirect):
             redirect = _towards(verdict, meaning)
@@ -131,6 +141,8 @@ class Enforcement:
         else:
             verdict = judge(question, answer.decision, self._abilities, after=after)
         if not foreseen:
+            if not isinstance(verdict, Denial):
+                exchange.redact = verdict.obligations.redact  # first: the record may fail, and that is recorded, too
             await self._record(question, answer, verdict, after=after, document=document)
         return verdict
 

@@ -17,7 +17,9 @@ from policies.exchange import Answer, Usage
 from policies.json import JSON, Object, as_list, as_object, as_str
 
 _LEAST: Final = 64
-"""Bytes that a chunk without text is taken for: it holds memory, too."""
+"""Bytes that a chunk without text is taken for: an answer may be made of nothing but those."""
+_FOLD: Final = 256
+"""Chunks after which their pieces of text are joined."""
 _CALL: Final = 128
 """The same for a call of a tool that begins."""
 _MOST_CHOICES: Final = 128
@@ -26,7 +28,7 @@ _MOST_CHOICES: Final = 128
 class Tape:
     """One answer. `room`: bytes of text that are kept, 0 = none."""
 
-    __slots__ = ("_aggregate", "_choices", "_document", "_left", "_names", "_whole")
+    __slots__ = ("_aggregate", "_choices", "_document", "_left", "_names", "_unfolded", "_whole")
 
     def __init__(self, room: int) -> None:
         self._left = room + MARGIN if room else 0
@@ -35,6 +37,7 @@ class Tape:
         self._names: list[JSON] = []
         self._document: Object | None = None
         self._whole = True
+        self._unfolded = 0
 
     def chunks(self, chunks: Iterable[Object]) -> None:
         """Chunks of a stream that the caller was given."""
@@ -50,6 +53,10 @@ class Tape:
             return
         self._left -= size
         self._aggregate.add(_plain(chunk))
+        self._unfolded += 1
+        if self._unfolded == _FOLD:
+            self._aggregate.fold()
+            self._unfolded = 0
 
     def answer(self, document: Object) -> None:
         """A complete answer that the caller was given."""
@@ -73,13 +80,14 @@ class Tape:
         for item in as_list(document.get("choices")):
             choice = as_object(item)
             message = as_object(choice.get(said))
-            size += max(_LEAST, sum(len(text.encode(errors="replace")) for text in texts(choice, said)))
+            size += sum(len(text.encode(errors="replace")) for text in texts(choice, said)) or _LEAST
             size += self._note(choice, message)
         return size
 
     def _note(self, choice: Object, message: Object) -> int:
         index = choice.get("index", 0)
         known = self._choices.get(index if isinstance(index, int) else 0)
+        size = 0 if known is not None else _LEAST  # choices hold memory, however short they are
         if known is None:
             known = {"chars": 0, "reasoning_chars": 0, "tool_calls": 0, "finish": None}
             if len(self._choices) < _MOST_CHOICES:
@@ -94,7 +102,7 @@ class Tape:
         names += [name for name in [as_str(as_object(message.get("function_call")).get("name"))] if name]
         _more(known, "tool_calls", len(names))
         self._names += [name[:LONGEST_NAME] for name in names][: max(0, MOST_NAMES - len(self._names))]
-        return _CALL * len(names)
+        return size + _CALL * len(names)
 
 
 def _more(known: Object, key: str, count: int) -> None:

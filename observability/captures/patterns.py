@@ -43,8 +43,11 @@ BUILT_IN: Final = (
     r"\bxox[abeoprs]-[0-9A-Za-z-]{8,255}+",
     r"\beyJ[0-9A-Za-z_=.-]{8,8000}+",  # JSON Web Tokens, signed or not
     r"(?i:bearer|basic)[ \t]{1,8}+[0-9A-Za-z._~+/=-]{6,8000}+",
-    r"PRIVATE KEY(?: BLOCK)?-----[0-9A-Za-z+/=:,.\s-]{0,8000}+",
-    r"(?i:passwor[dt]|api[_-]?key|(?:secret|access)[_-]?(?:key|token))['\" ]{0,2}+[:=]['\" ]{0,2}+[^'\"\s,;&]{4,512}+",
+    r"PRIVATE KEY(?: BLOCK)?-----[0-9A-Za-z+/=:,.\s\\-]{0,8000}+",  # where JSON is quoted, ends of lines are `\n`
+    (
+        r"(?i:passwor[dt]|api[_-]?key|(?:secret|access)[_-]?(?:key|token))"
+        r"['\"\\ ]{0,4}+[:=]['\"\\ ]{0,4}+[^'\"\s,;&]{4,512}+"
+    ),
     r"://[^/\s:@]{1,64}+:[^/\s@]{1,128}+@",
 )
 EMAIL: Final = r"[0-9A-Za-z._%+-]{1,64}+@[0-9A-Za-z-]{1,63}+\.[0-9A-Za-z.-]{2,190}+"

@@ -15,6 +15,8 @@ from policies.json import JSON, Object, as_list, as_object, as_str
 _TEXTS: Final = frozenset({"messages", "prompt", "input", "suffix", "tools", "functions"})
 _WORDS: Final = frozenset({"reasoning_effort", "tool_choice", "type", "service_tier", "encoding_format"})
 """Parameters that are one word of a few."""
+_TYPED: Final = frozenset({"response_format", "tool_choice"})
+"""Objects of which a word says the kind; in others, as in `metadata`, a member of that name is the caller's."""
 _WORD: Final = re.compile(r"[a-z0-9_]{1,32}", re.ASCII)
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _MOST: Final = 1_000
@@ -51,8 +53,10 @@ def _parameter(key: str, value: JSON) -> JSON:
             return value if key in _WORDS and _WORD.fullmatch(value) else {"chars": len(value)}
         case list():
             return {"items": len(value)}
-        case dict():
+        case dict() if key in _TYPED:
             return {"items": len(value), "type": _parameter("type", as_str(value.get("type")))}
+        case dict():
+            return {"items": len(value)}
         case _:
             return value
 

@@ -2,7 +2,7 @@
 
 As in records there is no prompt, raw path or engine's text in it, and what an obligation takes out of records
 (`Exchange.redact`) is not shown here either; before the decision nobody knows what that is, so until then the caller's
-name is not shown.
+name is not shown, nor the id of a JWT, which holds it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from observability.hidden import key_of
 from observability.live.phases import Phase, phase_of
 from observability.metrics.observer import caller_of
 from policies.exchange import Exchange
@@ -82,6 +83,8 @@ def look(exchange: Exchange, now: float) -> Request:
     """`exchange` as it is at `now` (monotonic seconds)."""
     stages, usage, principal = exchange.stages, exchange.outcome.usage, exchange.principal
     phase, progress = phase_of(exchange), exchange.progress
+    # Before the decision nobody knows whether the caller may be named, which the id of a JWT does.
+    told = bool(stages.decided) or (principal is not None and principal.auth == "key")
     output = usage.output
     if progress is not None and stages.first_byte:
         output = max(output or 0, progress.tokens)
@@ -90,7 +93,7 @@ def look(exchange: Exchange, now: float) -> Request:
         listener=exchange.client.listener,
         operation=exchange.call.operation.value if exchange.call is not None else "",
         caller=caller_of(exchange) or None if stages.decided else None,
-        key_id=principal.key_id if principal is not None else None,
+        key_id=key_of(exchange) or None if told else None,
         model=exchange.model,
         engine=exchange.engine,
         phase=phase,

@@ -19,7 +19,8 @@ SCHEMA: Final = "https://opentelemetry.io/schemas/1.42.0"
 """The conventions that names and labels follow; `gen_ai.*` as of that day in semantic-conventions-genai."""
 
 MOST_SERIES: Final = 2_000
-"""Of one family. What comes beyond falls into one series whose labels are all `OTHER`."""
+"""Of one family. What comes beyond falls into series whose labels of `GROWING` are `OTHER`, up to a quarter more, and
+then into one whose labels are all `OTHER`."""
 OTHER: Final = "_other"
 
 # -- labels
@@ -42,6 +43,8 @@ REQUESTED: Final = "gen_ai.request.model"
 MODEL: Final = "gen_ai.response.model"
 """The canonical name that was served; "" where it did not come to that."""
 TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - no secret
+GROWING: Final = frozenset({CALLER, REQUESTED, MODEL})
+"""Labels with many values, each times each; what callers bring about must not fill a family for everybody."""
 METHOD: Final = "http.request.method"
 SCHEME: Final = "url.scheme"
 ROUTE: Final = "http.route"
@@ -305,7 +308,7 @@ DROPPED: Final = _counter(
 SERIES_DROPPED: Final = _counter(
     "llm_gateway.telemetry.series_dropped",
     "{update}",
-    "Updates that went into the series `_other` because their family is full.",
+    "Updates that went into a series `_other` because their family is full.",
     "llm_gateway.family",
 )
 

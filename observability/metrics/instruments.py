@@ -7,13 +7,15 @@ in the order of `Family.labels`.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple, TypeAlias
 
-from observability.metrics.catalogue import MOST_SERIES, OTHER
+from observability.metrics.catalogue import GROWING, MOST_SERIES, OTHER
 from observability.metrics.snapshot import Exemplar, Family, Kind, Point
 
 Labels: TypeAlias = tuple[str, ...]
+_SPARE: Final = 4
+"""A quarter of what a family may hold is there beyond that, for series without who and which model."""
 
 
 class Mark(NamedTuple):
@@ -24,10 +26,26 @@ class Mark(NamedTuple):
     span_id: str = ""
 
 
+class _Overflow:
+    """Where updates go that find no room: into the series without who and which model, of which there are few, so that
+    no caller can make failures vanish; a family that has too many of those, too, puts all into one."""
+
+    __slots__ = ("_many", "_most", "_shared")
+
+    def __init__(self, family: Family, most: int) -> None:
+        self._many = tuple(label in GROWING for label in family.labels)
+        self._most = most + most // _SPARE if any(self._many) else 0
+        self._shared: Labels = (OTHER,) * len(family.labels)
+
+    def __call__(self, labels: Labels, series: Collection[Labels]) -> Labels:
+        few = tuple(OTHER if many and value else value for many, value in zip(self._many, labels, strict=True))
+        return few if self._most and (len(series) < self._most or few in series) else self._shared
+
+
 class Counter:
     """Numbers that grow."""
 
-    __slots__ = ("_most", "_series", "_shared", "dropped", "family")
+    __slots__ = ("_most", "_overflow", "_series", "dropped", "family")
 
     def __init__(self, family: Family, most: int = MOST_SERIES) -> None:
         """`most`: how many series there may be; ValueError for another kind of family."""
@@ -37,7 +55,7 @@ class Counter:
         """Updates that found no room for a series of their own."""
         self._most = most
         self._series: dict[Labels, float] = {}
-        self._shared: Labels = (OTHER,) * len(family.labels)
+        self._overflow = _Overflow(family, most)
 
     def add(self, labels: Labels, amount: float = 1) -> None:
         """Add to a series; `amount` is never negative."""
@@ -48,7 +66,8 @@ class Counter:
             series[_fitting(self.family, labels)] = amount
         else:
             self.dropped += 1
-            series[self._shared] = series.get(self._shared, 0) + amount
+            labels = self._overflow(labels, series)
+            series[labels] = series.get(labels, 0) + amount
 
     def declare(self, labels: Labels) -> None:
         """Have the series at 0, so that its first increase is one."""
@@ -73,7 +92,7 @@ class _Row:
 class Histogram:
     """How values are distributed."""
 
-    __slots__ = ("_bounds", "_most", "_series", "_shared", "dropped", "family")
+    __slots__ = ("_bounds", "_most", "_overflow", "_series", "dropped", "family")
 
     def __init__(self, family: Family, most: int = MOST_SERIES) -> None:
         """As Counter."""
@@ -83,7 +102,7 @@ class Histogram:
         self._most = most
         self._bounds = family.bounds
         self._series: dict[Labels, _Row] = {}
-        self._shared: Labels = (OTHER,) * len(family.labels)
+        self._overflow = _Overflow(family, most)
 
     def observe(self, labels: Labels, value: float, mark: Mark | None = None) -> None:
         """Take one value, not negative, in the family's unit; `mark` if its trace is kept."""
@@ -113,7 +132,7 @@ class Histogram:
     def _new(self, labels: Labels) -> _Row:
         if len(self._series) >= self._most:
             self.dropped += 1
-            labels = self._shared
+            labels = self._overflow(labels, self._series)
             if labels in self._series:
                 return self._series[labels]
         row = self._series[_fitting(self.family, labels)] = _Row(len(self._bounds) + 1)

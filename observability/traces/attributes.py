@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
+from observability.hidden import detail_of, key_of
 from observability.metrics.catalogue import OPERATIONS
 from observability.traces.sampling import status_of
 from policies.call import Call
@@ -59,7 +60,7 @@ def _add_caller(found: Attributes, exchange: Exchange) -> None:
         return
     found["llm_gateway.caller"] = MASK if "caller.id" in exchange.redact else principal.id
     found["llm_gateway.auth"] = principal.auth
-    found["llm_gateway.key.id"] = principal.key_id
+    found["llm_gateway.key.id"] = key_of(exchange)
     if principal.groups:
         found["llm_gateway.groups"] = tuple(sorted(principal.groups))
 
@@ -86,7 +87,7 @@ def _add_decision(found: Attributes, exchange: Exchange) -> None:
         if permit.grants:
             found["llm_gateway.decision.grants"] = permit.grants
     if outcome.reason in _LIMITS and outcome.detail:
-        found["llm_gateway.limits.refused"] = (outcome.detail,)  # names of ours: edge/limits/words.py
+        found["llm_gateway.limits.refused"] = (detail_of(exchange),)  # names of ours: edge/limits/words.py
     if outcome.shadowed:
         found["llm_gateway.limits.shadowed"] = outcome.shadowed
 

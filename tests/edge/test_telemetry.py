@@ -7,16 +7,19 @@ from typing import cast
 
 from edge.config.telemetry import Telemetry as Settings
 from edge.fleet import Fleet
+from edge.inflight import Inflight
 from edge.tasks import Tasks
-from edge.telemetry import KnownNames, Telemetry
+from edge.telemetry import KnownNames, Telemetry, _in_flight
 from engines.catalogue import Catalogue
 from engines.contract import Engine, Kind, Model
 from observability.metrics import catalogue as names
 from observability.metrics.snapshot import Family
+from policies.call import Call, Dialect, Operation
 from policies.errors import Refusal
 from policies.exchange import Client
 from policies.reasons import Reason
 from policies.record import Record
+from tests.observability.live.exchanges import arrived, decided
 
 ENGINE = Engine("one", Kind.OPENAI, "http://127.0.0.1:1", 1)
 
@@ -75,3 +78,11 @@ async def test_decisions_and_wire_refusals_are_counted() -> None:
     }
     assert values(names.DECISION_TIME) == {("embedded",): 2, ("cache",): 1}
     assert values(names.WIRE_REFUSALS) == {("lan", "unknown_host"): 1}
+
+
+async def test_who_has_not_been_decided_on_is_not_named() -> None:
+    inflight = Inflight()
+    with inflight.scope(arrived("ann")), inflight.scope(decided("bob")):
+        for exchange in inflight.exchanges():
+            exchange.call = exchange.call or Call(Operation.CHAT, Dialect.OPENAI, model="Tiny")
+        assert sorted(_in_flight(inflight)) == [(("", ""), 1), (("bob", "tiny"), 1)]

@@ -15,11 +15,10 @@ _LATE: Final = 0.1
 
 def line_of(request: Object, zone: tzinfo | None = None) -> str:
     """When it ended (in `zone`; None = this machine's), what became of it, who, what, how many tokens, how long."""
-    at = datetime.fromtimestamp(_number(request.get("at")), zone)
     spent = as_object(request.get("ms"))
     parts = [
-        at.strftime("%H:%M:%S"),
-        str(request.get("status", "-")),
+        _time(_number(request.get("at")), zone),
+        fit(str(request.get("status", "-")), _LONGEST),
         f"{_number(spent.get('total')) / _MS:8.3f}s",
         _padded(_text(request.get("caller")), 12),
         _padded(_text(request.get("model")), 20),
@@ -35,6 +34,13 @@ def line_of(request: Object, zone: tzinfo | None = None) -> str:
     if not request.get("model"):
         parts.append(fit(f"{as_str(request.get('method'))} {_text(request.get('route'))}", 2 * _LONGEST))
     return "  ".join(parts).rstrip()
+
+
+def _time(at: float, zone: tzinfo | None) -> str:
+    try:
+        return datetime.fromtimestamp(at, zone).strftime("%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return "--:--:--"
 
 
 def _tokens(request: Object) -> str:

@@ -17,6 +17,7 @@ from edge.cli.live.line import line_of
 from edge.cli.live.top import DONE, FAILED, USAGE, complain, end_well, nobody, opened
 from observability.live.filters import NAMES, BadFilterError, describe, read_filter
 from policies.json import Object
+from policies.lifecycle.text import words
 
 _AGAIN: Final = 0.5
 
@@ -76,7 +77,9 @@ class Teller:
             case "dropped":
                 if self._json:
                     print(json.dumps(line), flush=True)
-                self._say(f"{line.get('lines')} requests are left out", "they came faster than they are read here")
+                self._say(
+                    f"{words(line.get('lines'))} requests are left out", "they came faster than they are read here"
+                )
             case _:  # alive, ended, and what later gateways may say
                 pass
 

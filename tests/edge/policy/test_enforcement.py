@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from edge.policy.enforcement import CREDENTIAL, Asked, Enforcement
@@ -235,3 +237,31 @@ async def test_what_is_only_foreseen_is_asked_about_and_neither_recorded_nor_per
         assert (found.capture if found else None) == wanted
     assert len(point.asked) == 4
     assert (log.records, exchange.permit) == ([], None)
+
+
+async def test_what_a_yes_hides_is_hidden_in_the_access_line_too_if_its_record_cannot_be_written() -> None:
+    exchange = Exchange("f" * 32, Client("127.0.0.1", 1, "local"), "POST", "/v1/chat/completions")
+    with pytest.raises(Refusal):
+        await ask(Point(tiny=yes(audit=True, redact=["source.ip"])), Log(broken=True), exchange=exchange)
+    assert access_line(exchange, at=0.0)["ip"] == MASK
+
+
+async def test_what_is_foreseen_leaves_the_engine_to_requests() -> None:
+    class Slow(Point):
+        now = most = 0
+
+        async def ask(self, document: Object) -> Answer:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            await asyncio.sleep(0)
+            self.now -= 1
+            return await super().ask(document)
+
+    point = Slow(tiny=yes(capture="metadata"))
+    enforcement = Enforcement(point, Log(), Surroundings({}, {}, zone="UTC"), Abilities())
+    principal = Principal("ann", "k1", "laptop", "key", frozenset(), DEFAULT_SCOPES, ("*",))
+    exchange = Exchange("f" * 32, Client("127.0.0.1", 1, "local"), "GET", "/v1/me")
+    asked = Asked(Operation.CHAT, Dialect.OPENAI, "tiny")
+    found = await asyncio.gather(*(enforcement.foresee(exchange, principal, asked, str.lower) for _ in range(96)))
+    assert [each.capture if each else None for each in found] == ["metadata"] * 96
+    assert (len(point.asked), point.most) == (96, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge.relay.tape import Tape
 from observability.captures.excerpt import MARGIN
-from policies.json import JSON, Object, as_list, as_object
+from policies.json import JSON, Object, as_list, as_object, as_str
 
 
 def delta(finish: str | None = None, **fields: JSON) -> Object:
@@ -62,3 +62,21 @@ def test_without_room_there_are_only_sizes() -> None:
 
 def test_a_caller_that_was_given_nothing_has_no_answer() -> None:
     assert Tape(100).result(chat=True) is None
+
+
+def test_an_answer_in_tokens_is_kept_as_far_as_there_is_room() -> None:
+    tape, room = Tape(8_000), 8_000 + MARGIN
+    for number in range(3_000):
+        call: JSON = {"index": 0, "function": {"name": "f", "arguments": "x"} if not number else {"arguments": "x"}}
+        delta: Object = {"tool_calls": [call]} if number < 600 else {"content": "word"}
+        tape.chunks([{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}])
+    answer = tape.result(chat=True)
+    assert answer is not None
+    assert answer.text is not None
+    assert not answer.whole
+    message = as_object(as_object(as_list(answer.text["choices"])[0])["message"])
+    called = as_object(as_object(as_list(message["tool_calls"])[0])["function"])
+    assert called["arguments"] == "x" * 600
+    said = as_str(message["content"])
+    assert set(said) == set("word")
+    assert room - 200 - 600 < len(said) <= room - 600 + 4

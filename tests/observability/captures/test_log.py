@@ -37,12 +37,21 @@ def test_full_has_the_text_of_both_sides_without_secrets(tmp_path: Path) -> None
 
 
 def test_metadata_has_sizes_and_names_and_no_text(tmp_path: Path) -> None:
-    found = captured(tmp_path, exchange(capture="metadata", stop=["SECRET"], reasoning_effort="high"))
+    found = captured(
+        tmp_path,
+        exchange(
+            capture="metadata",
+            stop=["SECRET"],
+            reasoning_effort="high",
+            metadata={"type": "canary", "b": "x"},
+            response_format={"type": "json_object"},
+        ),
+    )
     request = as_object(found["request"])
     assert request["messages"] == [{"role": "system", "chars": 5}, {"role": "user", "chars": len(PROMPT)}]
     assert as_object(request["parameters"]) == {
         "stream": False, "max_tokens": 9, "n": 1, "temperature": 0.5, "user": {"chars": 2}, "stop": {"items": 1},
-        "reasoning_effort": "high",
+        "reasoning_effort": "high", "metadata": {"items": 2}, "response_format": {"items": 1, "type": "json_object"},
     }  # fmt: skip
     assert request["tools"] == ["search"]
     assert found["answer"] == {"choices": [{"chars": 9}], "tool_names": ["search"]}

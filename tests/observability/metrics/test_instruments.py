@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.metrics.catalogue import CATALOGUE, OTHER
+from observability.metrics.catalogue import CATALOGUE, OTHER, REQUESTS, SERVER_DURATION
 from observability.metrics.instruments import Counter, Histogram, Mark, bounded
 from observability.metrics.snapshot import Exemplar, Family, Kind, Point
 
@@ -125,3 +125,32 @@ def test_the_catalogue_is_well_formed(family: Family) -> None:
 
 def test_no_name_stands_twice() -> None:
     assert len({family.name for family in CATALOGUE}) == len(CATALOGUE)
+
+
+def test_a_family_that_callers_have_filled_still_tells_one_failure_from_another() -> None:
+    counter, histogram = Counter(REQUESTS, 40), Histogram(SERVER_DURATION, 40)
+    for number in range(1_000):
+        counter.add(("lan", f"ann{number}", "openai", "chat", "", "tiny", "429", "limit_exceeded"))
+        histogram.observe(("chat", "", f"m{number}", "tiny", ""), 0.5)
+    for _ in range(7):
+        counter.add(("lan", "bob", "openai", "chat", "", "tiny", "502", "engine_broke"))
+        histogram.observe(("chat", "vllm", "m", "tiny", "engine_broke"), 0.5)
+    found = {point.labels: point.value for point in counter.points()}
+    assert found["lan", OTHER, "openai", "chat", "", OTHER, "502", "engine_broke"] == 7
+    assert found["lan", OTHER, "openai", "chat", "", OTHER, "429", "limit_exceeded"] == 960
+    times = {point.labels: point.count for point in histogram.points()}
+    assert times["chat", "vllm", OTHER, OTHER, "engine_broke"] == 7
+    assert sum(times.values()) == 1_007
+
+
+def test_series_without_who_and_which_model_have_a_bound_as_well() -> None:
+    counter = Counter(REQUESTS, 40)
+    for number in range(1_000):
+        counter.add(("lan", "ann", "openai", "chat", "", "tiny", "200", f"reason{number}"))
+    found = {point.labels: point.value for point in counter.points()}
+    assert len(found) == 51
+    assert found[(OTHER,) * 8] == 950
+    counter.add(("lan", "ann", "openai", "chat", "", "tiny", "200", "reason40"))
+    assert {point.labels: point.value for point in counter.points()}[
+        "lan", OTHER, "openai", "chat", "", OTHER, "200", "reason40"
+    ] == 2

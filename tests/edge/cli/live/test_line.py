@@ -47,3 +47,7 @@ def test_what_others_wrote_cannot_speak_to_the_terminal() -> None:
 
 def test_a_line_of_a_later_gateway_does_not_break_it() -> None:
     assert line_of({"at": None, "ms": [], "status": "?", "caller": 3}, UTC)
+
+
+def test_what_is_no_gateway_cannot_speak_to_the_terminal_either() -> None:
+    assert line_of({"status": "\x1b]0;owned\x07", "at": 1e300, "caller": "\x9b2J"}, UTC).isprintable()
