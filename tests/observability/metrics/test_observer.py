@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -205,33 +204,6 @@ def test_sampled_requests_lead_to_their_trace() -> None:
         if each.labels[3] == "404"
         for example in each.exemplars
     )
-
-
-def hostile(random: random.Random, number: int) -> Exchange:
-    """A request whose every text is made up by a stranger; `canary` is in all of them."""
-    text = f'canary{number}\n"\\\x00{random.random()}'
-    exchange = refused(random.choice(list(Reason)), known=random.random() < 0.5)
-    exchange.id, exchange.method = text, random.choice(["GET", "POST", f"BREW{number}"])
-    exchange.client = Client(f"10.{number % 256}.0.1{text}", number % 65536, "lan")
-    exchange.requested, exchange.outcome.detail, exchange.outcome.finish = text, text, text
-    if random.random() < 0.5:
-        operation = random.choice([Operation.CHAT, Operation.EMBEDDINGS])
-        exchange.call = Call(operation, Dialect.OPENAI, model=text, body={"messages": text}, ignored=(text,))
-    return exchange
-
-
-def test_a_hundred_thousand_hostile_requests_leave_few_series_and_no_text() -> None:
-    seen, source = Seen("tiny"), random.Random(5)
-    for number in range(50_000):
-        seen.observer.ended(hostile(source, number), 7.0)
-    early = seen.series
-    for number in range(50_000, 100_000):
-        seen.observer.ended(hostile(source, number), 7.0)
-    assert seen.series == early, "series grow with the requests"
-    assert early < 2_000
-    assert sum(point.value for point in seen.points(names.REQUESTS).values()) == 100_000
-    assert "canary" not in seen.text
-    assert seen.values(names.SERIES_DROPPED) == {}
 
 
 def test_more_callers_than_a_family_holds_share_one_series() -> None:
