@@ -156,7 +156,7 @@ TIME_TO_FIRST_CHUNK: Final = _histogram(
     "gen_ai.client.operation.time_to_first_chunk",
     "s",
     "Time from asking an engine to the first bytes of its answer, of streamed answers.",
-    FIRST_TOKEN,
+    DURATIONS,
     *_GEN_AI,
     ENGINE,
 )
