@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
 import psutil
 import pytest
 
 from policies.json import Object, as_object
 from tests.system.calls import ASKED, CHAT, chat, chunks, events, start_stream
+from tests.system.collector import Collector, values
 from tests.system.conftest import Launch
 from tests.system.misbehaviour import BROKEN_ANSWERS, BROKEN_STREAMS, ERROR_SHAPES, SECRET_DETAIL
 from tests.system.process import Gateway, Key, until
@@ -20,13 +22,20 @@ PROMPT = "canary-prompt-77ab"
 ANSWER = "canary-answer-c0de"
 URL = "canary-url-9e1f"
 HEADER = "canary-header-31aa"
+NAMES = {"gen_ai.request.model", "llm_gateway.requested_model"}
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnktand0In0.Y2FuYXJ5LWp3dC1zaWduYXR1cmU"
 
 
 @pytest.fixture
-def busy(launch: Launch, engine: RecordingEngine) -> tuple[Gateway, Key]:
-    """A gateway that has been through everything that could make it talk."""
-    gateway = launch()
+def collector() -> Iterator[Collector]:
+    with Collector() as one:
+        yield one
+
+
+@pytest.fixture
+def busy(launch: Launch, engine: RecordingEngine, collector: Collector) -> tuple[Gateway, Key]:
+    """A gateway that has been through everything that could make it talk, and sends all of it to `collector`."""
+    gateway = launch(telemetry={"otlp": collector.url, "sample": 1, "kept_rate": 1_000})
     key = gateway.create_key("chatty")
     engine.play(
         always(Send(whole(completion(ANSWER)))), Stream(chunks=[delta(content=ANSWER), delta(finish="stop")]).script()
@@ -104,6 +113,22 @@ def test_metrics_hold_nothing_secret_either(busy: tuple[Gateway, Key]) -> None:
     secrets = (each.secret.rsplit("_", 1)[1] for each in (key, scraper))
     for canary in (*secrets, key.id, PROMPT, ANSWER, URL, HEADER, SECRET_DETAIL):
         assert canary.encode() not in page.body, canary
+
+
+def test_nothing_secret_is_sent_to_a_collector(busy: tuple[Gateway, Key], collector: Collector) -> None:
+    gateway, key = busy
+    assert gateway.stop() == 0
+    assert {each.path for each in collector.posted} == {"/v1/traces", "/v1/metrics", "/v1/logs"}
+    sent = b"".join(each.body for each in collector.posted)
+    for canary in (key.secret.rsplit("_", 1)[1], ANSWER, URL, HEADER, SECRET_DETAIL, JWT, JWT.split(".")[1]):
+        assert canary.encode() not in sent, canary
+    # As in the access line: what passes as a model's name may stand where such names do, and nowhere else.
+    attributes = [*(span.attributes for span in collector.spans), *(each.attributes for each in collector.records)]
+    said = [values(each) for each in attributes]
+    assert {name for each in said for name, value in each.items() if PROMPT in str(value)} <= NAMES
+    rest = "".join(str((span.name, span.events, span.status)) for span in collector.spans)
+    assert PROMPT not in rest + str([record.body for record in collector.records])
+    assert all(PROMPT.encode() not in each.body for each in collector.posted if each.path == "/v1/metrics")
 
 
 def _metrics(gateway: Gateway) -> str:
