@@ -113,6 +113,76 @@ def test_a_request_of_its_own_has_its_id_as_trace_id(
     assert set(resource) == {"service.name", "service.version", "service.instance.id", "process.pid"}
 
 
+def test_spans_say_who_asked_for_what_and_what_a_policy_and_limits_made_of_it(
+    launch: Launch, engine: RecordingEngine, collector: Collector
+) -> None:
+    grant: Object = {"id": "day", "users": ["ann"], "models": ["gpt", ASKED], "max_tokens": 40, "rate_class": "people"}
+    rules: list[JSON] = [
+        {"name": "trial", "per": "owner", "rpm": 1, "shadow": True},
+        {"name": "hard", "per": "owner", "rpm": 2},
+    ]
+    gateway = launch(
+        policy={"timeout": "10s", "grants": [grant]},
+        models={"aliases": {"gpt": ASKED}},
+        limits={"classes": {"people": {"concurrency": 4}}, "rules": rules},
+        telemetry=telemetry(collector),
+    )
+    key = gateway.create_key("ann", "--group", "dev")
+    answers = [
+        gateway.post(CHAT, {**streamed(max_tokens=30), "model": "gpt"}, key.bearer, "user-agent: curl/8")
+        for _ in range(3)
+    ]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    spans = collector.trace(request_id(answers[1]))
+    said = values(spans[SERVER].attributes)
+    expected: Object = {
+        "http.request.method": "POST",
+        "http.route": CHAT,
+        "http.response.status_code": 200,
+        "url.scheme": "http",
+        "client.address": "127.0.0.1",
+        "user_agent.name": "curl",
+        "llm_gateway.request.id": request_id(answers[1]),
+        "llm_gateway.caller": "ann",
+        "llm_gateway.key.id": key.id,
+        "llm_gateway.groups": ["dev"],
+        "llm_gateway.auth": "key",
+        "llm_gateway.listener": "local",
+        "llm_gateway.dialect": "openai",
+        "llm_gateway.engine": "fake",
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "gpt",
+        "gen_ai.response.model": ASKED,
+        "gen_ai.usage.input_tokens": 7,
+        "gen_ai.usage.output_tokens": 3,
+        "gen_ai.response.finish_reasons": ["stop"],
+        "llm_gateway.decision.grants": ["day"],
+        "llm_gateway.limits.shadowed": ["trial"],
+        "llm_gateway.kept": "sampled",
+    }
+    assert {name: said.get(name) for name in expected} == expected
+    obligations = said["llm_gateway.obligations"]
+    assert isinstance(obligations, list)
+    assert {"max_tokens", "rate_class"} <= set(map(str, obligations))
+    assert said["llm_gateway.decision.revision"] == values(spans["policy"].attributes)["llm_gateway.decision.revision"]
+    assert said["llm_gateway.decision.revision"] != ""
+    assert said["llm_gateway.queue.duration"] == values(spans["queue"].attributes)["llm_gateway.queue.duration"]
+    asked = values(spans[ENGINE].attributes)
+    wanted: Object = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": ASKED,
+        "gen_ai.response.model": ASKED,
+        "gen_ai.request.max_tokens": 30,
+        "gen_ai.request.stream": True,
+        "gen_ai.usage.output_tokens": 3,
+    }
+    assert {name: asked.get(name) for name in wanted} == wanted
+    refused = values(collector.trace(request_id(answers[2]))[SERVER].attributes)
+    assert refused["error.type"] == "rate_limit_exceeded"
+    assert "hard" in str(refused["llm_gateway.limits.refused"])
+
+
 @pytest.mark.parametrize(
     ("trace", "bearer", "joins"),
     [
