@@ -102,7 +102,7 @@ def engine_attributes(exchange: Exchange) -> Attributes:
     }
     if exchange.call is not None:
         _add_request(found, exchange.call)
-    if stages.first_byte:
+    if exchange.shape.stream and stages.first_byte:
         found["gen_ai.response.time_to_first_chunk"] = stages.first_byte - stages.sent
     _add_answer(found, outcome.usage, outcome.finish)
     if outcome.finish:

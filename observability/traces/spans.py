@@ -139,7 +139,8 @@ def _engine_span(exchange: Exchange, trace: Trace, ns: Callable[[float], int], c
         ns(stages.sent),
         ns(stages.answered or stages.done),
         engine_attributes(exchange),
-        events=(Event(FIRST_TOKEN, ns(stages.first_byte)),) if stages.first_byte else (),
+        # The first byte of a whole answer is not its first token.
+        events=(Event(FIRST_TOKEN, ns(stages.first_byte)),) if exchange.shape.stream and stages.first_byte else (),
         # RPC and HTTP client spans are failed by whatever ended them early, but a caller that left broke nothing.
         error=code if status_of(exchange) >= _ERROR else "",
     )

@@ -6,6 +6,7 @@ from observability.traces.tracer import Sampling, Tracer
 from observability.traces.trust import NOBODY, ListenerTrace
 from policies.call import Call, Dialect, Operation
 from policies.exchange import Client, Exchange, Outcome, Stages, Usage
+from policies.input import Shape
 from policies.obligations import Obligations
 from policies.principal import DEFAULT_SCOPES, Principal
 from policies.reasons import CAUSES, Reason
@@ -23,6 +24,7 @@ def served(request_id: str = ID, *, obligations: Obligations | None = None) -> E
     exchange.call = Call(
         Operation.CHAT, Dialect.OPENAI, "Tiny", stream=True, max_tokens=50, body={"temperature": 0.5, "stop": "canary"}
     )
+    exchange.shape = Shape(stream=True)
     exchange.permit = permit(question(WHO, Operation.CHAT, "tiny"), obligations=obligations or Obligations())
     exchange.requested, exchange.model, exchange.engine, exchange.provider = "Tiny", "tiny", "box", "vllm"
     exchange.revision, exchange.agent = "r1", "curl"

@@ -10,6 +10,7 @@ from observability.traces.spans import FIRST_TOKEN, Kind, Span, spans_of
 from observability.traces.tracer import Tracer
 from observability.traces.trust import NOBODY
 from policies.exchange import Exchange
+from policies.input import Shape
 from policies.obligations import Obligations
 from policies.reasons import Reason
 from policies.record import MASK
@@ -102,6 +103,14 @@ def test_the_engine_span_follows_the_conventions_of_a_client() -> None:
     }
     assert expected.items() <= found.items()
     assert found["gen_ai.response.time_to_first_chunk"] == pytest.approx(0.034)
+
+
+def test_a_whole_answer_has_no_first_token() -> None:
+    exchange = served()
+    exchange.shape = Shape()
+    engine = spans(exchange)["chat tiny"]
+    assert engine.events == ()
+    assert "gen_ai.response.time_to_first_chunk" not in engine.attributes
 
 
 def test_what_an_obligation_hides_is_hidden() -> None:
