@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import orjson
 import pytest
@@ -15,6 +16,8 @@ from policies.call import Call, Dialect, Operation
 from policies.exchange import Client, Exchange, Stages
 from policies.principal import DEFAULT_SCOPES, Principal
 from policies.reasons import Reason
+from policies.trace import Trace
+from tests.observability.traces.exchanges import served
 
 
 def test_a_refused_stranger_leaves_only_the_place_and_the_reason() -> None:
@@ -29,6 +32,18 @@ def test_a_refused_stranger_leaves_only_the_place_and_the_reason() -> None:
     )
     assert "key_id" not in line
     assert "engine" not in line
+
+
+def test_every_field_stands_in_the_docs() -> None:
+    exchange = served()
+    exchange.trace = Trace("b" * 32, "c" * 16, "d" * 16, sampled=True)
+    exchange.capture, exchange.outcome.reason, exchange.outcome.shadowed = "full", Reason.ENGINE_BROKE, ("trial",)
+    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
+    page = text.partition("\n## The access line\n")[2].partition("\n## ")[0]
+    line = access_line(exchange, at=0.0)
+    times = line.pop("ms")
+    assert isinstance(times, dict)
+    assert {name for name in (*line, *times, "ms") if f"`{name}`" not in page} == set()
 
 
 def test_a_served_call_says_who_what_and_how_much_but_not_the_words() -> None:
