@@ -84,7 +84,7 @@ class Telemetry:
 
     def observers(self, fleet: Fleet) -> tuple[Observer, ...]:
         """Who is to be told of finished requests, in this order."""
-        metrics = RequestMetrics(self.registry, known=KnownNames(fleet), sampled=_mark)
+        metrics = RequestMetrics(self.registry, known=KnownNames(fleet), sampled=mark)
         return (metrics,) if self._exporting is None else (*self._exporting.observers(), metrics)
 
     def watch(self, parts: Parts) -> None:
@@ -157,7 +157,7 @@ def _exporting(settings: Settings, registry: Registry, tasks: Tasks) -> Exportin
     return Exporting(settings, settings.otlp, registry, tasks, version=_version())
 
 
-def _mark(exchange: Exchange, at: float) -> Mark | None:
+def mark(exchange: Exchange, at: float) -> Mark | None:
     """For exemplars: only a trace that is kept can be looked at."""
     trace = exchange.trace
     return Mark(at, trace.id, trace.span_id) if trace is not None and trace.kept else None

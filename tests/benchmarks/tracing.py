@@ -21,6 +21,7 @@ import uvloop
 from edge.config.telemetry import Telemetry as Settings
 from edge.exporting import Exporting
 from edge.tasks import Tasks
+from edge.telemetry import mark
 from observability.ids import new_id
 from observability.metrics.observer import RequestMetrics
 from observability.metrics.registry import Registry
@@ -85,7 +86,7 @@ async def _cost(url: str, ratio: float, rounds: int) -> tuple[float, float]:
     registry = Registry(time.time)
     exporting = Exporting(Settings(otlp=url, sample=ratio), url, registry, tasks, version="0")
     try:
-        observers = Observers([*exporting.observers(), RequestMetrics(registry, known=str)])
+        observers = Observers([*exporting.observers(), RequestMetrics(registry, known=str, sampled=mark)])
 
         def whole(exchange: Exchange) -> None:
             exporting.tracer.place(exchange, _HEADERS, NOBODY)
@@ -108,6 +109,7 @@ async def _run(work: Callable[[Exchange], None], rounds: int) -> float:
     for number in range(rounds):
         exchange = Exchange(new_id(os.urandom), example.client, "POST", example.route, example.principal, example.call)
         exchange.permit, exchange.stages, exchange.outcome = example.permit, example.stages, example.outcome
+        exchange.shape = example.shape
         exchange.requested, exchange.model, exchange.engine = "Tiny", "tiny", "box"
         exchange.revision, exchange.agent, exchange.provider = "r1", "curl", "vllm"
         work(exchange)

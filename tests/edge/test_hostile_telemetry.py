@@ -20,7 +20,7 @@ import pytest
 from edge.fleet import Fleet
 from edge.identity.token import redact
 from edge.intake.routes import Routes
-from edge.telemetry import KnownNames
+from edge.telemetry import KnownNames, mark
 from engines.catalogue import Catalogue
 from engines.contract import Engine, Kind, Model
 from observability.agents import family
@@ -28,7 +28,6 @@ from observability.live.filters import Filter
 from observability.live.watching import Watchers
 from observability.metrics.catalogue import CALLER, CATALOGUE, MOST_SERIES, REQUESTS
 from observability.metrics.exposition import OPENMETRICS, blocks
-from observability.metrics.instruments import Mark
 from observability.metrics.observer import RequestMetrics
 from observability.metrics.registry import Registry
 from observability.observers import Observers
@@ -79,7 +78,7 @@ class Telemetry:
         logs = LogRecords(self.records.put, rate=1_000_000.0, clock=time.monotonic)
         known = KnownNames(cast(Fleet, SimpleNamespace(catalogue=catalogue)))
         self.observers = Observers(
-            [self.tracer, logs, RequestMetrics(self.registry, known=known, sampled=_sampled)],
+            [self.tracer, logs, RequestMetrics(self.registry, known=known, sampled=mark)],
         )
         self.watchers = Watchers(self.observers.add)
 
@@ -96,11 +95,6 @@ class Telemetry:
 
     def series(self) -> dict[str, int]:
         return {each.family.name: len(each.points) for each in self.registry.snapshots()}
-
-
-def _sampled(exchange: Exchange, at: float) -> Mark | None:
-    trace = exchange.trace
-    return Mark(at, trace.id, trace.span_id) if trace is not None and trace.kept else None
 
 
 def hostile(source: random.Random, number: int) -> tuple[Exchange, dict[str, str]]:
