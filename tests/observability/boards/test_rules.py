@@ -13,6 +13,7 @@ import yaml
 from policies.json import Object, as_list, as_object, as_str
 from policies.reasons import CAUSES
 from tests.observability.boards.files import CASES, ROOT, RULES, alerts, records
+from tests.test_docs import anchors
 
 NAMES = sorted({as_str(alert["alert"]) for alert in alerts()})
 
@@ -83,18 +84,12 @@ def test_what_an_alert_says_is_there_to_be_said(name: str) -> None:
         assert as_object(alert["labels"])["severity"] in {"critical", "warning", "info"}
 
 
-def anchors(file: str) -> set[str]:
-    text = (ROOT / file).read_text(encoding="utf-8")
-    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_each_alert_leads_to_a_page_that_exists(name: str) -> None:
     for alert in (each for each in alerts() if each["alert"] == name):
         file, _, anchor = as_str(as_object(alert["annotations"])["runbook_url"]).partition("#")
         assert file == "docs/operating.md"
-        assert anchor in anchors(file)
+        assert anchor in anchors(ROOT / file)
 
 
 def test_failures_are_the_reasons_that_are_not_the_callers_fault() -> None:
