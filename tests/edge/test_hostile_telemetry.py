@@ -51,8 +51,8 @@ SIZE: Final = int(os.environ.get("LLM_GATEWAY_HOSTILE_REQUESTS", "20000"))
 BATCH: Final = 128
 CLOSED: Final = 1_000
 """Series of a family without owners: methods, routes, reasons, our models."""
-PER_SERIES: Final = 18
-"""Blocks of memory: a histogram's buckets, labels and exemplars."""
+PER_SERIES: Final = 24
+"""Blocks of memory at most: a histogram's buckets, labels and exemplars."""
 RESOURCE: Final = Resource("1", "i" * 32, 1)
 ENGINE: Final = Engine("box", Kind.VLLM, "http://127.0.0.1:1", 1)
 TRUSTED: Final = ListenerTrace(Trust.AUTHENTICATED)
