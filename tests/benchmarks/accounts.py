@@ -70,9 +70,12 @@ async def _measure(folder: Path, rounds: int) -> list[Object]:
     call = Call(Operation.CHAT, Dialect.OPENAI, "tiny", stream=True)
     count = iter(range(1 << 40))
 
-    async def one() -> None:
+    def fresh() -> Exchange:
         exchange = Exchange(f"{next(count):032x}", Client("127.0.0.1", 1, "local"))
         exchange.principal, exchange.shape = _WHO, Shape(messages=1, input_chars=40)
+        return exchange
+
+    async def one(exchange: Exchange) -> None:
         async with accounts.open(exchange, permit, call, _TARGET):
             async with queue.turn(Wish(_WHO.key_id, model="tiny")) as ticket:
                 ticket.began()
@@ -85,14 +88,15 @@ async def _measure(folder: Path, rounds: int) -> list[Object]:
 
     async def many(times: int) -> None:
         for _ in range(times):
-            await one()
+            await one(fresh())
 
     try:
         await many(rounds // 10)
         alone: list[float] = []
         for _ in range(rounds // 5):
+            exchange = fresh()
             began = time.perf_counter()
-            await one()
+            await one(exchange)
             alone.append((time.perf_counter() - began) * 1e6)
         loaded: list[float] = []
         for _ in range(5):
