@@ -82,8 +82,7 @@ class Door:
     @property
     def url(self) -> str:
         """How to call it from this machine."""
-        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared with only
-        return f"http://{Bind(reachable, self.port)}"
+        return f"http://{Bind(self.host, self.port).reachable}"
 
 
 class Gateway:

@@ -12,14 +12,13 @@ import os
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Final, TypeAlias
+from typing import Final
 
+from edge.cli.arguments import SubParsers, count_to
 from edge.cli.policy.printing import counted, moment, print_json, print_table
 from edge.identity.duration import seconds
 from policies.json import JSON, Object, as_list, as_object, as_str
 from policies.lifecycle.text import clean, words
-
-_SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -34,7 +33,7 @@ Nothing is captured unless the policy says so: `capture: metadata` or `full` of 
 """
 
 
-def add_parser(subparsers: _SubParsers) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add `capture`; `args.run(args)` runs it."""
     parser = subparsers.add_parser(
         "capture",
@@ -45,7 +44,7 @@ def add_parser(subparsers: _SubParsers) -> None:
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="the newest captures, without their texts")
-    listing.add_argument("--limit", type=_count, default=50, metavar="N", help="the newest N (default 50)")
+    listing.add_argument("--limit", type=count_to(9_999), default=50, metavar="N", help="the newest N (default 50)")
     show = actions.add_parser("show", help="one capture")
     show.add_argument("request", metavar="REQUEST_ID", help="the answer's x-request-id")
     for each in (listing, show):
@@ -161,13 +160,6 @@ def _instant(text: str, now: float) -> float:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
     except ValueError:
         return now - seconds(text)
-
-
-def _count(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0  # noqa: PLR2004 - thousands
-    if not number:
-        raise argparse.ArgumentTypeError("write a whole number from 1 to 9999")
-    return number
 
 
 def _complain(text: str, code: int) -> int:

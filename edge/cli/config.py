@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from edge.cli.arguments import SubParsers
 from policies.json import Object
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _OK = 0
 _BAD_CONFIG = 2
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add the command; `args.run(args)` runs it and returns the exit code."""
     parser = subparsers.add_parser("config", help="check, show and describe the configuration")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from edge.cli.arguments import SubParsers
 from edge.identity import grant as checks
 from edge.identity.duration import seconds, spell
 from edge.identity.grant import Grant
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from edge.identity.store.store import KeyStore
 
 _T = TypeVar("_T")
-_SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -38,7 +38,7 @@ _NEVER: Final = 0
 _GATEWAY: Final = "http://127.0.0.1:8080"
 
 
-def add_parser(subparsers: _SubParsers) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add `keys` and its subcommands; `args.action` names the one chosen."""
     keys = subparsers.add_parser("keys", help="make and manage the callers' keys")
     actions = keys.add_subparsers(dest="action", metavar="ACTION", required=True)

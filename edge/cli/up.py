@@ -15,6 +15,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from edge.cli.arguments import SubParsers
 from edge.identity.state import state_home
 from policies.json import JSON, Object
 
@@ -28,7 +29,7 @@ WRONG_USAGE: Final = 2
 _FAILED: Final = 1
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add the command; `args.run(args)` runs it and returns the exit code."""
     parser = subparsers.add_parser(
         "up",

@@ -14,15 +14,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, cast
 
+from edge.cli.arguments import SubParsers
 from edge.cli.policy.printing import print_json, print_table
 from policies.json import Object
 
 if TYPE_CHECKING:
     from edge.ledger.usage import By, Used
-
-_SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -41,7 +40,7 @@ Days are whole days in UTC. Requests that still run are not counted; what a call
 """
 
 
-def add_parser(subparsers: _SubParsers) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add `usage`; `args.run(args)` runs it."""
     parser = subparsers.add_parser(
         "usage",

@@ -37,6 +37,11 @@ class Bind:
         """Whether it means every address of the machine."""
         return ip_address(self.host).is_unspecified
 
+    @property
+    def reachable(self) -> Bind:
+        """How this machine reaches it."""
+        return Bind({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host), self.port)  # noqa: S104
+
     @classmethod
     def parse(cls, text: str) -> Bind:
         """Read `HOST:PORT`. HOST is an IP address (IPv6 in brackets) or `localhost`, which is 127.0.0.1.

@@ -9,7 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from aiohttp import web
 from google.protobuf.json_format import Parse
@@ -23,6 +23,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from policies.json import JSON
+from tests.system.background import Background
 
 DEADLINE = 15.0
 
@@ -49,30 +50,18 @@ class Behaviour:
     hangs: bool = False
 
 
-class Collector:
+class Collector(Background):
     """`url` is what goes into the configuration. `wait` for what should come."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="collector", daemon=True)
+        super().__init__("collector")
         self._runner: web.AppRunner | None = None
         self._changed = threading.Condition()
         self._posted: list[Posted] = []
         self.behaviour = Behaviour()
         self.port = 0
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(DEADLINE)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(DEADLINE)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(DEADLINE)
-        self._loop.close()
-
-    async def _listen(self) -> None:
+    async def open(self) -> None:
         app = web.Application(client_max_size=1 << 26)
         app.router.add_route("*", "/{tail:.*}", self._take)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
@@ -81,14 +70,9 @@ class Collector:
         await site.start()
         self.port = self._runner.addresses[0][1]
 
-    async def _close(self) -> None:
+    async def shut(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
-        hanging = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in hanging:
-            task.cancel()
-        await asyncio.gather(*hanging, return_exceptions=True)
-        await asyncio.sleep(0)  # transports close in a turn of the loop of their own
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()  # aiohttp has decompressed it

@@ -15,9 +15,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
 
 from policies.json import Object
+from tests.system.background import Background
 from tests.system.scripts import Drip, Fin, Hold, Reset, Script, Send, Step, behave
 from tests.system.wire import DEADLINE, loads
 
@@ -83,45 +83,28 @@ class _Book:
     connections: list[_Connection] = field(default_factory=list)
 
 
-class RecordingEngine:
+class RecordingEngine(Background):
     """`play(script)` queues the answer to the next inference request; `when(marker, script)` answers each request whose
     body holds `marker`; otherwise it behaves. GETs (probes, model lists) are kept apart in `probes` and always behave,
     unless `listing` is set."""
 
     def __init__(self) -> None:
+        super().__init__("recording-engine")
         self._book = _Book()
         self._queue: deque[Script] = deque()
         self._marked: dict[bytes, Script] = {}
         self.listing: Script | None = None
-        self._loop = asyncio.new_event_loop()
         self._released = asyncio.Event()
         self._server: asyncio.Server | None = None
-        self._thread = threading.Thread(target=self._loop.run_forever, name="recording-engine", daemon=True)
         self.port = 0
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(DEADLINE)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(DEADLINE)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(DEADLINE)
-        self._loop.close()
-
-    async def _listen(self) -> None:
+    async def open(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 26, backlog=512)
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def _shut(self) -> None:
+    async def shut(self) -> None:
         if self._server is not None:
             self._server.close()
-        current = asyncio.current_task()
-        tasks = [task for task in asyncio.all_tasks() if task is not current]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     # -- what tests use ----------------------------------------------------------------------------------------------
 
@@ -153,11 +136,11 @@ class RecordingEngine:
 
     def stop_listening(self) -> None:
         """Refuse connections from now on and cut those that exist."""
-        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(DEADLINE)
+        asyncio.run_coroutine_threadsafe(self.end(), self._loop).result(DEADLINE)
 
     def listen_again(self) -> None:
         """Undo `stop_listening`, on the same port."""
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(DEADLINE)
+        asyncio.run_coroutine_threadsafe(self.open(), self._loop).result(DEADLINE)
 
     @property
     def requests(self) -> list[Seen]:

@@ -155,6 +155,7 @@ def kill(load: Load, gateways: Sequence[Gateway], chance: random.Random) -> Deat
     return Death(victim, begun, time.monotonic())
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(120 + 20 * _KILLS)
 def test_what_callers_got_is_accounted_for_whenever_a_gateway_is_killed(fleet: Muster, engine: RecordingEngine) -> None:
     limits: Object = {"rules": [{"name": "much", "tokens": {"day": 100_000_000}}]}
@@ -184,8 +185,7 @@ def test_what_callers_got_is_accounted_for_whenever_a_gateway_is_killed(fleet: M
                 checked["streams" if not got.whole else "long whole" if is_long else "whole"] += bool(got.at)
         assert load.refused == []
     assert checked["streams"]
-    # Of a few starts beside other tests on two cores the median has been 1.9 s; alone it is 0.8 and 1.1.
-    assert (median(starts) if _KILLS else min(starts)) <= 2.0
+    assert median(starts) <= 2.0
     # Figures for people (`-s`).
     sys.stdout.write(
         f"\n{len(gateways)} gateways, {len(starts)} kills; answers of the killed ones: {checked}; "

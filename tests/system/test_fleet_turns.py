@@ -5,8 +5,9 @@ from __future__ import annotations
 import statistics
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,9 +16,10 @@ from tests.edge.limits.redis_server import RedisServer
 from tests.system.calls import CHAT, chat, start_stream
 from tests.system.conftest import Launch
 from tests.system.fleet import member, muster
-from tests.system.process import until
+from tests.system.process import Gateway, Key, until
 from tests.system.recording_engine import RecordingEngine, Seen
 from tests.system.scripts import Drip, Hold, Script, Send, Stream, always, completion, whole
+from tests.system.wire import Wire
 
 _WITHIN = 20.0
 _SERVICE = 0.3
@@ -39,6 +41,18 @@ def most_at_once(seen: list[Seen]) -> int:
         now += step
         most = max(most, now)
     return most
+
+
+@contextmanager
+def holder_and_waiter(
+    engine: RecordingEngine, first: Gateway, second: Gateway, key: Key
+) -> Iterator[tuple[Wire, Wire]]:
+    """The first gateway's stream has the engine's one slot, and the second's waits for it."""
+    engine.when("holds", HELD)
+    with start_stream(first, key, "holds") as holds:
+        assert holds.head(_WITHIN).status == 200
+        with start_stream(second, key, "waits") as waits:
+            yield holds, waits
 
 
 def test_the_engine_never_sees_more_than_its_slots(launch: Launch, engine: RecordingEngine, redis: RedisServer) -> None:
@@ -86,22 +100,19 @@ def test_one_at_one_gateway_waits_for_two_services_at_most_beside_fifty_over_fou
     assert most_at_once(engine.requests) == 1
 
 
+@pytest.mark.alone
 def test_a_gateway_that_is_killed_in_its_turn_frees_the_engine(
     launch: Launch, engine: RecordingEngine, redis: RedisServer
 ) -> None:
     first, second = gateways = muster(launch, redis, 2, slots=1, share=1.0)
     key = member(gateways, "caller")
-    engine.when("holds", HELD)
-    with ExitStack() as stack:
-        wire = stack.enter_context(start_stream(first, key, "holds"))
-        assert wire.head(_WITHIN).status == 200
-        stack.enter_context(start_stream(second, key, "waits"))
+    with holder_and_waiter(engine, first, second, key):
         until(lambda: second.get("/v1/me", key.bearer).status == 200, _WITHIN, "it answers")
         assert len(engine.requests) == 1
         first.kill()
         killed = time.monotonic()
         engine.wait(lambda: len(engine.requests) == 2, "the turn of the one that waits", 15.0)
-        assert time.monotonic() - killed <= 13.0  # ten, and what a busy machine takes to ask
+        assert time.monotonic() - killed <= 11.0
 
 
 def test_a_caller_that_leaves_frees_the_engine_for_the_other_gateway_at_once(
@@ -109,12 +120,8 @@ def test_a_caller_that_leaves_frees_the_engine_for_the_other_gateway_at_once(
 ) -> None:
     first, second = gateways = muster(launch, redis, 2, slots=1, share=1.0)
     key = member(gateways, "caller")
-    engine.when("holds", HELD)
-    with ExitStack() as stack:
-        wire = stack.enter_context(start_stream(first, key, "holds"))
-        assert wire.head(_WITHIN).status == 200
-        waits = stack.enter_context(start_stream(second, key, "waits"))
-        wire.reset()
+    with holder_and_waiter(engine, first, second, key) as (holds, waits):
+        holds.reset()
         assert waits.head(5.0).status == 200
 
 

@@ -67,6 +67,7 @@ def test_a_caller_that_leaves_gives_its_seat_back_at_once(
     until(lambda: in_use(first, key) == [0], 3.0, "nobody has it")
 
 
+@pytest.mark.alone
 def test_seats_of_a_killed_gateway_are_free_after_ten_seconds(
     launch: Launch, engine: RecordingEngine, redis: RedisServer
 ) -> None:
@@ -76,7 +77,7 @@ def test_seats_of_a_killed_gateway_are_free_after_ten_seconds(
         first.kill()
         killed = time.monotonic()
         until(lambda: status(second, key) == 200, 15.0, "the seat is free")
-        assert time.monotonic() - killed <= 13.0  # ten, and what a busy machine takes to ask
+        assert time.monotonic() - killed <= 11.0
 
 
 @pytest.mark.parametrize("choice", ["local", "deny"])

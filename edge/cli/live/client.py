@@ -53,7 +53,7 @@ class AdminClient:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.place = Bind({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind.host, bind.host), bind.port)  # noqa: S104 - compared with only
+        self.place = bind.reachable
         self._access = access
         self._clock = clock
         self._sleep = sleep

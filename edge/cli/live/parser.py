@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Final, TypeAlias
+from typing import Final
 
-_SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+from edge.cli.arguments import SubParsers
 
 _SPAN: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)(ms|s|m)?", re.ASCII)
 _UNITS: Final = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0}
@@ -37,7 +37,7 @@ examples:
 )
 
 
-def add_parser(subparsers: _SubParsers) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add both; `args.run(args)` runs one."""
     top = _command(subparsers, "top", "watch callers, queue and engines live", _TOP)
     top.add_argument("--once", action="store_true", help="one look, then end; so too where there is no terminal")
@@ -61,7 +61,7 @@ def add_parser(subparsers: _SubParsers) -> None:
     tail.set_defaults(run=_run_tail)
 
 
-def _command(subparsers: _SubParsers, name: str, text: str, epilog: str) -> argparse.ArgumentParser:
+def _command(subparsers: SubParsers, name: str, text: str, epilog: str) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         name,
         help=text,

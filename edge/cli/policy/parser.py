@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
+from edge.cli.arguments import SubParsers, count_to
 from edge.identity.duration import seconds
 
-_SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 _T = TypeVar("_T")
+
+_count: Final = count_to(999_999_999)
 
 _REFS: Final = """
 REF is one of
@@ -29,7 +31,7 @@ a change, from the beginning to the end:
 """
 
 
-def add_parser(subparsers: _SubParsers) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add `policy` and its actions; `args.action` names the one chosen, `args.run(args)` runs it."""
     policy = subparsers.add_parser(
         "policy",
@@ -51,7 +53,7 @@ def _run(args: argparse.Namespace) -> int:
     return run(args)
 
 
-def _action(actions: _SubParsers, name: str, text: str, example: str, *, ref: bool = False) -> argparse.ArgumentParser:
+def _action(actions: SubParsers, name: str, text: str, example: str, *, ref: bool = False) -> argparse.ArgumentParser:
     parser = actions.add_parser(
         name,
         help=text,
@@ -64,11 +66,11 @@ def _action(actions: _SubParsers, name: str, text: str, example: str, *, ref: bo
     return parser
 
 
-def _group(actions: _SubParsers, name: str, text: str) -> argparse.ArgumentParser:
+def _group(actions: SubParsers, name: str, text: str) -> argparse.ArgumentParser:
     return actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
 
 
-def _trying(actions: _SubParsers) -> None:
+def _trying(actions: SubParsers) -> None:
     init = _action(actions, "init", "write a policy into a new folder, to start from", "init ./policy")
     init.add_argument("folder", metavar="DIR", help="a new or empty folder")
     init.add_argument("--from", dest="ref", default="default", metavar="REF", help="which policy (default: default)")
@@ -102,7 +104,7 @@ def _trying(actions: _SubParsers) -> None:
     bundle.add_argument("--output", required=True, metavar="FILE", help="the tar.gz to write; - for standard output")
 
 
-def _changing(actions: _SubParsers) -> None:
+def _changing(actions: SubParsers) -> None:
     apply = _action(
         actions,
         "apply",
@@ -147,7 +149,7 @@ def _changing(actions: _SubParsers) -> None:
     _drafts(actions)
 
 
-def _drafts(actions: _SubParsers) -> None:
+def _drafts(actions: SubParsers) -> None:
     draft = _group(actions, "draft", "keep policies that are not in force in the database")
     kinds = draft.add_subparsers(dest="kind", metavar="ACTION", required=True)
     save = _action(kinds, "save", "keep a policy under a name", "draft save night-batch ./policy", ref=True)
@@ -161,7 +163,7 @@ def _drafts(actions: _SubParsers) -> None:
         parser.add_argument("name", metavar="NAME", help="the draft")
 
 
-def _looking(actions: _SubParsers) -> None:
+def _looking(actions: SubParsers) -> None:
     _action(actions, "status", "which policy is in force, what shadows it, and who runs it", "status")
     history = _action(actions, "history", "which policies were in force, when, by whom and why", "history --limit 5")
     history.add_argument("--limit", type=_count, default=20, metavar="N", help="the newest N (default 20)")
@@ -190,13 +192,6 @@ def _note(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("write why, in a few words")
     return text
-
-
-def _count(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0  # noqa: PLR2004 - a billion
-    if not number:
-        raise argparse.ArgumentTypeError("write a whole number from 1 to 999999999")
-    return number
 
 
 def _share(text: str) -> float:

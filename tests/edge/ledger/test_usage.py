@@ -96,6 +96,18 @@ def test_the_answers_are_the_same_before_and_after_a_roll_up(
     assert [line.requests for line in whole] == ([len(requests)] if requests else [])
 
 
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(REQUESTS, st.integers(0, 6))
+def test_nothing_old_but_the_newest_row_outlasts_a_roll_up(
+    database: Database, requests: list[tuple[Hold, Settled]], keep: int
+) -> None:
+    """With days in order, as they come unless a clock steps back."""
+    fill(database, sorted(requests, key=lambda request: request[0].at))
+    while roll_up(database, keep * DAY, NOW):
+        pass
+    assert all(row.day >= TODAY - keep for row in journal_of(database)[:-1])
+
+
 def test_usage_sums_up_by_what_is_asked(database: Database) -> None:
     asked = [
         (a_hold(key="k1", owner="ann"), settled(output=5)),

@@ -1,0 +1,21 @@
+"""What the parsers of several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TypeAlias
+
+SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+
+
+def count_to(most: int) -> Callable[[str], int]:
+    """For `type=`: a whole number from 1 to `most`, in ASCII digits."""
+
+    def count(text: str) -> int:
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(most)) else 0
+        if not 1 <= number <= most:
+            raise argparse.ArgumentTypeError(f"write a whole number from 1 to {most}")
+        return number
+
+    return count
