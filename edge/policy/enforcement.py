@@ -157,7 +157,7 @@ class Enforcement:
         return PolicyInput(
             id=exchange.id,
             principal=principal,
-            place=self._surroundings.place(exchange.client),
+            place=self._surroundings.place(exchange.client, exchange.container),
             operation=asked.operation,
             dialect=asked.dialect,
             method=exchange.method,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from observability.hidden import detail_of, key_of
+from observability.hidden import container_of, detail_of, key_of
 from observability.metrics.catalogue import OPERATIONS
 from observability.traces.sampling import status_of
 from policies.call import Call
@@ -45,6 +45,7 @@ def server_attributes(exchange: Exchange) -> Attributes:
     if outcome.reason is not None:
         found["error.type"] = outcome.reason.value
         found["llm_gateway.status_code"] = status_of(exchange)  # what a stream that had begun could not say
+    _add_container(found, exchange)
     _add_caller(found, exchange)
     _add_call(found, exchange)
     _add_decision(found, exchange)
@@ -52,6 +53,17 @@ def server_attributes(exchange: Exchange) -> Attributes:
         found["llm_gateway.engine"] = exchange.engine
         _add_answer(found, outcome.usage, outcome.finish)
     return found
+
+
+def _add_container(found: Attributes, exchange: Exchange) -> None:
+    """Not `container.name`: by the conventions that is where the process that makes the span runs."""
+    container = container_of(exchange)
+    if container.name:
+        found["llm_gateway.client.container"] = container.name
+        found["llm_gateway.client.network"] = container.network
+    if container.stack:
+        found["llm_gateway.client.stack"] = container.stack
+        found["llm_gateway.client.service"] = container.service
 
 
 def _add_caller(found: Attributes, exchange: Exchange) -> None:

@@ -180,7 +180,7 @@ async def test_redacted_fields_are_in_no_record() -> None:
     log = Log()
     _ = await ask(Point(tiny=yes(redact=["caller.name", "source.ip", "messages"])), log)
     (record,) = log.records
-    assert record.masked == ("caller.name", "key.name", "source.ip")
+    assert record.masked == ("caller.name", "key.name", "source.container", "source.ip")
     assert "laptop" not in str(record.document())
     assert "127.0.0.1" not in str(record.document())
 
