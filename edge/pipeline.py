@@ -293,6 +293,7 @@ class Line:
         self, exchange: Exchange, reply: Reply, permit: Permit, account: Account, *, began: Callable[[], None]
     ) -> Leg:
         shared, call, target = self._shared, account.call, account.target
+        exchange.asked = call
         headers = {**dict(permit.obligations.headers), **account.headers, "x-request-id": exchange.id}
         if call.ignored:
             headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)

@@ -79,7 +79,8 @@ def stage_times(stages: Stages) -> Object:
         ("identify", stages.accepted, stages.identified),
         ("parse", stages.identified, stages.parsed),
         ("decide", stages.parsed, stages.decided),
-        ("queue", stages.decided, stages.turn),
+        ("hold", stages.decided, stages.queued),
+        ("queue", stages.queued, stages.turn),
         ("first_byte", stages.sent, stages.first_byte),
         ("total", stages.accepted, stages.done),
     )

@@ -115,6 +115,7 @@ class Exchange:
     shape: Shape = NO_SHAPE
     permit: Permit | None = None
     redact: frozenset[str] = frozenset()  # what an obligation takes out of records (policies.obligations.RECORDED)
+    asked: Call | None = None  # the call as an engine was asked: with its limits clamped, and without what is stripped
     requested: str = ""  # the model as the caller wrote it, without what looks like a key
     model: str = ""  # canonical name that was decided on
     engine: str = ""  # name of the engine that served it

@@ -112,8 +112,8 @@ def engine_attributes(exchange: Exchange) -> Attributes:
         "gen_ai.request.model": exchange.model,
         "llm_gateway.engine": exchange.engine,
     }
-    if exchange.call is not None:
-        _add_request(found, exchange.call)
+    if (asked := exchange.asked or exchange.call) is not None:
+        _add_request(found, asked)
     if exchange.shape.stream and stages.first_byte:
         found["gen_ai.response.time_to_first_chunk"] = stages.first_byte - stages.sent
     _add_answer(found, outcome.usage, outcome.finish)
@@ -125,6 +125,7 @@ def engine_attributes(exchange: Exchange) -> Attributes:
 
 
 def _add_request(found: Attributes, call: Call) -> None:
+    """What the engine was asked for: the conventions' `gen_ai.request.*` are "the request" of the span's own call."""
     found["gen_ai.operation.name"] = OPERATIONS.get(call.operation, call.operation.value)
     found["gen_ai.request.stream"] = call.stream
     if call.n != 1:
