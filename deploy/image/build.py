@@ -22,6 +22,7 @@ from debugging import strip
 SOURCE: Final = Path("/src")
 WHEELS: Final = SOURCE / ".cache/image/wheels"
 TARGET: Final = Path("/opt/llm-gateway")
+_UNCHECKED: Final = py_compile.PycInvalidationMode.UNCHECKED_HASH
 _PYTHON: Final = str(TARGET / "bin/python3")
 
 
@@ -55,8 +56,16 @@ def gateway() -> None:
 
 def compiled() -> None:
     """Modules compiled by hash, unchecked: nothing is compared at a start, and no time gets into a file."""
-    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    compileall.compile_dir(TARGET / "lib", quiet=2, force=True, invalidation_mode=mode)
+    compileall.compile_dir(TARGET / "lib", quiet=2, force=True, invalidation_mode=_UNCHECKED)
+
+
+def compiled_for_the_demo() -> None:
+    """What its server loads: of the thousands of modules that come with mlx-lm most never are."""
+    code = "import mlx_lm.server, sys; print(*(m.__file__ for m in sys.modules.values() if getattr(m, '__file__', 0)))"
+    loaded = subprocess.run([_PYTHON, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - constants
+    for file in loaded.stdout.split():
+        if file.startswith(str(TARGET)) and file.endswith(".py"):
+            py_compile.compile(file, quiet=2, invalidation_mode=_UNCHECKED)
 
 
 def settled(epoch: int) -> None:
@@ -66,14 +75,14 @@ def settled(epoch: int) -> None:
 
 
 def main() -> None:
-    """See above."""
-    lock = sys.argv[1]
-    if lock == "run":
+    """See above; `demo` goes on from what `run` has made."""
+    demo = sys.argv[1] == "demo"
+    if not demo:
         call(sys.executable, "-m", "venv", "--without-pip", str(TARGET))
-    packages(lock)
+    packages(sys.argv[1])
     gateway()
     strip(TARGET / "lib")
-    compiled()
+    compiled_for_the_demo() if demo else compiled()
     settled(int(os.environ["SOURCE_DATE_EPOCH"]))
 
 

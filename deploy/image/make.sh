@@ -12,8 +12,8 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 target=${TARGET:-gateway}
 base=${BASE:-$(argument BASE)}
 case $target in
-  demo) tag=${TAG:-llm-gateway-demo:$version} lock=demo ;;
-  *) tag=${TAG:-llm-gateway:$version} lock=run ;;
+  demo) tag=${TAG:-llm-gateway-demo:$version} locks="run demo" ;;
+  *) tag=${TAG:-llm-gateway:$version} locks=run ;;
 esac
 platform=${PLATFORM:-linux/$(docker version --format '{{.Server.Arch}}')}
 arch=${platform#linux/}
@@ -22,7 +22,8 @@ arch=${platform#linux/}
 about=$(docker run --rm --platform "$platform" --network none --entrypoint python3 "$base" -c \
   'import os, sys; print("%d.%d.%d" % sys.version_info[:3], os.confstr("CS_GNU_LIBC_VERSION").split(".")[1])')
 mkdir -p .cache/image
-"$python" deploy/image/wheels.py .cache/image/wheels "$arch" "${about% *}" "${about#* }" image "$lock"
+# shellcheck disable=SC2086 # a list
+"$python" deploy/image/wheels.py .cache/image/wheels "$arch" "${about% *}" "${about#* }" image $locks
 
 # --- OPA ---
 if [ -z "${OPA:-}" ]; then

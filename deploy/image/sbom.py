@@ -49,9 +49,10 @@ def python_package(found: Distribution) -> Component:
 
 def licence(found: Distribution) -> list[dict[str, object]]:
     """Its licence as the package states it; [] if it does not, or only by quoting a text."""
-    if expression := found.metadata.get("License-Expression"):
+    said = found.metadata.json
+    if expression := said.get("license_expression"):
         return [{"expression": expression}]
-    name = found.metadata.get("License", "").strip()
+    name = str(said.get("license", "")).strip()
     return [{"license": {"name": name}}] if name and len(name) <= _LONGEST_LICENCE and "\n" not in name else []
 
 

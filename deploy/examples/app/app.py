@@ -42,7 +42,7 @@ def show(stream: HTTPResponse) -> bool:
             whole = True
         elif line.startswith(b"data: "):
             for choice in json.loads(line[6:]).get("choices", ()):
-                print(choice["delta"].get("content") or "", end="", flush=True)  # noqa: T201
+                print(choice["delta"].get("content") or "", end="", flush=True)
     return whole
 
 
@@ -53,9 +53,9 @@ def main() -> int:
             whole = show(stream)
     except urllib.error.HTTPError as error:
         refusal = json.loads(error.read())["error"]
-        print(f"refused: {error.code} {refusal['code']}")  # noqa: T201
+        print(f"refused: {error.code} {refusal['code']}")
         return 1
-    print("\ndone" if whole else "\ncut")  # noqa: T201
+    print("\ndone" if whole else "\ncut")
     return 0 if whole else 1
 
 
