@@ -57,8 +57,11 @@ class Origins:
 
     def __call__(self, ip: str) -> Container | None:
         """The container at the socket's peer `ip`, as far as it is known at this moment."""
-        ip = plain_address(ip)
-        now, known = self._clock(), self._known.get(ip)
+        known = self._known.get(ip)
+        if known is None:  # before it is parsed: of most requests the address is known as it stands
+            ip = plain_address(ip)
+            known = self._known.get(ip)
+        now = self._clock()
         if known is None or now >= known.again:
             self._ask(ip)
         return known.container if known is not None and now < known.until else None

@@ -5,24 +5,16 @@ Enough to run the gateway and curl on networks of Docker's, in a second and with
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.docker.daemon import call, docker
 from tests.system.process import ROOT
 
-SECONDS: Final = 60.0
 _SYSTEM: Final = ("/usr", "/bin", "/lib", "/lib64", "/etc/alternatives")
-
-
-def docker(*words: str, check: bool = True) -> str:
-    """What `docker WORDS` prints; AssertionError with what it complains of."""
-    done = subprocess.run(("docker", *words), capture_output=True, text=True, timeout=SECONDS, check=False)
-    assert done.returncode == 0 or not check, f"docker {' '.join(words)}: {done.stderr}"
-    return done.stdout.strip()
 
 
 def mounts(*more: Path) -> list[str]:
@@ -41,13 +33,11 @@ def mounts(*more: Path) -> list[str]:
 @contextmanager
 def bare_image(name: str) -> Iterator[str]:
     """An image with nothing in it, called `name`."""
-    subprocess.run(
-        ("docker", "import", "-", name), input=b"\0" * 10240, capture_output=True, timeout=SECONDS, check=True
-    )
+    docker("import", "-", name, stdin=b"\0" * 10240)
     try:
         yield name
     finally:
-        docker("rmi", "--force", name, check=False)
+        call("docker", "rmi", "--force", name)
 
 
 @contextmanager
@@ -57,7 +47,7 @@ def network(name: str) -> Iterator[str]:
     try:
         yield docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", name)
     finally:
-        docker("network", "rm", name, check=False)
+        call("docker", "network", "rm", name)
 
 
 class Containers(ExitStack):
@@ -71,7 +61,7 @@ class Containers(ExitStack):
     def start(self, name: str, *command: str, options: tuple[str, ...] = (), writable: tuple[Path, ...] = ()) -> str:
         """Start `command` in a container called `name`; its id."""
         words = ("--detach", "--init", "--name", name, "--network", self._network, *options, *mounts(*writable))
-        self.callback(docker, "rm", "--force", "--volumes", name, check=False)
+        self.callback(call, "docker", "rm", "--force", "--volumes", name)
         return docker("run", *words, self._image, *command)
 
     def sleeper(self, name: str, *aliases: str) -> None:

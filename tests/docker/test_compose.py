@@ -96,6 +96,9 @@ def test_the_access_line_names_the_service(apps: Project, stack: Stack) -> None:
     assert "web" in address
     lines = [loads(line) for line in stack.gateway.output.err.splitlines() if line.startswith('{"event":"access"')]
     assert {(line.get("caller"), line["status"]) for line in lines} >= {("web", 200), ("reports", 403), (None, 401)}
+    # By Docker's own DNS: the project and the service of another stack, on a network that they share.
+    (answered,) = (line for line in lines if line.get("caller") == "web" and line.get("stream"))
+    assert (answered.get("stack"), answered.get("service")) == (apps.name, "web"), answered
 
 
 def test_inside_the_gateways_container(stack: Stack) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -18,12 +17,16 @@ import yaml
 
 from policies.grants import policy_data
 from policies.json import Object, as_str
-from tests.docker.bare import Containers, bare_image, docker, network
+from tests.docker.bare import Containers, bare_image, network
+from tests.docker.daemon import docker
+from tests.docker.running import name
 from tests.system.collector import Collector, values
 from tests.system.process import ROOT, until
 from tests.system.wire import loads
 
-STACK: Final = f"who{os.getpid()}"
+pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(600)]
+
+STACK: Final = name()
 NET: Final = f"{STACK}_default"
 HOST: Final = "llm-gateway"
 _POLICY: Final = """
@@ -31,13 +34,6 @@ package gateway.authz
 
 deny contains {"code": "no_batch"} if input.source.container.service == "batch"
 """
-
-
-def answers() -> bool:
-    """Whether a Docker engine is there."""
-    if shutil.which("docker") is None:
-        return False
-    return subprocess.run(("docker", "version"), capture_output=True, timeout=30, check=False).returncode == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +95,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    if sys.platform != "linux" or os.geteuid() != 0 or not answers():
-        pytest.skip("did not run: no Docker engine answers root here")
+def house(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     home = tmp_path_factory.mktemp("who")
     with ExitStack() as stack:
         image = stack.enter_context(bare_image(f"{STACK}-bare"))
@@ -135,9 +129,9 @@ def _start(containers: Containers, collector: Collector, home: Path) -> str:
             }
         )
     )
-    name = f"{STACK}-{HOST}-1"
+    gateway = f"{STACK}-{HOST}-1"
     containers.start(
-        name,
+        gateway,
         *(sys.executable, "-m", "edge", "up", "--json", "--config", str(home / "gateway.yaml")),
         options=(
             *("--network-alias", HOST, "--workdir", str(ROOT), "--tmpfs", "/tmp"),  # noqa: S108 - in the container
@@ -147,10 +141,10 @@ def _start(containers: Containers, collector: Collector, home: Path) -> str:
     )
 
     def first() -> list[str]:
-        return [line for line in docker("logs", name).splitlines() if '"listening"' in line]
+        return [line for line in docker("logs", gateway).splitlines() if '"listening"' in line]
 
     until(lambda: bool(first()), 60.0, "the gateway listens")
-    made = docker("exec", name, sys.executable, "-m", "edge", "keys", "create", "apps", "--json")
+    made = docker("exec", gateway, sys.executable, "-m", "edge", "keys", "create", "apps", "--json")
     return as_str(loads(made)["key"])
 
 
@@ -187,9 +181,9 @@ def test_a_container_that_compose_did_not_make_has_its_name_only(house: House) -
 
 def test_a_policy_can_say_no_by_it(house: House) -> None:
     house.containers.sleeper(f"{STACK}-batch-1", "batch")
-    name = f"{STACK}-batch-1"
-    until(lambda: house.call(name)[0] == 403, 20.0, "the policy knows the service")
-    line = house.line(house.call(name)[1])
+    batch = f"{STACK}-batch-1"
+    until(lambda: house.call(batch)[0] == 403, 20.0, "the policy knows the service")
+    line = house.line(house.call(batch)[1])
     assert (line["status"], line["service"]) == (403, "batch")
 
 
