@@ -67,6 +67,13 @@ class Container:
         assert ended.code == 0, ended.err
         return ended.out.strip()
 
+    @property
+    def why_not_ready(self) -> str:
+        """What `/readyz` says, asked from inside: "" if it is ready."""
+        ask = "c = h.HTTPConnection('127.0.0.1', 8081); c.request('GET', '/readyz')"
+        said = loads(self.python(f"import http.client as h; {ask}; print(c.getresponse().read().decode())"))
+        return as_str(said["why"])
+
     def create_key(self, name: str, *arguments: str) -> Key:
         """A key, by the gateway's own command; accepted within half a second."""
         ended = self.run("llm-gateway", "keys", "create", name, *arguments, "--json")
@@ -83,12 +90,13 @@ class Container:
 
     def listens(self, within: float = 20.0) -> Container:
         """Wait until it does."""
-        until(self._listening, within, f"it listens:\n{self.output}")
+        until(lambda: self._listening() or not self.state["Running"], within, "it listens")
+        assert self._listening(), self.output
         return self
 
     def ready(self, within: float = 60.0) -> Container:
         """Wait until it has an engine."""
-        until(lambda: self.run("llm-gateway", "healthcheck", "--ready").code == 0, within, f"ready:\n{self.output}")
+        until(lambda: self.run("llm-gateway", "healthcheck", "--ready").code == 0, within, "it is ready")
         return self
 
     def ended(self, within: float = 30.0) -> Ended:

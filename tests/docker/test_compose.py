@@ -18,6 +18,7 @@ from tests.system.wire import loads
 
 pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
 
+_FETCH = "import urllib.request as u; print(u.urlopen("
 APPS = "deploy/examples/app/compose.yaml"
 
 
@@ -117,7 +118,7 @@ def test_an_app_reaches_the_gateway_and_nothing_behind_it(stack: Stack, images: 
     code = (
         "import socket, sys\n"
         "def open_(host, port):\n"
-        "    try: socket.create_connection((host, port), 3).close()\n"
+        "    try: socket.create_connection((host, port), 1).close()\n"
         "    except OSError: return 'no'\n"
         "    return 'yes'\n"
         f"print(*(open_(h, p) for h, p in (('llm-gateway', 8080), ('tiny', 9000), ('{tiny.ip}', 9000),"
@@ -153,7 +154,8 @@ def redis_image(base: str, folder: Path) -> str:
     (archive,) = KEPT.glob("redis-*.tar")
     shutil.copy(archive, folder / "redis.tar")
     (folder / "Dockerfile").write_text(
-        f'FROM {base}\nADD redis.tar /\nRUN ["python3", "-c", "import os; os.mkdir(\'/data\'); os.chown(\'/data\', 999, 999)"]\n'
+        f"FROM {base}\nADD redis.tar /\n"
+        """RUN ["python3", "-c", "import os; os.mkdir('/data'); os.chown('/data', 999, 999)"]\n"""
     )
     tag = f"{name()}-redis"
     docker("build", "--quiet", "--tag", tag, str(folder))
@@ -183,11 +185,13 @@ def test_profiles_opa_and_redis(images: Images, tmp_path: Path) -> None:
         with project(str(folder / "deploy/compose.yaml"), chosen, "opa", "redis") as made:
             made.up()
             gateway = made.container("llm-gateway").listens()
-            key = gateway.create_key("someone", "--model", "no-such-model")
-            until(lambda: gateway.get("/v1/models", key.bearer).status == 200, 20.0, f"decides:\n{gateway.output}")
-            counted = made.container("redis").run("redis-cli", "--scan", "--pattern", "llm-gateway:*")
-            assert counted.out.strip(), counted
+            until(lambda: gateway.why_not_ready == "no engine with a model is up", 20.0, "the policy engine answers")
+            policies = gateway.python(f"{_FETCH}'http://opa:8181/v1/policies').read().decode())")
+            assert "package gateway" in policies, "the gateway puts its policy there"
+            key = gateway.create_key("someone")
+            assert gateway.get("/v1/models", key.bearer).status == 200
+            assert made.container("redis").run("redis-cli", "--scan", "--pattern", "llm-gateway:*").out.strip()
             assert made.run("stop", "--timeout", "5", "opa").code == 0
-            until(lambda: gateway.get("/v1/models", key.bearer).status == 503, 20.0, "without OPA it is a no")
+            until(lambda: gateway.why_not_ready == "the policy engine does not answer", 20.0, "it is missed")
     finally:
         call("docker", "rmi", redis)
