@@ -87,4 +87,5 @@ $(STAMP)-otelcol: requirements/otelcol.sh $(STAMP)-opa
 # a second make, so that the programs are there before anything is built with them
 venv-dev: ## install everything for tests, without running them
 	@sh requirements/system.sh
+	@sh requirements/docker.sh .cache/docker
 	@$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-otelcol .clients/.stamp
