@@ -91,4 +91,5 @@ $(STAMP)-jaeger: requirements/jaeger.sh $(STAMP)-opa
 # a second make, so that the programs are there before anything is built with them
 venv-dev: ## install everything for tests, without running them
 	@sh requirements/system.sh
+	@sh requirements/docker.sh .cache/docker
 	@$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-otelcol $(STAMP)-jaeger .clients/.stamp

@@ -30,8 +30,8 @@ if [ ! -f "$base" ]; then
     /etc/apt/sources.list 2>/dev/null | grep -v security | head -n 1)
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
-  debootstrap --variant=minbase --include=python3,ca-certificates "$suite" "$work/root" \
-    "${mirror:-http://deb.debian.org/debian}" >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 1; }
+  debootstrap --variant=minbase --include=python3,ca-certificates "$suite" "$work/root" ${mirror:+"$mirror"} \
+    >"$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 1; }
   tar -C "$work/root" --exclude='./var/cache/apt/archives/*.deb' --exclude='./var/lib/apt/lists/*' --exclude='./dev/*' \
     -cf "$base.part" .
   mv "$base.part" "$base"

@@ -10,8 +10,9 @@ docker image inspect "$name" >/dev/null 2>&1 && { echo "$name"; exit 0; }
 echo "building OPA $version for linux/$2" >&2
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+modules=$(go env GOMODCACHE)
 # GOPATH and not GOBIN, which `go install` refuses for another architecture
-GOPATH=$work GOMODCACHE=$(go env GOMODCACHE) GOBIN="" GOOS=linux GOARCH=$2 CGO_ENABLED=0 GOTOOLCHAIN=auto \
+GOPATH=$work GOMODCACHE=$modules GOBIN="" GOOS=linux GOARCH=$2 CGO_ENABLED=0 GOTOOLCHAIN=auto \
   go install -trimpath -ldflags "-s -w -buildid=" "github.com/open-policy-agent/opa@$version" >&2
 mkdir "$work/image"
 find "$work/bin" -type f -name opa -exec mv {} "$work/image/opa" \;
