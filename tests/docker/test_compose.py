@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -162,6 +163,25 @@ def redis_image(base: str, folder: Path) -> str:
     return tag
 
 
+def prometheus_image(base: str, folder: Path) -> str:
+    """The distribution's Prometheus, which the tests have anyway, on the base."""
+    program = shutil.which("prometheus")
+    assert program is not None, "no prometheus: requirements/system.sh installs it"
+    shutil.copy(program, folder / "prometheus")
+    (folder / "Dockerfile").write_text(
+        f'FROM {base}\nCOPY prometheus /bin/prometheus\nENTRYPOINT ["/bin/prometheus"]\n'
+    )
+    tag = f"{name()}-prometheus"
+    docker("build", "--quiet", "--tag", tag, str(folder))
+    return tag
+
+
+def observed(text: str) -> str:
+    """The configuration with what it says is for the profile `observability`."""
+    text = re.sub(r"(?m)^admin:.*$", "", text)
+    return text.replace("# admin: {bind: 0.0.0.0", "admin: {bind: 0.0.0.0")
+
+
 def uncommented(text: str) -> str:
     """The configuration with what it says is for the profiles `opa` and `redis`."""
     return text.replace("# policy: {engine: remote", "policy: {engine: remote").replace(
@@ -195,3 +215,29 @@ def test_profiles_opa_and_redis(images: Images, tmp_path: Path) -> None:
             until(lambda: gateway.why_not_ready == "the policy engine does not answer", 20.0, "it is missed")
     finally:
         call("docker", "rmi", redis)
+
+
+def test_profile_observability_finds_the_gateway(images: Images, tmp_path: Path) -> None:
+    """Prometheus for real, with the files and the secret that it gets there; the other images cannot be had here."""
+    folder = copied(tmp_path)
+    config, others = folder / "deploy/compose/config/gateway.yaml", folder / "deploy/observability.compose.yaml"
+    config.write_text(observed(config.read_text()))
+    (tmp_path / "image").mkdir()
+    image = prometheus_image(images.base, tmp_path / "image")
+    text = re.sub(r"image: prom/prometheus:\S+", f"image: {image}", others.read_text())
+    others.write_text(text.replace('ports: ["127.0.0.1:9090:9090"]', ""))
+    try:
+        with project(str(folder / "deploy/compose.yaml"), variables(images, name()), "observability") as made:
+            made.up("llm-gateway")
+            gateway = made.container("llm-gateway").listens()
+            key = gateway.create_key("prometheus", "--scope", "metrics:read", "--listener", "admin")
+            (folder / "deploy/compose/secrets/prometheus").write_text(key.secret)
+            made.up("prometheus")
+            prometheus = made.container("prometheus")
+            ask = f"{_FETCH}'http://localhost:9090/api/v1/query?query=up').read().decode())"
+            up = '"job":"llm-gateway"},"value":['
+            until(
+                lambda: up in (said := prometheus.run("python3", "-c", ask).out) and ',"1"]' in said, 60.0, "it is up"
+            )
+    finally:
+        call("docker", "rmi", image)
