@@ -35,6 +35,8 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
     }
     if principal is not None:
         line.update(key_id=key_of(exchange), caller=principal.id, auth=principal.auth)
+    if exchange.client.tls:
+        line["tls"] = exchange.client.tls
     if exchange.agent:
         line["user_agent"] = exchange.agent
     if call is not None and call.model:

@@ -139,7 +139,8 @@ class Events:
     def listening(self, gateway: Gateway) -> None:
         """Once everything listens."""
         doors: list[JSON] = [
-            {"name": door.name, "host": door.host, "port": door.port, "url": door.url} for door in gateway.doors[:-1]
+            {"name": door.name, "host": door.host, "port": door.port, "url": door.url, "tls": door.tls}
+            for door in gateway.doors[:-1]
         ]
         admin = gateway.doors[-1]
         event: Object = {"event": "listening", "listeners": doors, "admin": {"host": admin.host, "port": admin.port}}
@@ -164,8 +165,11 @@ class Words:
     def listening(self, gateway: Gateway) -> None:
         """Once everything listens."""
         for door in gateway.doors[:-1]:
-            _print(f"llm-gateway listens on {door.url} (listener `{door.name}`)")
+            how = ", WITHOUT TLS: keys and prompts can be read on its networks" if door.exposed else ""
+            _print(f"llm-gateway listens on {door.url} (listener `{door.name}`{how})")
         _print(f"health and readiness:  {gateway.doors[-1].url}/readyz")
+        if any(door.tls for door in gateway.doors):
+            _print("its clients need the certificate authority:  llm-gateway ca export ca.pem   (docs/exposure.md)")
         if gateway.first_key is not None:
             _print(f"\nthe first key, shown only now:\n\n  {gateway.first_key}\n")
             _print("make more with:  llm-gateway keys create NAME")

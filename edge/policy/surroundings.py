@@ -32,7 +32,7 @@ class Surroundings:
 
     def place(self, client: Client) -> Place:
         """Where `client` is."""
-        return self._places(client.ip, client.listener)
+        return self._places(client.ip, client.listener, bool(client.tls))
 
     def instant(self, now_ns: int) -> Instant:
         """The moment, in the policy's time zone."""
@@ -47,6 +47,6 @@ class Surroundings:
         name = getattr(self._zone, "key", None) or here.tzname() or ""
         return Instant(second * _SECOND, here.isoformat(), here.hour, here.minute, here.weekday(), name)
 
-    def _find(self, ip: str, listener: str) -> Place:
+    def _find(self, ip: str, listener: str, tls: bool) -> Place:  # noqa: FBT001 - as `lru_cache` has it
         names = tuple(name for name, networks in self._networks.items() if within(ip, networks))
-        return Place(plain_address(ip), names, listener, self._ports.get(listener, 0))
+        return Place(plain_address(ip), names, listener, self._ports.get(listener, 0), tls)
