@@ -27,7 +27,7 @@ LEAF_LIFE: Final = timedelta(days=90)
 398 under public ones; short lives make renewal an everyday thing that works."""
 _BACKDATE: Final = timedelta(hours=24)
 """So that clients whose clocks are late take a new certificate at once."""
-_EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(2023, 1, 1, tzinfo=UTC)
 """Before this program existed. A machine that lost its clock thinks it is 1970, or its firmware's year."""
 _SERVER: Final = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
 _AGAIN: Final = "if the clock is right, make a new one: llm-gateway ca rotate --yes"
