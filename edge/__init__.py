@@ -14,6 +14,7 @@ dialects/    how answers and errors look on the wire
 admin/       health and readiness; metrics; the policy for OPAs and for admins
 config/      one YAML file -> frozen settings
 cli/         the command line
+service/     the gateway as a service of the host: units for systemd and launchd
 pipeline.py  the request handler: reads like docs/life-of-a-request.md;  own.py, reply.py  answers, and one for each
 gateway.py   puts the house together;  doors.py  its listeners;  fleet.py  the engines as the line sees them
 accounts.py  what one request holds and is charged;  bookkeeping.py  opens what it is accounted with

@@ -148,7 +148,7 @@ class Gateway:
         telemetry.watch(Parts(fleet, queues, transport, inflight, books, policy, lines, captures, self._open))
         await self._open_listeners(self._shared, policy, telemetry, live)
         # Last of what can fail: a key that nobody was shown would stay valid for ever.
-        self.first_key = _first_key(keys)
+        self.first_key = first_key(keys)
         watcher.load()
         await fleet.start(demo)
 
@@ -285,7 +285,7 @@ def _callers(settings: Settings) -> CallerGates:
     return CallerGates(settings.queue, classes, default=default)
 
 
-def _first_key(keys: Keys) -> str | None:
+def first_key(keys: Keys) -> str | None:
     """On a database that never held one: the first key, for the owner of this machine; the only one made unasked."""
     if not keys.store.untouched:
         return None

@@ -11,6 +11,7 @@ if [ "$(uname -s)" = Darwin ]; then
   xcode-select -p >/dev/null 2>&1 || missing="$missing c++" # /usr/bin/c++ is there without a compiler behind it
 else
   need ip iproute2 # network namespaces stand for the hosts of a LAN
+  need systemctl systemd
 fi
 need c++ g++
 need curl curl

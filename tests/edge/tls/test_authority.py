@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge.tls.authority import LEAF_LIFE, LIFE, Authority, key_pem, new_authority, read_authority
 from edge.tls.errors import TlsError
@@ -30,9 +31,7 @@ def test_its_certificate_says_what_it_is() -> None:
     assert not usage.value.digital_signature
     constraints = extensions.get_extension_for_class(x509.NameConstraints)
     assert constraints.critical
-    assert list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [
-        x509.ExtendedKeyUsageOID.SERVER_AUTH
-    ]
+    assert list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.SERVER_AUTH]
     assert certificate.not_valid_after_utc == NOW + LIFE
     assert isinstance(certificate.signature_hash_algorithm, hashes.SHA256)
     assert "studio" in certificate.subject.rfc4514_string()
@@ -43,9 +42,7 @@ def test_a_leaf_is_for_servers_and_for_its_names() -> None:
     extensions = leaf.certificate.extensions
     assert leaf.names == STUDIO
     assert not extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    assert list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [
-        x509.ExtendedKeyUsageOID.SERVER_AUTH
-    ]
+    assert list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.SERVER_AUTH]
     assert leaf.until == NOW + LEAF_LIFE
     assert leaf.until - leaf.certificate.not_valid_before_utc < timedelta(days=398)
 
