@@ -219,8 +219,9 @@ def _curl(gateway: Gateway, model: str) -> str:
     body = json.dumps(
         {"model": model, "stream": True, "messages": [{"role": "user", "content": "What is llm-gateway?"}]}
     )
+    trust = "--cacert ca.pem " if gateway.doors[0].tls else ""
     return (
-        f"  curl -N {gateway.doors[0].url}/v1/chat/completions \\\n"
+        f"  curl -N {trust}{gateway.doors[0].url}/v1/chat/completions \\\n"
         f'    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\\n'
         f"    -d '{body}'"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -132,6 +133,45 @@ def test_the_key_of_nothing_is_open_to_others(launch: Launch) -> None:
     found = {path.name: path.stat().st_mode & 0o777 for path in (gateway.folder / "home" / "tls").iterdir()}
     assert found == {"authority.pem": 0o600, "listener-lan.pem": 0o600}
     assert "PRIVATE" not in gateway.run("ca", "export").out
+
+
+_ELSEWHERE = """
+set -e
+mount -t tmpfs none /mnt
+mkdir /mnt/upper /mnt/work
+mount -t overlay overlay -o lowerdir=/etc/ssl/certs,upperdir=/mnt/upper,workdir=/mnt/work /etc/ssl/certs
+mount -t tmpfs none /usr/local/share/ca-certificates
+unset SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE
+ask() { curl -sS --noproxy '*' "https://localhost:$PORT/healthz" || echo "refused $?"; }
+ask
+"$@" --yes >/dev/null
+ask
+"$@" --remove --yes >/dev/null
+ask
+"""
+
+
+def test_a_debian_machine_trusts_it_and_forgets_it_again(launch: Launch) -> None:
+    """In a mount namespace, where the system's store is a copy."""
+    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("update-ca-certificates"):
+        pytest.skip("did not run: needs root on Debian, with ca-certificates")
+    gateway = launch(listeners=doors("auto"))
+    trust = (*COMMAND, "ca", "trust")
+    done = subprocess.run(
+        ("unshare", "-m", "sh", "-c", _ELSEWHERE, "sh", *trust),
+        cwd=ROOT,
+        env={**gateway.environment, "PORT": str(port_of(gateway))},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["refused 60", '{"status":"ok"}refused 60'], done.stderr
+    printed = gateway.run("ca", "trust")
+    assert printed.code == 0
+    assert "update-ca-certificates" in printed.out
 
 
 class TestBadInput:

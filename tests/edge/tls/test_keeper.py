@@ -214,6 +214,23 @@ class TestProfile:
             with pytest.raises(ssl.SSLError):
                 shake_hands(server, client)
 
+    @pytest.mark.parametrize(("group", "taken"), [("P-256", True), ("X25519:P-256", True), ("ffdhe8192", False)])
+    async def test_no_exchange_is_a_lever(
+        self, server: ssl.SSLContext, group: str, taken: bool, tmp_path: Path
+    ) -> None:
+        """One over 8,192 bits would stop the event loop for a tenth of a second, whenever a stranger asks for it."""
+        listening = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=server)
+        port = listening.sockets[0].getsockname()[1]
+        async with listening:
+            client = await asyncio.create_subprocess_exec(
+                *("openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-groups", group, "-brief"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            said, _ = await client.communicate()
+        assert (b"prime256v1" in said) is taken, said
+
     @pytest.mark.filterwarnings("ignore::DeprecationWarning")
     def test_nothing_older(self, server: ssl.SSLContext) -> None:
         client = client_context()
