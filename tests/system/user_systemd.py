@@ -1,7 +1,7 @@
 """A systemd of the test's own: a real `systemd --user` in a mount namespace, with its own /run. Linux and root only.
 
-Where the machine has no cgroup tree for it, one is mounted that only this namespace sees. Nobody's real services are
-touched: `systemctl --user` inside speaks to this manager alone.
+It has a cgroup of its own, too. Nobody's real services are touched: `systemctl --user` inside speaks to this manager
+alone.
 """
 
 from __future__ import annotations
@@ -22,27 +22,35 @@ from tests.system.process import ROOT, Ended
 _MANAGER: Final = next(
     (each for each in ("/lib/systemd/systemd", "/usr/lib/systemd/systemd") if Path(each).exists()), ""
 )
+# The manager takes the root of the tree it sees for its own, and moves what it finds there: it is shown a group only.
 _SCRIPT: Final = """
 set -e
-tree=/sys/fs/cgroup
-if [ "$(stat -f -c %T $tree)" != cgroup2fs ]; then
-  if [ ! -d $tree/systemd ]; then
-    mount -t tmpfs none $tree
-    mkdir $tree/systemd
-    mount -t cgroup -o none,name=systemd,xattr cgroup $tree/systemd
-  fi
-  tree=$tree/systemd
+if [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ]; then
+  mount -t cgroup2 none /mnt
+else
+  mount -t cgroup -o none,name=systemd cgroup /mnt
 fi
-group=$tree/lgw-$$
+group=/mnt/lgw-$$
 mkdir $group
 mount -t tmpfs none /run
 mkdir -p /run/systemd/system
 mkdir -m 700 /run/user-of-the-test
-sh -c "echo \\$\\$ > $group/cgroup.procs; exec $MANAGER --user" &
+sh -c 'echo $$ > $0/cgroup.procs && exec unshare -C sh -c "$INSIDE"' $group &
 trap 'kill $!' TERM
 wait $! || true
 wait $! || true
 find $group -depth -type d -exec rmdir {} +
+"""
+_INSIDE: Final = """
+set -e
+if [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ]; then
+  mount -t cgroup2 none /sys/fs/cgroup
+else
+  mount -t tmpfs none /sys/fs/cgroup
+  mkdir /sys/fs/cgroup/systemd
+  mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+fi
+exec $MANAGER --user
 """
 
 
@@ -85,9 +93,10 @@ class UserSystemd:
 def user_systemd(home: Path) -> Iterator[UserSystemd | None]:
     """A running manager; None where the kernel does not let it run."""
     log = (home / "systemd.log").open("w")
+    mine = {"HOME": str(home), "XDG_RUNTIME_DIR": "/run/user-of-the-test", "MANAGER": _MANAGER, "INSIDE": _INSIDE}
     process = subprocess.Popen(
         ("unshare", "-m", "--propagation", "private", "sh", "-c", _SCRIPT),
-        env={**os.environ, "HOME": str(home), "XDG_RUNTIME_DIR": "/run/user-of-the-test", "MANAGER": _MANAGER},
+        env={**os.environ, **mine},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
