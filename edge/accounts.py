@@ -207,19 +207,16 @@ class Accounts:
 
     async def _sit(self, exchange: Exchange, seats: tuple[Seats, ...]) -> Lease:
         pauses = iter(_SEAT_PAUSES)
-        while isinstance(lease := await self._take(seats), Full):
-            pause = next(pauses, None)
-            if pause is None or not lease.seats.most:
-                raise seats_refusal(lease)
-            await asyncio.sleep(pause)
-        exchange.outcome.shadowed = lease.shadowed
-        return lease
-
-    async def _take(self, seats: tuple[Seats, ...]) -> Lease | Full:
         try:
-            return await self._leases.take(seats)
+            while isinstance(lease := await self._leases.take(seats), Full):
+                pause = next(pauses, None)
+                if pause is None or not lease.seats.most:
+                    raise seats_refusal(lease)
+                await asyncio.sleep(pause)
         except StoreDown as error:
             raise _down(error) from None
+        exchange.outcome.shadowed = lease.shadowed
+        return lease
 
     async def _held(self, ask: Ask) -> Held:
         try:

@@ -44,6 +44,7 @@ from edge.listener.inbound import Headers
 from edge.listener.server import Listener, require_c_parser
 from edge.live import Live
 from edge.logs import access_lines
+from edge.origin.opening import open_origins
 from edge.pipeline import Line, Manner, Shared
 from edge.policy.instances import StoredInstances
 from edge.policy.opening import DECISIONS, PolicyPart, open_policy
@@ -142,6 +143,7 @@ class Gateway:
             fleet=fleet,
             inflight=inflight,
             tracer=telemetry.tracer,
+            origin=open_origins(self._tasks, time.monotonic, wanted=self._settings.identity.containers),
         )
         live = _live(self._shared, telemetry)
         self._close.append(live.close)

@@ -11,8 +11,6 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
 from edge.intake import strict_json
 from edge.listener.inbound import Inbound
 from edge.listener.limits import KIB, MIB
@@ -70,11 +68,5 @@ def inflate(body: bytes, most: int) -> bytes:
 
 def parse(body: bytes, limits: BodyLimits) -> JSON:
     """Any JSON value. Not as strict as the data plane: it goes to no second parser. Refusal as `read_json`."""
-    shape = strict_json.measure(body, limits.nodes)
-    if shape.nodes > limits.nodes or shape.depth > limits.depth:
-        raise Refusal(Reason.DOCUMENT_TOO_COMPLEX)
-    try:
-        document: JSON = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise Refusal(Reason.INVALID_JSON) from None
+    document, _ = strict_json.bounded(body, nodes=limits.nodes, depth=limits.depth)
     return document

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+
+_T = TypeVar("_T")
 
 
 def count_to(most: int) -> Callable[[str], int]:
@@ -19,3 +21,15 @@ def count_to(most: int) -> Callable[[str], int]:
         return number
 
     return count
+
+
+def checked(kind: Callable[[str], _T]) -> Callable[[str], _T]:
+    """`kind` for argparse, which shows the text of ArgumentTypeError but hides that of ValueError."""
+
+    def convert(text: str) -> _T:
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert

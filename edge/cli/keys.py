@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from edge.cli.arguments import SubParsers
+from edge.cli.arguments import SubParsers, checked
 from edge.identity import grant as checks
 from edge.identity.duration import seconds, spell
 from edge.identity.grant import Grant
@@ -49,7 +49,7 @@ def add_parser(subparsers: SubParsers) -> None:
         return parser
 
     create = action("create", "make a key and print it once")
-    create.add_argument("name", metavar="NAME", type=_checked(checks.label), help="what to call it")
+    create.add_argument("name", metavar="NAME", type=checked(checks.label), help="what to call it")
     _grant_options(create)
     action("list", "list all keys")
     show = action("show", "show one key and what it may do")
@@ -59,11 +59,11 @@ def add_parser(subparsers: SubParsers) -> None:
     delete = action("delete", "revoke a key and forget it")
     for parser in (show, update, rotate, revoke, delete):
         parser.add_argument("key", metavar="ID|NAME", help="its id, or its name if no other key has that")
-    update.add_argument("--name", type=_checked(checks.label), help="a new name")
+    update.add_argument("--name", type=checked(checks.label), help="a new name")
     _grant_options(update)
     rotate.add_argument(
         "--overlap",
-        type=_checked(seconds),
+        type=checked(seconds),
         default=_DEFAULT_OVERLAP,
         metavar="SPAN",
         help="how long the old secret goes on working (default 24h; 0 cuts running streams at once)",
@@ -183,10 +183,10 @@ def _grant_options(parser: argparse.ArgumentParser) -> None:
     """The options of create and update; each is None when not given, and lists replace what was there."""
 
     def option(flag: str, kind: Callable[[str], object], text: str, metavar: str) -> None:
-        parser.add_argument(flag, type=_checked(kind), metavar=metavar, help=text)
+        parser.add_argument(flag, type=checked(kind), metavar=metavar, help=text)
 
     def many(flag: str, dest: str, kind: Callable[[str], object], text: str, metavar: str) -> None:
-        parser.add_argument(flag, dest=dest, type=_checked(kind), action="append", metavar=metavar, help=text)
+        parser.add_argument(flag, dest=dest, type=checked(kind), action="append", metavar=metavar, help=text)
 
     option("--owner", checks.label, "whom the key acts for (default: its name)", "OWNER")
     many("--group", "groups", _or("none", checks.label), "a group; may be repeated; 'none' clears", "G")
@@ -243,18 +243,6 @@ def _listed(old: tuple[_T, ...], given: Sequence[_T | str] | None, clear: str | 
             raise ValueError(f"'{clear}' stands alone, not beside other values")
         return ()
     return tuple(dict.fromkeys(given))  # type: ignore[arg-type]  # argparse gave every value its type; only `clear` is a bare str
-
-
-def _checked(kind: Callable[[str], _T]) -> Callable[[str], _T]:
-    """`kind` for argparse, which shows the text of ArgumentTypeError but hides that of ValueError."""
-
-    def convert(text: str) -> _T:
-        try:
-            return kind(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return convert
 
 
 def _or(word: str, kind: Callable[[str], _T]) -> Callable[[str], _T | str]:

@@ -27,7 +27,7 @@ def _version() -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command's parser."""
-    from edge.cli import ca, capture, config, keys, service, up, usage
+    from edge.cli import ca, capture, config, healthcheck, keys, service, up, usage
     from edge.cli.live import parser as live
     from edge.cli.policy import parser as policy
 
@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (up, keys, policy, usage, live, capture, ca, service, config):
+    for module in (up, keys, policy, usage, live, capture, ca, service, config, healthcheck):
         module.add_parser(commands)
     return parser
 

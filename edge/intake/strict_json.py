@@ -84,16 +84,23 @@ _LONG: Final = b"0" * 19  # 2**63 has 19 digits
 _NUMBER: Final = re.compile(rb"-?[0-9][0-9.eE+-]*+")
 
 
-def parse(body: bytes, limits: Limits = LIMITS) -> Object:
-    """The object that `body` is. Refusal(DOCUMENT_TOO_COMPLEX) over a limit, Refusal(INVALID_JSON) otherwise."""
-    shape = measure(body, limits.nodes)
-    if shape.nodes > limits.nodes or shape.depth > limits.depth:
+def bounded(body: bytes, *, nodes: int, depth: int) -> tuple[JSON, Shape]:
+    """Any JSON value of at most so many nodes, so deep; Refusal as `parse`. What numbers and keys hold is not looked
+    at."""
+    shape = measure(body, nodes)
+    if shape.nodes > nodes or shape.depth > depth:
         raise Refusal(Reason.DOCUMENT_TOO_COMPLEX)
     try:
         document: JSON = orjson.loads(body)
     except orjson.JSONDecodeError:
         # The cause is dropped: its message and its `doc` hold the caller's bytes.
         raise Refusal(Reason.INVALID_JSON) from None
+    return document, shape
+
+
+def parse(body: bytes, limits: Limits = LIMITS) -> Object:
+    """The object that `body` is. Refusal(DOCUMENT_TOO_COMPLEX) over a limit, Refusal(INVALID_JSON) otherwise."""
+    document, shape = bounded(body, nodes=limits.nodes, depth=limits.depth)
     if not isinstance(document, dict):
         raise Refusal(Reason.INVALID_JSON, hint=NOT_AN_OBJECT)
     if _LONG in shape.outside.translate(_ZEROS):

@@ -132,7 +132,7 @@ class InlineWriter:
 
     def _write(self, items: list[Item]) -> bool:
         """Whether they are on disk."""
-        rows = [self._hooks.final(item.row) for item in items]
+        rows = self._hooks.final([item.row for item in items])
         # Before they are on disk: whoever reads the newest number from now on knows that these are open.
         self._hooks.opening(rows)
         if self._journal is None or self._writer.busy or not self._fresh():

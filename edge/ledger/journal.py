@@ -11,10 +11,12 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Final, Literal
 
 from sqlalchemy import URL, Dialect, PoolProxiedConnection
 from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import SQLAlchemyError
 
 from edge.identity.state import StateError
@@ -50,6 +52,7 @@ class Journal:
         self._file = url.database if sqlite else None
         self._seen: tuple[int, int] | None = None
         self._connection: PoolProxiedConnection | None = None
+        self._cursor: DBAPICursor | None = None
         self._texts: dict[int, str] = {}
 
     def append(self, rows: Sequence[Row]) -> None:
@@ -59,13 +62,9 @@ class Journal:
         there: a PostgreSQL that vanishes while committing does not say.
         """
         try:
-            cursor = self._connected().cursor()
-            try:
-                # One statement outside of any transaction is one: no BEGIN, no COMMIT. That matters less to the
-                # database than to this thread, which has to get Python's lock back after each call.
-                cursor.execute(self._text(len(rows)), [value for row in rows for value in row])
-            finally:
-                cursor.close()
+            # One statement outside of any transaction is one: no BEGIN, no COMMIT. That matters less to the
+            # database than to this thread, which has to get Python's lock back after each call.
+            self._connected().execute(self._text(len(rows)), list(chain.from_iterable(rows)))
         except Exception as error:
             if type(error).__name__ in _REFUSED:
                 raise RowRefused(type(error).__name__) from error
@@ -81,39 +80,37 @@ class Journal:
         if self._file is None:
             return
         with suppress(Exception):  # whatever is wrong, the next append says it
-            cursor = self._connected().cursor()
-            try:
-                _, pages, _ = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if pages >= _MOST_PAGES:
-                    cursor.execute("PRAGMA busy_timeout=20")  # ms: it would wait for readers, and keep writers waiting
-                    cursor.execute("PRAGMA wal_checkpoint(RESTART)")
-                    cursor.execute(f"PRAGMA busy_timeout={self._busy_seconds * 1000}")
-            finally:
-                cursor.close()
+            cursor = self._connected()
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            _, pages, _ = cursor.fetchall()[0]
+            if pages >= _MOST_PAGES:
+                cursor.execute("PRAGMA busy_timeout=20")  # ms: it would wait for readers, and keep writers waiting
+                cursor.execute("PRAGMA wal_checkpoint(RESTART)")
+                cursor.fetchall()
+                cursor.execute(f"PRAGMA busy_timeout={self._busy_seconds * 1000}")
 
     def close(self) -> None:
         """Let the connection go; the next append opens another."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._cursor = self._connection, None, None
         if connection is not None:
             connection.invalidate()
         self.engine.dispose()
 
-    def _connected(self) -> PoolProxiedConnection:
+    def _connected(self) -> DBAPICursor:
         identity = self._identity()
-        if self._connection is not None and identity == self._seen:
-            return self._connection
+        if self._cursor is not None and identity == self._seen:
+            return self._cursor
         # A backup moved into place: an open connection would go on writing to the file that is gone.
         self.close()
         connection = self.engine.raw_connection()
         driver = connection.driver_connection
         if self._file is None and driver is not None:
             driver.autocommit = True
+        cursor = connection.cursor()
         if not self._folds:
-            cursor = connection.cursor()
             cursor.execute("PRAGMA wal_autocheckpoint=0")
-            cursor.close()
-        self._connection, self._seen = connection, identity
-        return connection
+        self._connection, self._cursor, self._seen = connection, cursor, identity
+        return cursor
 
     def _identity(self) -> tuple[int, int] | None:
         if self._file is None:

@@ -65,8 +65,11 @@ class Keeper:
             if row.kind == HOLD:
                 self._marks[row.request_id] = self._newest
 
-    def final(self, row: Row) -> Row:
-        """`row` as it is to be written: less what another instance, which took us for dead, charged already."""
+    def final(self, rows: list[Row]) -> list[Row]:
+        """`rows` as they are to be written: less what another instance, which took us for dead, charged already."""
+        return [self._final(row) for row in rows] if self._charged else rows
+
+    def _final(self, row: Row) -> Row:
         if row.kind == SETTLE and row.request_id in self._charged:
             return set_off(row, self._charged[row.request_id])
         return row

@@ -59,8 +59,8 @@ class Hooks(Protocol):
         """`rows` are about to be written, or handed to the thread."""
         ...
 
-    def final(self, row: Row, /) -> Row:
-        """`row` as it is to be written; asked again at each try."""
+    def final(self, rows: list[Row], /) -> list[Row]:
+        """`rows` as they are to be written; asked again at each try."""
         ...
 
     def wrote(self, rows: list[Row], /) -> None:
@@ -212,7 +212,7 @@ class Writer:
         newest = list(islice(self._progress, MOST_ROWS - len(batch)))
         batch.extend(self._progress.pop(request_id) for request_id in newest)
         try:
-            self._journal.append([self._hooks.final(item.row) for item in batch])
+            self._journal.append(self._hooks.final([item.row for item in batch]))
         except LedgerDown as error:
             self._failed(batch, error)
             return False
@@ -245,7 +245,7 @@ class Writer:
         """One by one, so that the row that the database will never take does not hold up the others."""
         for item in batch:
             try:
-                self._journal.append([self._hooks.final(item.row)])
+                self._journal.append(self._hooks.final([item.row]))
             except LedgerDown as error:
                 self._failed([item], error)
             except RowRefused as error:

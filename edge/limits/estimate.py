@@ -8,6 +8,7 @@ parallel are not refused for what they will not use.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -40,12 +41,34 @@ class _Prompts:
     seen: int = 0
 
 
+class _Latest:
+    """The last figures, kept in order too: the quantile is asked for before each request."""
+
+    __slots__ = ("_came", "_ordered")
+
+    def __init__(self) -> None:
+        self._came: deque[int] = deque()
+        self._ordered: list[int] = []
+
+    def add(self, figure: int) -> None:
+        self._came.append(figure)
+        insort(self._ordered, figure)
+        if len(self._came) > _LAST:
+            del self._ordered[bisect_left(self._ordered, self._came.popleft())]
+
+    @property
+    def quantile(self) -> int | None:
+        """None: there are too few of them."""
+        seen = len(self._ordered)
+        return None if seen < _ENOUGH else self._ordered[math.ceil(_QUANTILE * seen) - 1]
+
+
 @dataclass(slots=True)
 class _Answers:
     """Of the last answers: tokens, and milliseconds of the engine's time."""
 
-    last: deque[int] = field(default_factory=lambda: deque(maxlen=_LAST))
-    gpu_ms: deque[int] = field(default_factory=lambda: deque(maxlen=_LAST))
+    tokens: _Latest = field(default_factory=_Latest)
+    gpu_ms: _Latest = field(default_factory=_Latest)
 
 
 class _Recent(Generic[K, V]):
@@ -96,26 +119,21 @@ class Estimates:
         """Tokens that 19 of 20 answers to this key stay below; what the model's answers to all say for a new key."""
         for which in ((key, model), ("", model)):
             known = self._answers.get(which)
-            if known is not None and len(known.last) >= _ENOUGH:
-                return max(_LEAST_OUTPUT, _quantile(known.last))
+            if known is not None and (tokens := known.tokens.quantile) is not None:
+                return max(_LEAST_OUTPUT, tokens)
         return FIRST_OUTPUT
 
     def gpu_ms(self, key: str, model: str) -> int:
         """Milliseconds of the engine's time that 19 of 20 requests of this key stay below."""
         for which in ((key, model), ("", model)):
             known = self._answers.get(which)
-            if known is not None and len(known.gpu_ms) >= _ENOUGH:
-                return max(1, _quantile(known.gpu_ms))
+            if known is not None and (gpu_ms := known.gpu_ms.quantile) is not None:
+                return max(1, gpu_ms)
         return FIRST_GPU_MS
 
     def learn_output(self, key: str, model: str, tokens: int, gpu_ms: int = 0) -> None:
         """One answer came to its end after `tokens`; the request took `gpu_ms`."""
         for which in ((key, model), ("", model)):
             known = self._answers.of(which)
-            known.last.append(tokens)
-            known.gpu_ms.append(gpu_ms)
-
-
-def _quantile(values: deque[int]) -> int:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, math.ceil(_QUANTILE * len(ordered)) - 1)]
+            known.tokens.add(tokens)
+            known.gpu_ms.add(gpu_ms)

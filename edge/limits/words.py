@@ -51,9 +51,10 @@ def headers(levels: Sequence[Level]) -> dict[str, str]:
 
 
 def _tighter(one: Level, other: Level | None) -> Level:
-    if other is None or one.left < other.left or (one.left == other.left and one.bound.most < other.bound.most):
+    if other is None:
         return one
-    return other
+    left, others = one.left, other.left
+    return one if left < others or (left == others and one.bound.most < other.bound.most) else other
 
 
 def refusal(over: Over) -> Refusal:

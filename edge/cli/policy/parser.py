@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
-from edge.cli.arguments import SubParsers, count_to
+from edge.cli.arguments import SubParsers, checked, count_to
 from edge.identity.duration import seconds
-
-_T = TypeVar("_T")
 
 _count: Final = count_to(999_999_999)
 
@@ -175,14 +172,14 @@ def _looking(actions: SubParsers) -> None:
     verdicts.add_argument("--allowed", action="store_true", help="only those that were a yes")
     decisions.add_argument("--caller", metavar="NAME", help="only those of this owner, key id or key name")
     decisions.add_argument("--model", metavar="MODEL", help="only those about this model")
-    decisions.add_argument("--since", type=_checked(seconds), metavar="SPAN", help="only those of the last 1h, 7d, ...")
+    decisions.add_argument("--since", type=checked(seconds), metavar="SPAN", help="only those of the last 1h, 7d, ...")
     decisions.add_argument("--limit", type=_count, default=50, metavar="N", help="the newest N (default 50)")
     decisions.add_argument("--fleet", action="store_true", help="those that OPAs of the fleet reported")
     decisions.add_argument("--export", choices=["opa"], help="print them as OPA's decision log does, one JSON per line")
 
 
 def _span(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--since", type=_checked(seconds), metavar="SPAN", help="replay only the last 1h, 7d, ...")
+    parser.add_argument("--since", type=checked(seconds), metavar="SPAN", help="replay only the last 1h, 7d, ...")
     parser.add_argument(
         "--limit", type=_count, default=10_000, metavar="N", help="replay the newest N decisions (default 10000)"
     )
@@ -202,15 +199,3 @@ def _share(text: str) -> float:
     if not 0 < share <= 1:
         raise argparse.ArgumentTypeError("write a share above 0 and at most 1: 0.1 is every tenth request")
     return share
-
-
-def _checked(kind: Callable[[str], _T]) -> Callable[[str], _T]:
-    """`kind` for argparse, which shows the text of ArgumentTypeError but hides that of ValueError."""
-
-    def convert(text: str) -> _T:
-        try:
-            return kind(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return convert
