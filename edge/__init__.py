@@ -1,6 +1,7 @@
 """The door: everything between a caller's socket and the engine's.
 
 listener/    sockets in: limits, deadlines, strict HTTP checks; the only place that knows aiohttp's server
+tls/         certificates: an authority of our own, what it signs, and the watch that renews it
 intake/      exact routes, strict JSON, known parameters -> Call
 identity/    credential -> Principal (keys, JWT)
 origin/      address -> the calling container, by Docker's own DNS: a label, never a proof
@@ -14,8 +15,9 @@ dialects/    how answers and errors look on the wire
 admin/       health and readiness; metrics; the policy for OPAs and for admins
 config/      one YAML file -> frozen settings
 cli/         the command line
+service/     the gateway as a service of the host: units for systemd and launchd
 pipeline.py  the request handler: reads like docs/life-of-a-request.md;  own.py, reply.py  answers, and one for each
-gateway.py   puts the house together;  fleet.py  the engines as the line sees them
+gateway.py   puts the house together;  doors.py  its listeners;  fleet.py  the engines as the line sees them
 accounts.py  what one request holds and is charged;  bookkeeping.py  opens what it is accounted with
 live.py      what goes on right now, for top and tail;  progress.py  how far one request has come
 capturing.py where the line meets the captures;  logs.py  where lines go, and what they look like

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edge.admin.api import AdminApi
 from edge.admin.applying import LifecycleAdmin, lifecycle_of
@@ -26,10 +26,9 @@ from edge.admin.metrics import METRICS, MetricsPage
 from edge.admin.routes import SCOPES, PolicyPlane, policy_routes
 from edge.bookkeeping import open_books
 from edge.config.settings import ADMIN, EngineSettings, Settings
-from edge.config.settings import Listener as ListenerSettings
-from edge.config.values import Bind
 from edge.descriptors import raise_limit
 from edge.dialects.errors import render
+from edge.doors import Door, listener_of, rename
 from edge.fleet import Demo, Fleet
 from edge.identity.authenticate import Authenticator, TokenVerifier
 from edge.identity.directory import KeyDirectory
@@ -40,10 +39,8 @@ from edge.inflight import Inflight
 from edge.intake.offload import Parser
 from edge.intake.routes import Routes, dialect_of
 from edge.limits.settings import DEFAULT, LimitClass
-from edge.listener.census import Census
 from edge.listener.hosts import HostPolicy
-from edge.listener.inbound import Handler, Headers, Rejected
-from edge.listener.limits import ListenerLimits
+from edge.listener.inbound import Headers
 from edge.listener.server import Listener, require_c_parser
 from edge.live import Live
 from edge.logs import access_lines
@@ -69,21 +66,11 @@ from observability.observers import AccessLines, Observers
 from policies.errors import Refusal
 from policies.exchange import Client
 
+if TYPE_CHECKING:
+    from edge.tls.keeper import Keeper
+
+_log = logging.getLogger(__name__)
 _EXPIRY_POLL: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """One open listener: its name and where it really listens."""
-
-    name: str
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """How to call it from this machine."""
-        return f"http://{Bind(self.host, self.port).reachable}"
 
 
 class Gateway:
@@ -163,7 +150,7 @@ class Gateway:
         telemetry.watch(Parts(fleet, queues, transport, inflight, books, policy, lines, captures, self._open))
         await self._open_listeners(self._shared, policy, telemetry, live)
         # Last of what can fail: a key that nobody was shown would stay valid for ever.
-        self.first_key = _first_key(keys)
+        self.first_key = first_key(keys)
         watcher.load()
         await fleet.start(demo)
 
@@ -228,18 +215,41 @@ class Gateway:
 
     async def _open_listeners(self, shared: Shared, policy: PolicyPart, telemetry: Telemetry, live: Live) -> None:
         routes, rejected = Routes(), functools.partial(_rejected, telemetry)
+        secured = self._secured()
         for settings in self._settings.listeners:
-            manner = Manner(settings.limits.body_bytes, settings.strict, settings.networks, settings.trace)
-            listener = _listener(Line(shared, manner, routes), rejected, settings)
+            manner = Manner(settings.limits.body_bytes, settings.strict, settings.trace)
+            tls = secured.get(settings.name)
+            listener = listener_of(Line(shared, manner, routes), rejected, settings, tls)
             self._listeners.append(listener)
             await listener.start(settings.bind.host, settings.bind.port)
-            self.doors.append(Door(settings.name, settings.bind.host, listener.port))
+            self._opened(Door(settings.name, settings.bind.host, listener.port, tls=tls is not None))
+            if tls is not None:
+                _ = self._tasks.keep(
+                    functools.partial(tls.run, functools.partial(rename, listener, settings)), name="TLS"
+                )
         bind = self._settings.admin.bind
         api = _admin_api(shared, policy, telemetry, live, self._home)
         handler = AdminHandler(readiness=self._readiness, randomness=os.urandom, api=api)
         self._admin = Listener(handler, rejected, name=ADMIN, hosts=HostPolicy.of(bind.host))
         await self._admin.start(bind.host, bind.port)
-        self.doors.append(Door(ADMIN, bind.host, self._admin.port))
+        self._opened(Door(ADMIN, bind.host, self._admin.port))
+
+    def _secured(self) -> Mapping[str, Keeper]:
+        if all(listener.tls is None for listener in self._settings.listeners):
+            return {}
+        from edge.tls.opening import open_keepers  # cryptography: 90 ms, only where there is TLS
+
+        return open_keepers(self._settings.listeners, self._home, time.time)
+
+    def _opened(self, door: Door) -> None:
+        self.doors.append(door)
+        if door.exposed:
+            _log.warning(
+                "listener %s on %s:%d has no TLS (insecure: true): keys and prompts can be read on its networks",
+                door.name,
+                door.host,
+                door.port,
+            )
 
     def _readiness(self) -> Readiness:
         if self._shared is None or self._shared.draining:
@@ -264,18 +274,6 @@ async def running(
         await gateway.stop()
 
 
-def _listener(handler: Handler, rejected: Rejected, settings: ListenerSettings) -> Listener:
-    limits: ListenerLimits = settings.limits
-    return Listener(
-        handler,
-        rejected,
-        name=settings.name,
-        limits=limits,
-        hosts=HostPolicy.of(settings.bind.host, settings.hosts),
-        census=Census(limits),
-    )
-
-
 def _rejected(telemetry: Telemetry, refusal: Refusal, client: Client, path: str) -> tuple[int, Headers, bytes]:
     """What the wire checks refuse, in the dialect the path suggests; there is no exchange yet, so no access line."""
     telemetry.rejected(refusal, client)
@@ -289,7 +287,7 @@ def _callers(settings: Settings) -> CallerGates:
     return CallerGates(settings.queue, classes, default=default)
 
 
-def _first_key(keys: Keys) -> str | None:
+def first_key(keys: Keys) -> str | None:
     """On a database that never held one: the first key, for the owner of this machine; the only one made unasked."""
     if not keys.store.untouched:
         return None

@@ -13,9 +13,10 @@ from observability.process_log import log_to
 from policies.json import Object
 
 
-def open_journal(telemetry: Telemetry, environ: Mapping[str, str]) -> LineWriter:
-    """The writer for stderr, which the process's own log goes to from now on; whoever opened it closes it last."""
-    terminal = sys.stderr.isatty()
+def open_journal(telemetry: Telemetry, environ: Mapping[str, str], file: Path | None = None) -> LineWriter:
+    """The writer for stderr, or for `file` in its place, which turns over as the access log does. The process's own log
+    goes there from now on; whoever opened it closes it last. OSError if the file cannot be opened."""
+    terminal = file is None and sys.stderr.isatty()
     render: Callable[[Object], str] = json_line
     if telemetry.log_format is LogFormat.HUMAN or (telemetry.log_format is LogFormat.AUTO and terminal):
         from observability.human import human_lines  # people's machines only
@@ -23,7 +24,9 @@ def open_journal(telemetry: Telemetry, environ: Mapping[str, str]) -> LineWriter
         # https://no-color.org: any value but the empty one
         colour = terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
         render = human_lines(colour=colour)
-    journal = LineWriter(None, render=render)
+    journal = LineWriter(
+        file, render=render, most_bytes=telemetry.access_log_bytes if file else 0, keep=telemetry.access_log_keep
+    )
     log_to(journal, logging.getLevelNamesMapping()[telemetry.log_level.upper()])
     return journal
 

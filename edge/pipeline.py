@@ -49,12 +49,12 @@ from observability.observers import Observers
 from observability.traces.tracer import Tracer
 from observability.traces.trust import NOBODY, ListenerTrace
 from policies.call import Call, Operation
-from policies.decision import Permit, within
+from policies.decision import Permit
 from policies.errors import EngineTimeout, GatewayError, Refusal
 from policies.exchange import Exchange
 from policies.input import shape_of
 from policies.obligations import Priority
-from policies.principal import Network, Principal
+from policies.principal import Principal
 from policies.reasons import CAUSES, Reason
 
 _log = logging.getLogger(__name__)
@@ -91,12 +91,11 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How one listener differs from another: `networks` its callers may come from (empty = any), `strict` parameters,
-    `body_limit` in bytes, `trace` whose trace context counts."""
+    """How one listener differs from another: `strict` parameters, `body_limit` in bytes, `trace` whose trace context
+    counts. (Its networks are judged at its door.)"""
 
     body_limit: int
     strict: bool = False
-    networks: tuple[Network, ...] = ()
     trace: ListenerTrace = NOBODY
 
 
@@ -134,8 +133,6 @@ class Line:
 
     async def _walk(self, exchange: Exchange, inbound: Inbound, reply: Reply) -> None:
         self._trace(exchange, inbound, reply)
-        if self._manner.networks and not within(exchange.client.ip, self._manner.networks):
-            raise Refusal(Reason.PLACE_NOT_PERMITTED)
         if is_health(inbound.method, inbound.path):
             await self._answer_health(exchange, reply)
             return

@@ -106,7 +106,7 @@ class Telemetry:
         registry.read(names.RETRIES, lambda: [((name,), count) for name, count in parts.transport.retried.items()])
         registry.read(names.ACTIVE_REQUESTS, per_listener(lambda listener: listener.active))
         registry.read(names.CONNECTIONS, per_listener(lambda listener: listener.census.total))
-        registry.read(names.CONNECTIONS_REFUSED, per_listener(lambda listener: listener.census.refused))
+        registry.read(names.CONNECTIONS_REFUSED, per_listener(lambda listener: listener.refused))
         registry.read(names.IN_FLIGHT, lambda: _in_flight(parts.inflight))
         if (redis := parts.books.redis) is not None:
             registry.read(names.REDIS_UP, lambda: [((), redis())])

@@ -40,6 +40,8 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
         line.update(stack=container.stack, service=container.service)
     if principal is not None:
         line.update(key_id=key_of(exchange), caller=principal.id, auth=principal.auth)
+    if exchange.client.tls:
+        line["tls"] = exchange.client.tls
     if exchange.agent:
         line["user_agent"] = exchange.agent
     if call is not None and call.model:

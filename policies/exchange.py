@@ -18,11 +18,15 @@ from policies.trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The socket's real peer and the listener it came in by (never a forwarded header)."""
+    """The socket's real peer and the listener it came in by (never a forwarded header).
+
+    What a connection itself proves of its peer stands here, beside the address: a client certificate's subject, say.
+    """
 
     ip: str
     port: int
     listener: str
+    tls: str = ""  # the protocol's version, "TLSv1.3"; "" = in the clear
 
 
 @dataclass(slots=True)

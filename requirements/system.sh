@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes sure of the programs that tests need and no Python package brings: a C++ compiler (llama-cpp-python), curl and
-# Node.js (real clients), redis-server, PostgreSQL and Prometheus (tests start their own). Installs them on Debian as
-# root, else says in one line how to.
+# Makes sure of the programs that tests need and no Python package brings: a C++ compiler (llama-cpp-python), curl,
+# openssl and Node.js (real clients), redis-server, PostgreSQL and Prometheus (tests start their own). Installs them on
+# Debian as root, else says in one line how to.
 set -eu
 missing=""
 need() { # COMMAND DEBIAN-PACKAGE
@@ -9,9 +9,13 @@ need() { # COMMAND DEBIAN-PACKAGE
 }
 if [ "$(uname -s)" = Darwin ]; then
   xcode-select -p >/dev/null 2>&1 || missing="$missing c++" # /usr/bin/c++ is there without a compiler behind it
+else
+  need ip iproute2 # network namespaces stand for the hosts of a LAN
+  need systemctl systemd
 fi
 need c++ g++
 need curl curl
+need openssl openssl
 need node nodejs
 need npm npm
 need redis-server redis-server

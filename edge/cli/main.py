@@ -27,7 +27,7 @@ def _version() -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command's parser."""
-    from edge.cli import capture, config, healthcheck, keys, up, usage
+    from edge.cli import ca, capture, config, healthcheck, keys, service, up, usage
     from edge.cli.live import parser as live
     from edge.cli.policy import parser as policy
 
@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (up, keys, policy, usage, live, capture, config, healthcheck):
+    for module in (up, keys, policy, usage, live, capture, ca, service, config, healthcheck):
         module.add_parser(commands)
     return parser
 
@@ -49,11 +49,12 @@ def main(argv: Sequence[str]) -> int:
     from edge.config.problems import ConfigError
     from edge.identity.state import StateError
     from edge.policy.errors import PolicyToolError
+    from edge.tls.errors import TlsError
 
     args = build_parser().parse_args(argv)
     try:
         code: int = _keys(args) if args.command == "keys" else args.run(args)
-    except (ConfigError, StateError, PolicyToolError) as error:
+    except (ConfigError, StateError, PolicyToolError, TlsError) as error:
         print(f"llm-gateway: {error}", file=sys.stderr)
         return WRONG_USAGE
     except BrokenPipeError:

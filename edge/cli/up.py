@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import signal
+import stat
 import sys
 from collections.abc import Coroutine
 from contextlib import closing, suppress
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge.cli.arguments import SubParsers
 from edge.identity.state import state_home
+from edge.service.notify import tell
 from policies.json import JSON, Object
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 WRONG_USAGE: Final = 2
 _FAILED: Final = 1
+_MOST_STDERR: Final = 1024 * 1024
 
 
 def add_parser(subparsers: SubParsers) -> None:
@@ -43,6 +46,9 @@ def add_parser(subparsers: SubParsers) -> None:
     demo = parser.add_mutually_exclusive_group()
     demo.add_argument("--demo", action="store_true", help="also run the project's tiny model in a real engine")
     demo.add_argument("--demo-if-empty", action="store_true", help="the same, if no engine is found")
+    parser.add_argument(
+        "--log", metavar="FILE", type=Path, help="instead of stderr; turned over as access_log_bytes says"
+    )
     parser.add_argument("--json", action="store_true", help="print events as JSON lines on stdout, for scripts")
     parser.set_defaults(run=run)
 
@@ -66,13 +72,27 @@ def _up(args: argparse.Namespace) -> int:
     demo = Demo.ON if args.demo else Demo.IF_EMPTY if args.demo_if_empty else Demo.OFF
     teller = Events() if args.json else Words()
     home = state_home(os.environ)
-    journal = open_journal(settings.telemetry, os.environ)
+    try:
+        journal = open_journal(settings.telemetry, os.environ, args.log)
+    except OSError as error:
+        print(f"llm-gateway: cannot write to {args.log}: {error.strerror or error}", file=sys.stderr)
+        return WRONG_USAGE
+    if args.log is not None:
+        _shorten_stderr()
     try:
         with closing(journal):
             return _run_loop(_serve(settings, home, demo, teller, journal))
     except ListenError as error:
         print(f"llm-gateway: {error}", file=sys.stderr)
         return WRONG_USAGE
+
+
+def _shorten_stderr() -> None:
+    """launchd appends it to a file for ever, and starts what fails again and again."""
+    with suppress(OSError):
+        status = os.fstat(sys.stderr.fileno())
+        if stat.S_ISREG(status.st_mode) and status.st_size > _MOST_STDERR:
+            os.ftruncate(sys.stderr.fileno(), 0)
 
 
 def _run_loop(main: Coroutine[Any, Any, int]) -> int:
@@ -94,6 +114,7 @@ async def _serve(settings: Settings, home: Path, demo: Demo, teller: Events | Wo
         loop.add_signal_handler(number, stop.set)
     async with running(settings, home, demo, journal) as gateway:
         teller.listening(gateway)
+        tell(os.environ, "READY=1")
         _settle_heap()
         ready = asyncio.ensure_future(gateway.fleet.demo_ready.wait())
         stopped = asyncio.ensure_future(stop.wait())
@@ -107,6 +128,7 @@ async def _serve(settings: Settings, home: Path, demo: Demo, teller: Events | Wo
             ready.cancel()
             stopped.cancel()
         teller.draining()
+        tell(os.environ, "STOPPING=1")
         _second_signal_kills(loop)
     return 0
 
@@ -139,7 +161,8 @@ class Events:
     def listening(self, gateway: Gateway) -> None:
         """Once everything listens."""
         doors: list[JSON] = [
-            {"name": door.name, "host": door.host, "port": door.port, "url": door.url} for door in gateway.doors[:-1]
+            {"name": door.name, "host": door.host, "port": door.port, "url": door.url, "tls": door.tls}
+            for door in gateway.doors[:-1]
         ]
         admin = gateway.doors[-1]
         event: Object = {"event": "listening", "listeners": doors, "admin": {"host": admin.host, "port": admin.port}}
@@ -164,8 +187,11 @@ class Words:
     def listening(self, gateway: Gateway) -> None:
         """Once everything listens."""
         for door in gateway.doors[:-1]:
-            _print(f"llm-gateway listens on {door.url} (listener `{door.name}`)")
+            how = ", WITHOUT TLS: keys and prompts can be read on its networks" if door.exposed else ""
+            _print(f"llm-gateway listens on {door.url} (listener `{door.name}`{how})")
         _print(f"health and readiness:  {gateway.doors[-1].url}/readyz")
+        if any(door.tls for door in gateway.doors):
+            _print("its clients need the certificate authority:  llm-gateway ca export ca.pem   (docs/exposure.md)")
         if gateway.first_key is not None:
             _print(f"\nthe first key, shown only now:\n\n  {gateway.first_key}\n")
             _print("make more with:  llm-gateway keys create NAME")
@@ -193,8 +219,9 @@ def _curl(gateway: Gateway, model: str) -> str:
     body = json.dumps(
         {"model": model, "stream": True, "messages": [{"role": "user", "content": "What is llm-gateway?"}]}
     )
+    trust = "--cacert ca.pem " if gateway.doors[0].tls else ""
     return (
-        f"  curl -N {gateway.doors[0].url}/v1/chat/completions \\\n"
+        f"  curl -N {trust}{gateway.doors[0].url}/v1/chat/completions \\\n"
         f'    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\\n'
         f"    -d '{body}'"
     )

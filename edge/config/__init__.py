@@ -11,7 +11,7 @@
     decode.py     nodes + Shape -> value or problems
     schema.py     Shape -> JSON Schema
     show.py       value + Shape -> plain JSON, secrets masked
-    check.py      what types cannot say: names used twice, two listeners on one address, exposure;
+    check.py      what types cannot say: names used twice, two listeners on one address, TLS;
                   check_policy.py  what grants refer to
     problems.py   Problem, ConfigError
 

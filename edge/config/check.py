@@ -9,7 +9,7 @@ from typing import TypeAlias
 from edge.config.check_policy import policy
 from edge.config.decode import Steps
 from edge.config.problems import Wrong
-from edge.config.settings import ADMIN, Admin, Engines, Exposure, Listener, Settings
+from edge.config.settings import ADMIN, Admin, Engines, Listener, Settings
 from edge.config.values import Bind
 from edge.identity.lockout import LockoutSettings
 from engines.contract import Timeouts
@@ -52,10 +52,14 @@ def _door(steps: Steps, door: Listener | Admin, label: str, taken: dict[Bind, st
 
 
 def _exposure(steps: Steps, door: Listener | Admin) -> Iterator[Finding]:
-    """An address that others can reach must be wanted in so many words: docs/decisions/0006."""
-    if door.exposure is Exposure.LOOPBACK and not door.bind.loopback:
+    """An address that others can reach needs TLS, or must be wanted without in so many words: docs/decisions/0029."""
+    tls = isinstance(door, Listener) and door.tls is not None
+    if tls and door.insecure:
+        yield (*steps, "insecure"), Wrong("stands beside `tls`: it is the one or the other")
+    elif not (tls or door.insecure or door.bind.loopback):
         who = "every network of this machine" if door.bind.wildcard else "the network of that address"
-        message = f"{door.bind} can be reached from {who}; say `exposure: network` beside it if that is meant"
+        ways = "`tls: auto`, or `insecure: true`" if isinstance(door, Listener) else "`insecure: true`"
+        message = f"{door.bind} can be reached from {who}, without TLS; say {ways} beside it if that is meant"
         yield (*steps, "bind"), Wrong(message, f"127.0.0.1:{door.bind.port}")
 
 

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from edge.config.leaves import Leaf, closest
 from edge.config.nodes import Entry, Mapping, Mark, Node, Scalar, Sequence, expand
 from edge.config.problems import Problem, Wrong
-from edge.config.shapes import Listing, Maybe, Record, Shape, Table
+from edge.config.shapes import Either, Listing, Maybe, Record, Shape, Table
 from edge.config.values import Secret
 
 Steps: TypeAlias = tuple[str, ...]
@@ -71,6 +71,10 @@ class Decoder:
             case Listing(), Sequence():
                 items = [self._value(shape.item, item, (*steps, f"[{i}]")) for i, item in enumerate(node.items)]
                 value = _BROKEN if _BROKEN in items else shape.make(items)
+            case Either(), Scalar():
+                value = self._leaf(shape.word, node, steps)
+            case Either(), Mapping():
+                value = self._fields(shape.table, node, steps)
             case Table(), Mapping():
                 value = self._table(shape, node, steps)
             case Record(), Mapping():
@@ -187,5 +191,7 @@ def _wrong_kind(shape: Shape, node: Node) -> Wrong:
             return Wrong("must be a list", f"[{one}]" if one else "")
         case Table() | Record():
             return Wrong("must be a table of `key: value`")
+        case Either():
+            return Wrong("must be a single word or a table of `key: value`")
         case _:
             return Wrong("must be a single value, not a list or a table")

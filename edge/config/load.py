@@ -25,7 +25,7 @@ _MAX_READ: Final = 1024 * 1024 + 1  # one byte more than document.py accepts: it
 class Overrides:
     """What the command line says in place of the file. `listen` is the first listener's address.
 
-    It replaces the address and never the exposure: `--listen 0.0.0.0:8080` typed in passing opens nothing.
+    It replaces the address and nothing else: `--listen 0.0.0.0:8080` typed in passing opens nothing without TLS.
     """
 
     listen: str | None = None

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from edge.config.leaves import Leaf
 from edge.config.settings import Settings
-from edge.config.shapes import Field, Listing, Maybe, Record, Shape, Table, shape_of
+from edge.config.shapes import Either, Field, Listing, Maybe, Record, Shape, Table, shape_of
 from edge.config.show import shown
 from policies.json import JSON, Object
 
@@ -30,6 +30,8 @@ def _shape(shape: Shape) -> Object:
             return {"type": "array", "items": _shape(shape.item)}
         case Table():
             return {"type": "object", "additionalProperties": _shape(shape.value)}
+        case Either():
+            return {"anyOf": [dict(shape.word.schema), _record(shape.table)]}
         case Record():
             return _record(shape)
 

@@ -1,7 +1,7 @@
 """The settings: this file is the one list of keys, defaults, ranges and help texts.
 
 Limits of a listener, issuers and the queue are the dataclasses of the parts that obey them, so that there is no second
-copy to forget. Later keys (TLS, policy, quotas, telemetry exporters) come with the part that reads them: a key that
+copy to forget. Later keys come with the part that reads them: a key that
 nothing reads would be a promise nobody keeps.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import available_timezones
 
 from edge.config import leaves
@@ -26,6 +26,7 @@ from edge.intake.strict_json import Limits as JsonLimits
 from edge.limits.settings import LimitSettings
 from edge.listener.limits import ListenerLimits
 from edge.queue.settings import QueueLimits
+from edge.tls.settings import CertificateFiles
 from engines.contract import Engine, Kind, Timeouts
 from observability.decisions.settings import DecisionLogSettings
 from observability.traces.trust import NOBODY, ListenerTrace
@@ -40,22 +41,16 @@ _HOST: Final = leaves.text(
 )
 
 
-class Exposure(StrEnum):
-    """Who may reach a listener's address (docs/decisions/0006)."""
-
-    LOOPBACK = "loopback"
-    NETWORK = "network"
-
-
 @dataclass(frozen=True, slots=True)
 class Listener:
     """One address of the data plane."""
 
     name: str = field(metadata=required("its name, for logs, metrics and keys that are bound to it", leaf=_NAME))
     bind: Bind = field(metadata=required("the address, HOST:PORT; port 0 takes any free one"))
-    exposure: Exposure = setting(
-        Exposure.LOOPBACK, "who may reach it: `loopback` this machine, `network` whoever can reach the address"
+    tls: Literal["auto"] | CertificateFiles | None = setting(
+        None, "`auto`: a certificate by the gateway's own authority (llm-gateway ca), or one in files; null = no TLS"
     )
+    insecure: bool = setting(default=False, help_text="others than this machine may reach it, without TLS")
     networks: tuple[Network, ...] = setting((), "the networks callers may come from; empty = any")
     hosts: tuple[str, ...] = setting((), "further names that clients may call it by (Host header)", leaf=_HOST)
     strict: bool = setting(default=False, help_text="refuse unknown parameters instead of dropping them")
@@ -68,7 +63,7 @@ class Admin:
     """The admin listener: health, readiness and, later, the admin API."""
 
     bind: Bind = setting(Bind("127.0.0.1", 8081), "the address, HOST:PORT")
-    exposure: Exposure = setting(Exposure.LOOPBACK, "as for listeners")
+    insecure: bool = setting(default=False, help_text="others than this machine may reach it, without TLS")
 
 
 @dataclass(frozen=True, slots=True)

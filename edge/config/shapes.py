@@ -52,6 +52,14 @@ class Table:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Either:
+    """One of a few words, or a table that says it in full."""
+
+    word: Leaf
+    table: Record
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Field:
     """One key of a Record; `default` is called only if the key is absent, None = the key is required."""
 
@@ -71,7 +79,7 @@ class Record:
     help: str
 
 
-Shape: TypeAlias = Leaf | Maybe | Listing | Table | Record
+Shape: TypeAlias = Leaf | Maybe | Listing | Table | Either | Record
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -141,6 +149,8 @@ def _union(arguments: tuple[object, ...], leaf: Leaf | None) -> Shape:
         inner: Shape = leaf or leaves.NETWORK
     elif len(rest) == 1:
         inner = _shape(rest[0], leaf)
+    elif get_origin(rest[0]) is Literal and isinstance(rest[1], type) and len(rest) == 2:  # noqa: PLR2004 - a word and a table
+        inner = Either(leaf or leaves.one_of(get_args(rest[0])), shape_of(rest[1]))
     else:
         raise TypeError(f"no setting can be one of {rest!r}")
     return inner if len(rest) == len(arguments) else Maybe(inner)

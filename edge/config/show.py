@@ -8,7 +8,7 @@ from typing import Final
 
 from edge.config.leaves import Leaf
 from edge.config.settings import Settings
-from edge.config.shapes import Listing, Maybe, Record, Shape, Table, shape_of
+from edge.config.shapes import Either, Listing, Maybe, Record, Shape, Table, shape_of
 from policies.json import JSON, Object
 
 # A database URL may carry a password: `postgresql://user:PASSWORD@host/`. Greedy, since a password may hold an `@`.
@@ -34,6 +34,8 @@ def shown(shape: Shape, value: object) -> JSON:
                 value if isinstance(value, tuple) else sorted(value, key=str) if isinstance(value, frozenset) else ()
             )
             return [shown(shape.item, item) for item in items]
+        case Either():
+            return shown(shape.word if isinstance(value, str) else shape.table, value)
         case Table():
             return {str(k): shown(shape.value, v) for k, v in value.items()} if isinstance(value, Mapping) else {}
         case Record():

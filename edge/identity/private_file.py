@@ -1,10 +1,11 @@
-"""A secret in a file of the state folder: made once, whole or not at all, and read only while it is private."""
+"""A secret in a file of the state folder: made or replaced whole or not at all, and read only while it is private."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,23 @@ _LIMIT: Final = 16_384
 def make(path: Path, content: Callable[[], bytes]) -> None:
     """Write a complete file beside `path`, then link it into place: link(2) fails if another process was first, so
     both end up reading the same, never a half-written, secret. OSError."""
+    with _draft(path, content) as draft:
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+        _sync_folder(path.parent)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """The same, in place of what may be there: readers see the one or the other. OSError."""
+    with _draft(path, lambda: content) as draft:
+        draft.replace(path)
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def _draft(path: Path, content: Callable[[], bytes]) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -23,13 +41,9 @@ def make(path: Path, content: Callable[[], bytes]) -> None:
             file.write(content())
             file.flush()
             os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
-        _sync_folder(path.parent)
+        yield draft
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

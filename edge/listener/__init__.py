@@ -14,5 +14,6 @@ At rim:  inbound.py     Inbound, Handler, Rejected   the seam to the pipeline
          link.py        Link                         one socket: sending, stalls, the ways to end
          connection.py  Connection                   ... and reading, one request after the other
          floor.py       Floor                        what connections share
+         accepting.py   TlsDoor                      ... a peer judged before its TLS handshake
          server.py      Listener, ListenError        bind, drain, close
 """

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Final, cast
 
 from aiohttp.web_server import Server
@@ -35,6 +36,7 @@ class Connection(Link):
     """One connection. `cut` says that a drain ended its request."""
 
     __slots__ = (
+        "_admitted",
         "_client",
         "_close_after",
         "_floor",
@@ -47,13 +49,18 @@ class Connection(Link):
         "_task",
         "_wake",
         "cut",
+        "entered",
     )
 
-    def __init__(self, manager: Server, floor: Floor, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, manager: Server, floor: Floor, loop: asyncio.AbstractEventLoop, admitted: Client | None = None
+    ) -> None:
+        """`admitted`: the peer, where the door has let it in already."""
         super().__init__(manager, floor.limits, loop)
         self._floor = floor
         self._framer = Framer(cast(Parser, self._parser), floor.hosts, floor.limits)
-        self._client = Client("", 0, floor.name)
+        self._admitted = admitted is not None
+        self._client = admitted or Client("", 0, floor.name)
         self._source = ""
         self._stranger = True
         self._held = b""
@@ -63,21 +70,25 @@ class Connection(Link):
         self._wake: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self.cut = False
+        self.entered = False
+        """Whether it was ever open; it gives its place in the census back by itself then."""
 
     # -- coming and going
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         wire = cast(asyncio.Transport, transport)
         peer = wire.get_extra_info("peername")
-        if isinstance(peer, tuple):
+        if isinstance(peer, tuple) and not self._admitted:
             self._client = Client(peer[0].removeprefix("::ffff:"), peer[1], self._floor.name)
         self._source = source_of(self._client.ip)
-        if not self._floor.census.admit(self._source):
+        if not (self._admitted or self._floor.admits(self._client.ip)):
             self._manager = None  # connection_lost has nothing to undo
-            self._phase = Phase.CLOSED
-            wire.abort()
-            self._warn_of_caps()
+            self._turn_away(wire)
             return
+        session = wire.get_extra_info("ssl_object")
+        if session is not None:
+            self._client = replace(self._client, tls=session.version() or "")
+        self.entered = True
         self._wire = wire
         self._floor.connections.add(self)
         super().connection_made(transport)
@@ -100,11 +111,6 @@ class Connection(Link):
         """A caller that closes its half counts as gone. The transport would close with a FIN, see `abort`."""
         if self._inbound is not None and self._inbound.answered and not self._inbound.complete:
             self.abort()
-
-    def _warn_of_caps(self) -> None:
-        count = self._floor.census.refused
-        if count & (count - 1) == 0:  # 1, 2, 4, 8...: a flood of connections must not become a flood of lines
-            LOG.warning("listener %s: %d connections closed at the door, too many are open", self._floor.name, count)
 
     def mark_authenticated(self) -> None:
         """The caller showed a valid credential once: it leaves the unauthenticated share."""

@@ -21,7 +21,8 @@ from edge.listener.limits import KIB, ListenerLimits
 
 # The reader pauses the socket at twice its limit, and one more read of up to 256 KiB may be under way by then.
 _READ_LIMIT: Final = 64 * KIB
-_RESET: Final = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
+RESET: Final = struct.pack("ii", 1, 0)
+"""struct linger: on, 0 seconds; to close is to reset."""
 
 
 class Phase(Enum):
@@ -175,7 +176,15 @@ class Link(RequestHandler):
             return
         sock = wire.get_extra_info("socket")
         if sock is not None and (self._phase in _OWED or wire.get_write_buffer_size()):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self._phase = Phase.CLOSED
+        wire.abort()
+
+    def _turn_away(self, wire: asyncio.Transport) -> None:
+        """Reset a connection that is not let in."""
+        sock = wire.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self._phase = Phase.CLOSED
         wire.abort()
 

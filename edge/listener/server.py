@@ -13,12 +13,15 @@ from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
+from edge.listener.accepting import TlsDoor, bound
 from edge.listener.census import Census
 from edge.listener.connection import LOG, Connection
 from edge.listener.floor import Floor
 from edge.listener.hosts import HostPolicy
 from edge.listener.inbound import Handler, Rejected
 from edge.listener.limits import ListenerLimits
+from policies.exchange import Client
+from policies.principal import Network
 
 _BACKLOG: Final = 1_024
 _HINTS: Final = {
@@ -61,17 +64,23 @@ class Listener(Server):
         limits: ListenerLimits | None = None,
         hosts: HostPolicy | None = None,
         ssl: tls.SSLContext | None = None,
+        networks: tuple[Network, ...] = (),
         census: Census | None = None,
     ) -> None:
         super().__init__(_never, handler_cancellation=True)
         limits = limits or ListenerLimits()
-        self._floor = Floor(handler, rejected, name, limits, hosts or HostPolicy(), census or Census(limits))
+        census = census or Census(limits)
+        self._floor = Floor(handler, rejected, name, limits, hosts or HostPolicy(), census, networks)
         self._floor.quiet.set()
         self._ssl = ssl
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | TlsDoor | None = None
 
-    def __call__(self) -> Connection:
-        return Connection(self, self._floor, self._loop)
+    def __call__(self, admitted: Client | None = None) -> Connection:
+        return Connection(self, self._floor, self._loop, admitted)
+
+    def answer_to(self, hosts: HostPolicy) -> None:
+        """Change the names that new connections may call it by."""
+        self._floor.hosts = hosts
 
     @property
     def name(self) -> str:
@@ -81,6 +90,11 @@ class Listener(Server):
     def census(self) -> Census:
         """Counts of connections: all, strangers, refused."""
         return self._floor.census
+
+    @property
+    def refused(self) -> int:
+        """Connections closed at the door: too many, or from outside of its networks."""
+        return self._floor.census.refused + self._floor.foreign
 
     @property
     def draining(self) -> bool:
@@ -104,18 +118,12 @@ class Listener(Server):
         """Listen on `host` (an address or a name) and `port` (0 = any free one). Raises ListenError."""
         require_c_parser()
         limits = self._floor.limits
-        encrypted = self._ssl is not None
+        address = host.removeprefix("[").removesuffix("]")
         try:
-            self._server = await self._loop.create_server(
-                self,
-                host.removeprefix("[").removesuffix("]"),
-                port,
-                backlog=_BACKLOG,
-                reuse_address=True,
-                ssl=self._ssl,
-                ssl_handshake_timeout=limits.tls_handshake_s if encrypted else None,
-                ssl_shutdown_timeout=limits.tls_shutdown_s if encrypted else None,
-            )
+            if self._ssl is None:
+                self._server = await self._loop.create_server(self, address, port, backlog=_BACKLOG, reuse_address=True)
+            else:
+                self._server = TlsDoor(self._floor, self._ssl, self, bound(address, port, _BACKLOG))
         except OSError as error:
             _explain(error, host, port)
         for sock in self._server.sockets:
@@ -130,7 +138,7 @@ class Listener(Server):
         the message `DRAIN`, `inbound.cut` is true, and for `cut_s` they may still end their streams properly.
         """
         floor = self._floor
-        self._stop_accepting()
+        await self._stop_accepting()
         for connection in list(floor.connections):
             connection.retire()
         if not await _within(floor.limits.drain_s if deadline is None else deadline, floor.quiet):
@@ -142,13 +150,15 @@ class Listener(Server):
 
     async def close(self) -> None:
         """Stop accepting and cut everything now. Safe to call again."""
-        self._stop_accepting()
+        await self._stop_accepting()
         for connection in list(self._floor.connections):
             connection.abort()
 
-    def _stop_accepting(self) -> None:
+    async def _stop_accepting(self) -> None:
         self._floor.draining = True
-        if self._server is not None:
+        if isinstance(self._server, TlsDoor):
+            await self._server.close()
+        elif self._server is not None:
             self._server.close()
 
 

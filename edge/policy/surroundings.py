@@ -33,7 +33,7 @@ class Surroundings:
 
     def place(self, client: Client, container: Container | None = None) -> Place:
         """Where `client` is; `container`: the one there, if that is known."""
-        return self._places(client.ip, client.listener, container or NO_CONTAINER)
+        return self._places(client.ip, client.listener, bool(client.tls), container or NO_CONTAINER)
 
     def instant(self, now_ns: int) -> Instant:
         """The moment, in the policy's time zone."""
@@ -48,7 +48,7 @@ class Surroundings:
         name = getattr(self._zone, "key", None) or here.tzname() or ""
         return Instant(second * _SECOND, here.isoformat(), here.hour, here.minute, here.weekday(), name)
 
-    def _find(self, ip: str, listener: str, container: Container) -> Place:
+    def _find(self, ip: str, listener: str, tls: bool, container: Container) -> Place:  # noqa: FBT001 - for `lru_cache`
         names = tuple(name for name, networks in self._networks.items() if within(ip, networks))
         port = self._ports.get(listener, 0)
-        return Place(plain_address(ip), names, listener, port, container=container)
+        return Place(plain_address(ip), names, listener, port, tls, container)

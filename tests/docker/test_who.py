@@ -116,7 +116,7 @@ def _start(containers: Containers, collector: Collector, home: Path) -> str:
     (home / "gateway.yaml").write_text(
         yaml.safe_dump(
             {
-                "listeners": [{"name": "local", "bind": "0.0.0.0:8080", "exposure": "network", "hosts": [HOST]}],
+                "listeners": [{"name": "local", "bind": "0.0.0.0:8080", "insecure": True, "hosts": [HOST]}],
                 "admin": {"bind": "127.0.0.1:0"},
                 "engines": {"discover": False},
                 "policy": {"engine": "embedded", "dir": str(policy), "timeout": "10s"},

@@ -55,7 +55,10 @@ BROKEN: dict[str, tuple[str, tuple[str, ...]]] = {
         "engines:\n  list:\n    - {name: a, kind: openai, url: 'http://127.0.0.1:9', api_key: '${NOT_SET_ANYWHERE}'}\n",
         ("NOT_SET_ANYWHERE",),
     ),
-    "exposed by accident": ("listeners: [{name: lan, bind: 0.0.0.0:0}]\n", ("gateway.yaml:1", "exposure")),
+    "exposed by accident": (
+        "listeners: [{name: lan, bind: 0.0.0.0:0}]\n",
+        ("gateway.yaml:1", "tls: auto", "insecure: true"),
+    ),
     "unknown engine kind": (
         "engines: {list: [{name: a, kind: olama, url: 'http://127.0.0.1:9'}]}\n",
         ("gateway.yaml:1", "ollama"),

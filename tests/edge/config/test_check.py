@@ -108,9 +108,14 @@ class TestExposure:
         text = f"listeners: [{{name: a, bind: '{bind}'%s}}]"
         (line,) = mistakes(text % "")
         assert "listeners[0].bind" in line
-        assert "say `exposure: network`" in line
+        assert "say `tls: auto`, or `insecure: true` beside it" in line
         assert line.endswith("write `127.0.0.1:80` instead")
-        assert str(settings(text % ", exposure: network").listeners[0].bind) == bind
+        for word in (", insecure: true", ", tls: auto", ", tls: {cert_file: a, key_file: b}"):
+            assert str(settings(text % word).listeners[0].bind) == bind
+
+    def test_tls_and_insecure_contradict_each_other(self, mistakes: Mistakes) -> None:
+        (line,) = mistakes("listeners: [{name: a, bind: '0.0.0.0:1', tls: auto, insecure: true}]")
+        assert "listeners[0].insecure: stands beside `tls`" in line
 
     @pytest.mark.parametrize("bind", ["127.0.0.1:80", "127.9.9.9:80", "[::1]:80", "localhost:80"])
     def test_loopback_needs_no_word(self, settings: Load, bind: str) -> None:
@@ -119,10 +124,11 @@ class TestExposure:
     def test_the_admin_plane_is_no_exception(self, mistakes: Mistakes) -> None:
         (line,) = mistakes("admin: {bind: '0.0.0.0:8081'}")
         assert line.startswith("1:15: admin.bind: 0.0.0.0:8081 can be reached from every network")
+        assert "say `insecure: true` beside it" in line
 
     def test_the_command_line_opens_nothing_by_itself(self, settings: Load, mistakes: Mistakes) -> None:
         wide = Overrides(listen="0.0.0.0:9000")
         (line,) = mistakes("queue: {limit: 1}", {}, wide)
         assert line.startswith("--listen: 0.0.0.0:9000 can be reached")
-        meant = "listeners: [{name: a, bind: '127.0.0.1:1', exposure: network}]"
+        meant = "listeners: [{name: a, bind: '127.0.0.1:1', insecure: true}]"
         assert str(settings(meant, {}, wide).listeners[0].bind) == "0.0.0.0:9000"

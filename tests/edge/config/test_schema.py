@@ -17,7 +17,7 @@ from edge.config.load import load
 from edge.config.nodes import plain
 from edge.config.schema import schema
 from edge.config.settings import EngineSettings, Settings
-from edge.config.shapes import Listing, Maybe, Record, Shape, Table, shape_of
+from edge.config.shapes import Either, Listing, Maybe, Record, Shape, Table, shape_of
 from edge.config.show import effective
 from edge.identity.issuer import Issuer
 from policies.grants import Grant, Hours
@@ -64,7 +64,7 @@ def differences(shape: Shape, node: JSON, path: str) -> list[str]:
             for field in shape.fields:
                 lines += differences(field.shape, node.get(field.name), f"{path}.{field.name}")
             return lines
-        case ((Leaf() | Table() | Listing() | Record()), _):
+        case ((Leaf() | Table() | Listing() | Either() | Record()), _):
             return []
 
 
@@ -92,6 +92,8 @@ def test_every_example_default_is_the_real_one() -> None:
         "queue: {limit: 1, wait: '${W}'}",
         "engines: {discover: '${F}', list: [{name: a, kind: '${K}', url: '${U}', api_key: '${S}'}]}",
         "stores: {database: null}",
+        "listeners: [{name: a, bind: '127.0.0.1:1', tls: auto}, {name: b, bind: '127.0.0.1:2', tls: null}]",
+        "listeners: [{name: a, bind: '127.0.0.1:1', tls: {cert_file: c.pem, key_file: k.pem}}]",
         "telemetry: {access_log: off}",
         "listeners: [{name: a, bind: '127.0.0.1:1', limits: {body_bytes: 1MiB, body_rate: 0.5}}]",
     ],
@@ -124,7 +126,9 @@ WORDS = st.sampled_from(
         "'a b'",
     ]
 )
-KEYS = st.sampled_from(["limit", "wait", "discover", "list", "database", "access_log", "bind", "exposure", "aliases"])
+KEYS = st.sampled_from(
+    ["limit", "wait", "discover", "list", "database", "access_log", "bind", "tls", "insecure", "aliases"]
+)
 PARTS = st.sampled_from(["queue", "engines", "stores", "telemetry", "admin", "models", "listeners", "nope"])
 
 

@@ -15,6 +15,7 @@ from edge.listener.request import AiohttpInbound
 from edge.listener.server import Listener
 from policies.errors import Refusal
 from policies.exchange import Client
+from policies.principal import Network
 
 PATIENCE = 5.0
 """Seconds that a test waits for what must happen; never slept through."""
@@ -129,6 +130,7 @@ async def listening(
     limits: ListenerLimits | None = None,
     hosts: HostPolicy | None = None,
     ssl: tls.SSLContext | None = None,
+    networks: tuple[Network, ...] = (),
 ) -> AsyncIterator[Door]:
     """A listener on 127.0.0.1; without a handler it reads the body and answers 200."""
 
@@ -149,7 +151,7 @@ async def listening(
         assert client.listener == "test"
         return refusal.cause.status, {"content-type": "text/plain"}, refusal.reason.value.encode()
 
-    listener = Listener(entry, rejected, name="test", limits=limits, hosts=hosts, ssl=ssl)
+    listener = Listener(entry, rejected, name="test", limits=limits, hosts=hosts, ssl=ssl, networks=networks)
     door = Door(listener)
     await listener.start("127.0.0.1", 0)
     try:

@@ -7,7 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-SOCKETS = ("test_connection.py", "test_link.py", "test_request.py", "test_server.py", "test_malformed.py")
+SOCKETS = (
+    "test_accepting.py",
+    "test_connection.py",
+    "test_link.py",
+    "test_request.py",
+    "test_server.py",
+    "test_malformed.py",
+)
 
 
 async def test_the_socket_tests_pass_on_uvloop() -> None:

@@ -34,6 +34,12 @@ def test_an_address_has_the_names_of_all_its_networks(ip: str, names: tuple[str,
     assert (place.ip, place.networks, place.listener, place.port) == (ip.removeprefix("::ffff:"), names, "lan", 8443)
 
 
+def test_whether_the_connection_is_encrypted_is_told_of_each() -> None:
+    surroundings = Surroundings({}, {})
+    assert surroundings.place(Client("10.0.0.1", 1, "lan", "TLSv1.3")).tls
+    assert not surroundings.place(Client("10.0.0.1", 1, "lan")).tls
+
+
 def test_the_hour_is_the_policys() -> None:
     utc = Surroundings({}, {}, zone="UTC").instant(NOW)
     assert (utc.now_ns, utc.hour, utc.minute, utc.weekday, utc.tz) == (NOW, 23, 30, 5, "UTC")
