@@ -25,6 +25,7 @@ from edge.admin.live import LiveView
 from edge.admin.metrics import METRICS, MetricsPage
 from edge.admin.routes import SCOPES, PolicyPlane, policy_routes
 from edge.bookkeeping import open_books
+from edge.config.load import Source
 from edge.config.settings import ADMIN, EngineSettings, Settings
 from edge.config.settings import Listener as ListenerSettings
 from edge.config.values import Bind
@@ -33,7 +34,9 @@ from edge.dialects.errors import render
 from edge.fleet import Demo, Fleet
 from edge.identity.authenticate import Authenticator, TokenVerifier
 from edge.identity.directory import KeyDirectory
+from edge.identity.following import ConfiguredKeysWatcher
 from edge.identity.lockout import Lockout
+from edge.identity.store.configured import ConfiguredKeys
 from edge.identity.store.opening import Keys, open_keys
 from edge.identity.watcher import KeyWatcher
 from edge.inflight import Inflight
@@ -88,9 +91,13 @@ class Door:
 class Gateway:
     """One gateway process. To be made inside the running event loop."""
 
-    def __init__(self, settings: Settings, home: Path, journal: LineSink | None = None) -> None:
-        """`journal`: the lines on stderr, where the process's own log goes there, too; whoever opened it closes it."""
+    def __init__(
+        self, settings: Settings, home: Path, journal: LineSink | None = None, source: Source | None = None
+    ) -> None:
+        """`journal`: the lines on stderr, where the process's own log goes there, too; whoever opened it closes it.
+        Without a `source`, changes of the file are not followed."""
         self._settings = settings
+        self._source = source
         self._journal = journal
         self._home = home
         self._tasks = Tasks()
@@ -116,6 +123,7 @@ class Gateway:
         raise_limit(sum(each.limits.connections for each in self._settings.listeners))
         keys = open_keys(self._home, self._settings.stores.database)
         self._close.append(keys.store.close)
+        self._follow_keys(keys)
         inflight, telemetry = Inflight(), Telemetry(self._settings.telemetry, self._tasks, time.time)
         self._close.append(telemetry.close)
         watcher, authenticator = self._identity(keys, inflight)
@@ -189,6 +197,14 @@ class Gateway:
         lockout = Lockout(self._settings.identity.lockout)
         return watcher, Authenticator(directory, self._verifier(), lockout=lockout)
 
+    def _follow_keys(self, keys: Keys) -> None:
+        """The keys of the configuration, now and from now on: before anything listens, so that they work at once."""
+        entries, source = self._settings.keys, self._source or Source(None, lambda: self._settings)
+        follow = ConfiguredKeys(keys.database, keys.peppers, time.time).follow
+        watcher = ConfiguredKeysWatcher(entries, source.file, lambda: source.read().keys, follow)
+        follow(entries)
+        _ = self._tasks.keep(watcher.run, name="configured keys watch")
+
     async def _policy(self, keys: Keys, telemetry: Telemetry) -> PolicyPart:
         policy = await open_policy(self._settings, self._home, keys.database, self._tasks, telemetry.decided)
         self._close.append(policy.close)
@@ -251,10 +267,10 @@ class Gateway:
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings, home: Path, demo: Demo, journal: LineSink | None = None
+    settings: Settings, home: Path, demo: Demo, journal: LineSink | None = None, source: Source | None = None
 ) -> AsyncIterator[Gateway]:
-    """A started gateway, drained and closed at the end, also when starting fails half way."""
-    gateway = Gateway(settings, home, journal)
+    """A started gateway, drained and closed at the end, also when starting fails half way. Arguments as `Gateway`."""
+    gateway = Gateway(settings, home, journal, source)
     try:
         await gateway.start(demo)
         yield gateway

@@ -67,8 +67,10 @@ def _keys(args: argparse.Namespace) -> int:
     from edge.config.load import load
     from edge.identity.state import state_home
 
-    settings = load(getattr(args, "config", None), os.environ)
-    return keys.run(args, state_home(os.environ), settings.stores.database)
+    def database() -> str | None:
+        return load(getattr(args, "config", None), os.environ).stores.database
+
+    return keys.run(args, state_home(os.environ), database)
 
 
 def run() -> None:

@@ -11,8 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
-from contextlib import closing, suppress
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, closing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.cli.arguments import SubParsers
@@ -20,10 +19,7 @@ from edge.identity.state import state_home
 from policies.json import JSON, Object
 
 if TYPE_CHECKING:
-    from edge.config.settings import Settings
-    from edge.fleet import Demo
     from edge.gateway import Gateway
-    from observability.lines import LineWriter
 
 WRONG_USAGE: Final = 2
 _FAILED: Final = 1
@@ -57,19 +53,24 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _up(args: argparse.Namespace) -> int:
-    from edge.config.load import Overrides, load
+    from edge.config.load import Overrides, Source, load, locate
     from edge.fleet import Demo
     from edge.listener.server import ListenError
     from edge.logs import open_journal
 
-    settings = load(args.config, os.environ, Overrides(listen=args.listen, admin=args.admin))
+    overrides = Overrides(listen=args.listen, admin=args.admin)
+    file = locate(args.config, os.environ)
+    source = Source(file, lambda: load(file, os.environ, overrides, key_files=True))
+    settings = source.read()
     demo = Demo.ON if args.demo else Demo.IF_EMPTY if args.demo_if_empty else Demo.OFF
     teller = Events() if args.json else Words()
     home = state_home(os.environ)
     journal = open_journal(settings.telemetry, os.environ)
+    from edge.gateway import running  # after the configuration: whose mistakes need not wait for it
+
     try:
         with closing(journal):
-            return _run_loop(_serve(settings, home, demo, teller, journal))
+            return _run_loop(_serve(running(settings, home, demo, journal, source), teller))
     except ListenError as error:
         print(f"llm-gateway: {error}", file=sys.stderr)
         return WRONG_USAGE
@@ -84,15 +85,13 @@ def _run_loop(main: Coroutine[Any, Any, int]) -> int:
     return uvloop.run(main)
 
 
-async def _serve(settings: Settings, home: Path, demo: Demo, teller: Events | Words, journal: LineWriter) -> int:
-    from edge.gateway import running
-
+async def _serve(started: AbstractAsyncContextManager[Gateway], teller: Events | Words) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_failure)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings, home, demo, journal) as gateway:
+    async with started as gateway:
         teller.listening(gateway)
         _settle_heap()
         ready = asyncio.ensure_future(gateway.fleet.demo_ready.wait())
