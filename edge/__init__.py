@@ -18,6 +18,7 @@ gateway.py   puts the house together;  fleet.py  the engines as the line sees th
 accounts.py  what one request holds and is charged;  bookkeeping.py  opens what it is accounted with
 live.py      what goes on right now, for top and tail;  progress.py  how far one request has come
 capturing.py where the line meets the captures;  logs.py  where lines go, and what they look like
+running.py   a note of where the gateway runs, for commands beside it
 telemetry.py what is counted, and what is read of the parts above;  exporting.py  and what is sent to a collector
 inflight.py  the running exchanges;  tasks.py  what runs beside them;  descriptors.py  how many files they may open
 """

@@ -12,10 +12,14 @@ import signal
 import sys
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager, closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.cli.arguments import SubParsers
+from edge.config.values import Bind
 from edge.identity.state import state_home
+from edge.running import Running, note
 from policies.json import JSON, Object
 
 if TYPE_CHECKING:
@@ -70,7 +74,7 @@ def _up(args: argparse.Namespace) -> int:
 
     try:
         with closing(journal):
-            return _run_loop(_serve(running(settings, home, demo, journal, source), teller))
+            return _run_loop(_serve(running(settings, home, demo, journal, source), teller, Notes(home, file)))
     except ListenError as error:
         print(f"llm-gateway: {error}", file=sys.stderr)
         return WRONG_USAGE
@@ -85,13 +89,30 @@ def _run_loop(main: Coroutine[Any, Any, int]) -> int:
     return uvloop.run(main)
 
 
-async def _serve(started: AbstractAsyncContextManager[Gateway], teller: Events | Words) -> int:
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """For commands beside the gateway: see edge/running.py."""
+
+    home: Path
+    config: Path | None
+
+    def listening(self, gateway: Gateway) -> None:
+        """Once everything listens."""
+        admin = gateway.doors[-1]
+        try:
+            note(self.home, Running(self.config, Bind(admin.host, admin.port)))
+        except OSError as error:
+            logging.getLogger(__name__).warning("%s says nowhere that it runs: %s", self.home, error.strerror)
+
+
+async def _serve(started: AbstractAsyncContextManager[Gateway], teller: Events | Words, notes: Notes) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_failure)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with started as gateway:
+        notes.listening(gateway)
         teller.listening(gateway)
         _settle_heap()
         ready = asyncio.ensure_future(gateway.fleet.demo_ready.wait())

@@ -4,7 +4,7 @@
     rows.py         rows <-> records
     writing.py      what several stores write
     store.py        KeyStore
-    configured.py   ConfiguredKeys: what the configuration says, done
+    configured.py   ConfiguredKeys: what the configuration says, done;   stacks.py  StackKeys: for Compose stacks
     opening.py      home + URL -> KeyStore
 
 Nothing here runs on the request path: requests are answered from `edge/identity/directory.py`.
