@@ -75,6 +75,10 @@ $(STAMP)-otelcol: requirements/otelcol.sh $(STAMP)-opa
 	@sh requirements/otelcol.sh $(VENV)
 	@touch $@
 
+$(STAMP)-compose: requirements/compose.sh $(STAMP)-opa
+	@sh requirements/compose.sh $(VENV)
+	@touch $@
+
 .clients/.stamp: tests/clients/js/install.sh tests/clients/js/package.json tests/clients/js/package-lock.json
 	@echo "installing the JavaScript client"
 	@sh tests/clients/js/install.sh .clients >/dev/null
@@ -83,4 +87,4 @@ $(STAMP)-otelcol: requirements/otelcol.sh $(STAMP)-opa
 # a second make, so that the programs are there before anything is built with them
 venv-dev: ## install everything for tests, without running them
 	@sh requirements/system.sh
-	@$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-otelcol .clients/.stamp
+	@$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-otelcol $(STAMP)-compose .clients/.stamp

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+from edge.cli.arguments import checked
 from edge.identity import grant as checks
 from policies.json import JSON, Object
 from policies.names import is_name
@@ -70,6 +71,7 @@ OPTIONS: Final = (
     Option("pull", "boolean", "have an engine fetch the model if none has it", _flag, default="false"),
     Option("engine", "string", "which engine is to fetch it, where several could", checks.word),
     Option("url", "string", "where containers find the gateway, like http://llm-gateway:8080/v1", _url),
+    Option("check", "boolean", "see whether the policy lets the key use the model, from here", _flag, default="true"),
     Option("openai_env", "boolean", "also set OPENAI_BASE_URL and OPENAI_API_KEY as they are", _flag, default="true"),
 )
 
@@ -90,22 +92,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for option in OPTIONS:
         parser.add_argument(
             f"--{option.name}",
-            type=_reader(option),
+            type=checked(option.read),
             action="append" if option.many else "store",
             required=option.required,
             default=None if option.default is None else option.read(option.default),
             metavar="VALUE",
             help=option.help,
         )
-
-
-def _reader(option: Option) -> Callable[[str], object]:
-    """For argparse, which shows the text of ArgumentTypeError but hides that of ValueError."""
-
-    def read(text: str) -> object:
-        try:
-            return option.read(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return read

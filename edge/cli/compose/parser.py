@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from edge.cli.arguments import SubParsers
@@ -33,6 +34,15 @@ In a Compose file (docs/compose-provider.md):
 
 class _Parser(argparse.ArgumentParser):
     """What is wrong with the options must be said in Compose's way: it does not show standard error."""
+
+    def parse_known_args(  # type: ignore[override]  # typeshed has overloads for namespaces of other kinds
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """What is left over is a mistake here, not in the parser around, which tells it on standard error."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return found, rest
 
     def error(self, message: str) -> NoReturn:
         _messages().error(f"llm-gateway: {message}")
@@ -104,6 +114,7 @@ def _asked(args: argparse.Namespace) -> Asked:
         pull=args.pull,
         engine=args.engine,
         url=args.url,
+        check=args.check,
         openai_env=args.openai_env,
     )
 

@@ -24,11 +24,14 @@ from edge.identity.stack import StackService
 from policies.json import JSON, Object, as_list, as_object, as_str
 from policies.names import canonical
 from policies.principal import Scope
+from policies.reasons import Reason
 
 _PULL_SILENCE: Final = 900.0
 """Seconds without a line: an engine that verifies what it fetched says nothing for a while."""
 _ANSWER: Final = 5.0
 _LARGEST: Final = 1 << 22
+_ELSEWHERE: Final = {Reason.PLACE_NOT_PERMITTED.value}
+"""The door is not this machine's: it says nothing of the model."""
 _HOST: Final = "host.docker.internal"
 _LIMITS: Final = {"rpm": "requests a minute", "tpm": "tokens a minute", "tpd": "tokens a day", "concurrency": "at once"}
 
@@ -46,6 +49,7 @@ class Asked:
     pull: bool = False
     engine: str | None = None
     url: str | None = None
+    check: bool = True
     openai_env: bool = True
 
 
@@ -72,7 +76,7 @@ def _given(
     key, doors = as_str(given.get("key")), [as_object(each) for each in as_list(given.get("listeners"))]
     if not key:
         raise Failed(f"what listens on {place.where} is no gateway of this kind")
-    if place.state is not None and (problem := _of_no_use(key, doors, asked.models)):
+    if asked.check and place.state is not None and (problem := _of_no_use(key, doors, asked.models)):
         if given.get("new") is True:
             _ = client.post("/stacks/down", _document(which))
         raise Failed(problem)
@@ -127,10 +131,12 @@ def _ensure(client: AdminClient, model: str, asked: Asked, say: Messages) -> Non
 
 def _of_no_use(key: str, doors: Sequence[Object], models: Sequence[str]) -> str:
     """Why the key may not use a model, asked of the door itself, with the key, as the service will; "" if it may, or if
-    this machine is not shown: a policy may open a model for callers from elsewhere only."""
+    no door tells. A policy that says no to this machine and yes to containers needs `check: false`."""
     shown = _shown(key, doors)
     missing = [] if shown is None else [model for model in models if canonical(model) not in shown]
-    return f"the gateway's policy does not let this stack use {', '.join(missing)}" if missing else ""
+    if not missing:
+        return ""
+    return f"the gateway's policy does not let this stack use {', '.join(missing)} (`check: false` does not ask)"
 
 
 def _shown(key: str, doors: Sequence[Object]) -> set[str] | None:
@@ -146,9 +152,11 @@ def _shown(key: str, doors: Sequence[Object]) -> set[str] | None:
                 document: JSON = orjson.loads(response.read(_LARGEST))
             except (OSError, http.client.HTTPException, orjson.JSONDecodeError):
                 continue
+            found = as_object(document)
             if response.status == HTTPStatus.OK:
-                entries = as_list(as_object(document).get("data"))
-                return {canonical(as_str(as_object(entry).get("id"))) for entry in entries}
+                return {canonical(as_str(as_object(entry).get("id"))) for entry in as_list(found.get("data"))}
+            if response.status == HTTPStatus.FORBIDDEN and as_object(found.get("error")).get("code") not in _ELSEWHERE:
+                return set()
     return None
 
 
