@@ -51,7 +51,7 @@ async def pull(puller: Puller, engine: Engine, model: str) -> AsyncGenerator[int
     request = adapter.pull(model)
     if request is None:
         raise PullRefused("engines of this kind fetch no models")
-    tally, said, done = Tally(), -_STEP, False
+    tally, said, done = Tally(), 0, False
     patient = replace(engine, timeouts=replace(_TIMEOUTS, connect=engine.timeouts.connect))
     async with puller.pull(patient, request) as got:
         if got.status != HTTPStatus.OK:
@@ -62,7 +62,7 @@ async def pull(puller: Puller, engine: Engine, model: str) -> AsyncGenerator[int
                 raise PullRefused(pulled.error)
             done = done or pulled.done
             percent = tally.take(pulled)
-            if percent >= said + _STEP:
+            if percent >= said + _STEP or (pulled.done and percent > said):
                 said = percent
                 yield percent
     if not done:
