@@ -142,6 +142,7 @@ def test_two_gateways_on_one_postgresql_start_with_the_same_file(launch: Launch,
         ("hunter2hunter2hunter2hunter2hunter2", 0o644, "holds no key"),
         (mint(os.urandom).text, 0o666, "chmod o-w"),
     ],
+    ids=["missing", "empty", "a password", "world-writable"],
 )
 def test_a_secret_that_cannot_be_used_is_one_clear_line_and_exit_code_2(
     tmp_path: Path, content: str | None, mode: int, words: str

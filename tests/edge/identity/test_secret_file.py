@@ -43,6 +43,7 @@ def poor(secret: str) -> bytes:
         (poor(("password123" * 4)[:43]), "not made by chance"),
         (b"x" * 100_000, "holds no key"),
     ],
+    ids=["empty", "blank", "prose", "hex", "bytes", "cut short", "two", "one letter", "a password", "long"],
 )
 def test_what_is_no_token_is_refused_with_the_next_step_and_not_shown(
     file: Path, content: bytes, complaint: str
