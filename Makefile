@@ -9,7 +9,7 @@ ARGS  ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check lock bench profile clean venv-dev
+.PHONY: help venv run test check image lock bench profile clean venv-dev
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -27,6 +27,7 @@ check: $(STAMP)-dev ## style, types, architecture, lock files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy deploy/image/*.py deploy/examples/app/app.py
 	$(BIN)/python -m pytest -q -n0 tests/test_architecture.py tests/test_locks.py
 
 bench: $(STAMP)-dev ## measure what the gateway adds (never part of test)
@@ -34,6 +35,9 @@ bench: $(STAMP)-dev ## measure what the gateway adds (never part of test)
 
 profile: $(STAMP)-dev ## show where the request path spends its time (cProfile under wrk's load)
 	$(BIN)/python -m tests.benchmarks.profile $(ARGS)
+
+image: $(STAMP)-run ## build the container image (BASE=, TAG=, TARGET=demo, PLATFORM=linux/arm64: deploy/image/make.sh)
+	@sh deploy/image/make.sh $(VENV)
 
 lock: $(STAMP)-dev ## resolve pyproject.toml into requirements/*.lock (UPGRADE=--upgrade for newer versions)
 	requirements/lock.sh $(VENV) $(UPGRADE)
@@ -79,6 +83,10 @@ $(STAMP)-compose: requirements/compose.sh $(STAMP)-opa
 	@sh requirements/compose.sh $(VENV)
 	@touch $@
 
+$(STAMP)-jaeger: requirements/jaeger.sh $(STAMP)-opa
+	@sh requirements/jaeger.sh $(VENV)
+	@touch $@
+
 .clients/.stamp: tests/clients/js/install.sh tests/clients/js/package.json tests/clients/js/package-lock.json
 	@echo "installing the JavaScript client"
 	@sh tests/clients/js/install.sh .clients >/dev/null
@@ -87,4 +95,5 @@ $(STAMP)-compose: requirements/compose.sh $(STAMP)-opa
 # a second make, so that the programs are there before anything is built with them
 venv-dev: ## install everything for tests, without running them
 	@sh requirements/system.sh
-	@$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-otelcol $(STAMP)-compose .clients/.stamp
+	@sh requirements/docker.sh .cache/docker
+	@$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-otelcol $(STAMP)-compose $(STAMP)-jaeger .clients/.stamp

@@ -3,6 +3,7 @@
 listener/    sockets in: limits, deadlines, strict HTTP checks; the only place that knows aiohttp's server
 intake/      exact routes, strict JSON, known parameters -> Call
 identity/    credential -> Principal (keys, JWT)
+origin/      address -> the calling container, by Docker's own DNS: a label, never a proof
 store/       the database: opening, migrations
 policy/      asks the policy, honours what it ties its yes to, and changes it without surprises
 limits/      what callers have used, and whether there is more

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from edge.intake.routes import dialect_of
-from edge.policy.enforcement import Asked, Enforcement
+from edge.policy.enforcement import Asked, Enforcement, unforeseen
 from edge.relay.tape import Tape
 from edge.reply import Reply
 from engines.catalogue import Catalogue
 from observability.captures.log import CaptureLog
 from observability.decisions.log import DecisionLogError
 from policies.call import Operation
+from policies.decision import Denial
 from policies.errors import Refusal
 from policies.exchange import Exchange
-from policies.obligations import NOTHING, Capture, Obligations, merged
+from policies.obligations import Capture, Obligations
 from policies.principal import Principal
 from policies.reasons import Reason
 
@@ -44,12 +45,23 @@ async def begin_capture(captures: CaptureLog, exchange: Exchange, reply: Reply, 
     reply.tape = Tape(captures.most_bytes if wanted.capture == "full" else 0)
 
 
+Foresight: TypeAlias = Capture | Literal["unknown"]
+
+_ORDER: Final[tuple[Foresight, ...]] = ("none", "metadata", "unknown", "full")
+"""What is not known may be anything; only `full` cannot become more."""
+
+
+def most_of(levels: Iterable[Foresight]) -> Foresight:
+    """The most of them, `none` if there are none."""
+    return max(levels, key=_ORDER.index, default="none")
+
+
 @dataclass(frozen=True, slots=True)
 class Foreseen:
     """What would be captured now, by model (those of which nothing would be are not named). `left_out`: models that
     were not asked about."""
 
-    models: Mapping[str, Capture]
+    models: Mapping[str, Foresight]
     left_out: int = 0
 
 
@@ -62,13 +74,15 @@ async def foresee_captures(
     """What the policy says now of a plain request of `principal` for each of `names`."""
     asked = names[:_MOST_ASKED]
 
-    async def most(name: str) -> Capture:
-        found = NOTHING
-        for operation in _ASKED:
-            wanted = Asked(operation, dialect_of(exchange.route), name)
-            then = await enforcement.foresee(exchange, principal, wanted, catalogue.meaning)
-            found = merged(found, then or NOTHING)
-        return found.capture
+    async def level(name: str, operation: Operation) -> Foresight:
+        wanted = Asked(operation, dialect_of(exchange.route), name)
+        then = await enforcement.foresee(exchange, principal, wanted, catalogue.meaning)
+        if isinstance(then, Denial):
+            return "unknown" if unforeseen(then) else "none"
+        return then.capture
+
+    async def most(name: str) -> Foresight:
+        return most_of([await level(name, operation) for operation in _ASKED])
 
     levels = await asyncio.gather(*map(most, asked))
     return Foreseen(

@@ -17,7 +17,7 @@ from edge.tasks import Tasks
 from engines.catalogue import Catalogue
 from engines.contract import Engine, Target
 from engines.demo import DemoEngine, tiny
-from engines.discovery import Place, alive, discover, in_container, places
+from engines.discovery import Place, alive, discover, host_is_named, in_container, places
 from engines.refresher import Refresher
 from engines.transport import AiohttpTransport
 from policies.errors import UpstreamError
@@ -124,7 +124,8 @@ class Fleet:
 
     def _places(self) -> list[Place]:
         own = set(self._own_ports())
-        found = places(container=in_container()) if self._find else ()
+        inside = in_container()
+        found = places(container=inside, host=inside and host_is_named()) if self._find else ()
         return [place for place in found if not (_local(place.url) and urlsplit(place.url).port in own)]
 
     async def _any(self) -> bool:

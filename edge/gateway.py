@@ -46,6 +46,7 @@ from edge.listener.limits import ListenerLimits
 from edge.listener.server import Listener, require_c_parser
 from edge.live import Live
 from edge.logs import access_lines
+from edge.origin.opening import open_origins
 from edge.pipeline import Line, Manner, Shared
 from edge.policy.opening import PolicyPart, open_policy
 from edge.policy.service import PolicyService
@@ -157,6 +158,7 @@ class Gateway:
             fleet=fleet,
             inflight=inflight,
             tracer=telemetry.tracer,
+            origin=open_origins(self._tasks, time.monotonic, wanted=self._settings.identity.containers),
         )
         live = _live(self._shared, telemetry)
         self._close.append(live.close)

@@ -7,7 +7,7 @@ from typing import Final
 
 import orjson
 
-from edge.capturing import NO_CAPTURES, Foreseen
+from edge.capturing import NO_CAPTURES, Foreseen, most_of
 from edge.dialects.openai import model_document, model_list
 from edge.intake.routes import Route
 from edge.limits import words
@@ -17,7 +17,6 @@ from policies.call import Operation
 from policies.decision import Permit, may_use
 from policies.errors import Refusal
 from policies.json import JSON, Object
-from policies.obligations import CAPTURES
 from policies.principal import Principal
 from policies.reasons import Reason
 
@@ -107,10 +106,10 @@ def me(
 
 
 def _captures(foreseen: Foreseen) -> Object:
-    """`capture` is the most of what any model's requests are captured by; the rest says which."""
+    """`capture` is the most of what any model's requests are captured by; the rest says which. `unknown`: the policy
+    did not say, so it may be anything."""
     levels: list[JSON] = [{"model": name, "capture": level} for name, level in foreseen.models.items()]
-    most: JSON = max(foreseen.models.values(), key=CAPTURES.index, default="none")
-    return {"capture": most, "captures": levels, "captures_left_out": foreseen.left_out}
+    return {"capture": most_of(foreseen.models.values()), "captures": levels, "captures_left_out": foreseen.left_out}
 
 
 def _left(standing: Standing | None, visible: Sequence[Entry]) -> Object:

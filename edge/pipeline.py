@@ -29,6 +29,7 @@ from edge.intake.offload import Parser
 from edge.intake.routes import HEALTH, Route, Routes, dialect_of, is_health
 from edge.limits.standing import Standing
 from edge.listener.inbound import Inbound
+from edge.origin.opening import Origin, unknown
 from edge.policy.enforcement import Asked, Enforcement
 from edge.policy.obligations import honour
 from edge.progress import Progress, said_of
@@ -83,6 +84,7 @@ class Shared:
     salt_key: bytes = field(repr=False)
     fleet: Fleet
     tracer: Tracer | None = None
+    origin: Origin = unknown
     inflight: Inflight = field(default_factory=Inflight)
     draining: bool = False
 
@@ -112,6 +114,7 @@ class Line:
         exchange = Exchange(id=new_id(shared.randomness), client=inbound.client, method=inbound.method)
         exchange.stages.accepted = shared.clock()
         exchange.agent = family(inbound.headers.get("user-agent", ""))
+        self._locate(exchange)
         reply = Reply(inbound)
         try:
             with shared.inflight.scope(exchange):
@@ -199,6 +202,11 @@ class Line:
         if exchange.trace is not None and exchange.trace.id != exchange.id:
             reply.always = {"x-trace-id": exchange.trace.id}
 
+    def _locate(self, exchange: Exchange) -> None:
+        """Again and again: the first time asks, and what was not known then may be by now. Nothing waits for it."""
+        if exchange.container is None:
+            exchange.container = self._shared.origin(exchange.client.ip)
+
     async def _answer_health(self, exchange: Exchange, reply: Reply) -> None:
         exchange.route, exchange.trace = HEALTH, None  # whoever polls is no story
         exchange.outcome.status = 503 if self._shared.draining else 200
@@ -220,6 +228,7 @@ class Line:
 
     async def _answer_own(self, exchange: Exchange, reply: Reply, principal: Principal, route: Route) -> None:
         """The routes that the gateway answers itself; one decision each, as for any other."""
+        self._locate(exchange)
         catalogue = self._shared.fleet.catalogue
         asked = Asked(
             route.operation,
@@ -256,6 +265,7 @@ class Line:
 
     async def _decide(self, exchange: Exchange, principal: Principal, call: Call) -> tuple[Permit, tuple[Target, ...]]:
         """Permission first, existence after: only who may use a model learns whether there is one."""
+        self._locate(exchange)
         fleet = self._shared.fleet
         usage = await self._shared.accounts.counters(principal)
         asked = Asked(call.operation, call.dialect, call.model, call.engine or "", exchange.shape, usage=usage)
@@ -283,6 +293,7 @@ class Line:
         self, exchange: Exchange, reply: Reply, permit: Permit, account: Account, *, began: Callable[[], None]
     ) -> Leg:
         shared, call, target = self._shared, account.call, account.target
+        exchange.asked = call
         headers = {**dict(permit.obligations.headers), **account.headers, "x-request-id": exchange.id}
         if call.ignored:
             headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)
@@ -322,6 +333,7 @@ class Line:
     def _record(self, exchange: Exchange, reply: Reply) -> None:
         exchange.outcome.bytes_out = reply.sent
         end_capture(exchange, reply)
+        self._locate(exchange)
         exchange.stages.done = self._shared.clock()
         exchange.progress = None  # whoever keeps the exchange does not keep all that was needed to serve it
         self._shared.observers.ended(exchange, self._shared.wall())

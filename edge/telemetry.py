@@ -110,6 +110,7 @@ class Telemetry:
         registry.read(names.IN_FLIGHT, lambda: _in_flight(parts.inflight))
         if (redis := parts.books.redis) is not None:
             registry.read(names.REDIS_UP, lambda: [((), redis())])
+        registry.read(names.ENERGY_AVAILABLE, lambda: [((), 0)])  # powermetrics: root, and the whole machine
         registry.read(names.POLICY_UP, lambda: [((), parts.policy.service.ready)])
         registry.read(names.LEDGER_WAITING, lambda: [((), parts.books.ledger.waiting)])
         registry.read(names.LEDGER_WRITTEN, lambda: [((), parts.books.ledger.written)])

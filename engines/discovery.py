@@ -25,6 +25,7 @@ DISCOVERY_DEADLINE: Final = 0.45
 PROBE_LIMIT: Final = 1 << 20
 LISTING_LIMIT: Final = 8 << 20
 IN_DOCKER: Final = "http://model-runner.docker.internal"
+HOST: Final = "host.docker.internal"
 OK: Final = 200
 
 
@@ -49,12 +50,17 @@ class Place:
     url: str
 
 
-def places(*, container: bool = False) -> tuple[Place, ...]:
-    """The default places. In a container Docker Model Runner has a name of its own.
+def places(*, container: bool = False, host: bool = False) -> tuple[Place, ...]:
+    """The default places. In a container Docker Model Runner has a name of its own; with `host` the machine that the
+    container runs on is looked at, too.
 
     Only there: elsewhere that name goes to the resolver of whatever network this is, which may take seconds to say no.
     """
     found = [Place(kind, adapter.default_url) for kind, adapter in ADAPTERS.items() if adapter.default_url]
+    if host:
+        # Not Docker Model Runner's: Docker Desktop's is the one of IN_DOCKER, and one engine must not count as two.
+        others = [place for place in found if place.kind is not Kind.DOCKER_MODEL_RUNNER]
+        found += [Place(place.kind, place.url.replace("127.0.0.1", HOST)) for place in others]
     if container:
         found.append(Place(Kind.DOCKER_MODEL_RUNNER, IN_DOCKER))
     return tuple(found)
@@ -63,6 +69,15 @@ def places(*, container: bool = False) -> tuple[Place, ...]:
 def in_container() -> bool:
     """Whether this process runs in a Docker or Podman container."""
     return Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
+
+
+def host_is_named(hosts: Path = Path("/etc/hosts")) -> bool:
+    """Whether who started this container gave the host its name (`extra_hosts`): then no resolver is asked for it."""
+    try:
+        lines = hosts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(HOST in line.partition("#")[0].split()[1:] for line in lines)
 
 
 async def discover(

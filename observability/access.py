@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from observability.hidden import detail_of, key_of
+from observability.hidden import container_of, detail_of, key_of
 from policies.exchange import Exchange, Stages
 from policies.json import Object
 from policies.record import MASK
 
 _REDACTED: Final = {"caller.id": "caller", "model.requested": "requested_model", "source.ip": "ip"}
-"""What an obligation to redact (`policies.obligations.RECORDED`) means here."""
+"""What an obligation to redact (`policies.obligations.RECORDED`) means here; containers: `hidden.container_of`."""
 
 
 def access_line(exchange: Exchange, *, at: float) -> Object:
@@ -33,6 +33,11 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
         "bytes_out": outcome.bytes_out,
         "ms": stage_times(exchange.stages),
     }
+    container = container_of(exchange)
+    if container.name:
+        line.update(container=container.name)
+    if container.stack:
+        line.update(stack=container.stack, service=container.service)
     if principal is not None:
         line.update(key_id=key_of(exchange), caller=principal.id, auth=principal.auth)
     if exchange.agent:
@@ -74,7 +79,8 @@ def stage_times(stages: Stages) -> Object:
         ("identify", stages.accepted, stages.identified),
         ("parse", stages.identified, stages.parsed),
         ("decide", stages.parsed, stages.decided),
-        ("queue", stages.decided, stages.turn),
+        ("hold", stages.decided, stages.queued),
+        ("queue", stages.queued, stages.turn),
         ("first_byte", stages.sent, stages.first_byte),
         ("total", stages.accepted, stages.done),
     )

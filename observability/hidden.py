@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from policies.exchange import Exchange
+from policies.origin import NO_CONTAINER, Container
 from policies.record import MASK
 
 _ID: Final = "caller.id"
 _NAME: Final = "caller.name"
+_PLACE: Final = frozenset({"source.ip", "source.container"})
+_HIDDEN: Final = Container(MASK, MASK, MASK, MASK)
 
 
 def key_of(exchange: Exchange) -> str:
@@ -20,6 +23,13 @@ def key_of(exchange: Exchange) -> str:
     if principal is None:
         return ""
     return MASK if principal.auth == "jwt" and _ID in exchange.redact else principal.key_id
+
+
+def container_of(exchange: Exchange) -> Container:
+    """The caller's container, as far as it is known. Who hides an address hides the container there, too."""
+    if exchange.container is None:
+        return NO_CONTAINER
+    return exchange.container if exchange.redact.isdisjoint(_PLACE) else _HIDDEN
 
 
 def detail_of(exchange: Exchange) -> str:

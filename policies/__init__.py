@@ -3,7 +3,7 @@
     json.py       JSON   the type of a parsed document
     reasons.py    Reason, Cause   the closed list of why the gateway says no, and how each is rendered
     errors.py     GatewayError -> Refusal (the caller's doing) | UpstreamError (the engine's)
-    principal.py  Principal, Scope   who is calling
+    principal.py  Principal, Scope   who is calling;  origin.py  Container  from where, as far as that is known
     call.py       Call, Operation, Dialect   what is asked
     names.py      canonical model names, globs
     text.py       one_line(): what others wrote, fit to be shown

@@ -10,6 +10,7 @@ from policies.decision import Permit
 from policies.input import NO_SHAPE, Shape
 from policies.json import Object
 from policies.obligations import Capture
+from policies.origin import Container
 from policies.principal import Principal
 from policies.reasons import Reason
 from policies.trace import Trace
@@ -114,6 +115,7 @@ class Exchange:
     shape: Shape = NO_SHAPE
     permit: Permit | None = None
     redact: frozenset[str] = frozenset()  # what an obligation takes out of records (policies.obligations.RECORDED)
+    asked: Call | None = None  # the call as an engine was asked: with its limits clamped, and without what is stripped
     requested: str = ""  # the model as the caller wrote it, without what looks like a key
     model: str = ""  # canonical name that was decided on
     engine: str = ""  # name of the engine that served it
@@ -123,6 +125,7 @@ class Exchange:
     answer: Answer | None = None  # only where it is captured
     revision: str = ""  # of the policy that decided
     agent: str = ""  # family of the caller's User-Agent (observability.agents)
+    container: Container | None = None  # the caller's, as soon as it is known; None: unknown
     trace: Trace | None = None  # None: traces are off
     outcome: Outcome = field(default_factory=Outcome)
     stages: Stages = field(default_factory=Stages)

@@ -15,6 +15,7 @@ from typing import Final
 from policies.call import Call, Dialect, Operation
 from policies.json import JSON, Object, as_list, as_object, as_str
 from policies.names import expression
+from policies.origin import NO_CONTAINER, Container
 from policies.principal import Principal
 
 VERSION: Final = 1
@@ -39,13 +40,15 @@ class Instant:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the request came in: the socket's real peer, and the names of the configured networks it lies in."""
+    """Where the request came in: the socket's real peer, the names of the configured networks it lies in, and the
+    container there, as far as that was known by then."""
 
     ip: str
     networks: tuple[str, ...]
     listener: str
     port: int
     tls: bool = False
+    container: Container = NO_CONTAINER
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,12 @@ class PolicyInput:
             "source": {
                 "ip": place.ip,
                 "networks": _list(place.networks),
+                "container": {
+                    "name": place.container.name,
+                    "network": place.container.network,
+                    "stack": place.container.stack,
+                    "service": place.container.service,
+                },
                 "country": "",
                 "tls": {"version": "", "client_cert": ""},
                 "via_proxy": False,

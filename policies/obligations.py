@@ -41,7 +41,9 @@ STRIPPABLE: Final = frozenset(
 )  # fmt: skip
 """Parameters that a request makes sense without."""
 
-RECORDED: Final = frozenset({"caller.id", "caller.name", "model.requested", "request.tool_names", "source.ip"})
+RECORDED: Final = frozenset(
+    {"caller.id", "caller.name", "model.requested", "request.tool_names", "source.container", "source.ip"}
+)
 """What records hold of a request and `redact` can take out of them."""
 NEVER_RECORDED: Final = frozenset({"answer", "messages", "tools"})
 """Never in any record unless captured, so taking them out is no work."""

@@ -9,7 +9,10 @@ from typing import Final
 from policies.json import JSON, Object, as_count, as_object, as_str
 
 MASK: Final = "(redacted)"
-_ALIKE: Final[Mapping[str, tuple[str, ...]]] = {"caller.name": ("caller.name", "key.name")}
+_ALIKE: Final[Mapping[str, tuple[str, ...]]] = {
+    "caller.name": ("caller.name", "key.name"),
+    "source.ip": ("source.ip", "source.container"),  # who is to be nowhere is in no container either
+}
 """What says the same in another place goes with it."""
 _OF_TOKEN: Final = {**_ALIKE, "caller.id": ("caller.id", "caller.name", "key.id", "key.name")}
 """Of a JWT all of these hold its subject."""
@@ -101,7 +104,17 @@ def mask(document: Object, fields: Iterable[str]) -> tuple[Object, tuple[str, ..
         section, _, leaf = name.partition(".")
         inner = as_object(copy.get(section))
         if leaf and leaf in inner:
-            value: JSON = [] if isinstance(inner[leaf], list) else MASK
-            copy[section] = {**inner, leaf: value}
+            copy[section] = {**inner, leaf: _masked(inner[leaf])}
             masked.append(name)
     return copy, tuple(masked)
+
+
+def _masked(value: JSON) -> JSON:
+    """What stands in place of `value`: of the same shape, so that whoever reads the fields still finds them."""
+    match value:
+        case list():
+            return []
+        case dict():
+            return {name: _masked(inner) for name, inner in value.items()}
+        case _:
+            return MASK

@@ -12,6 +12,7 @@ compile() { # OUTPUT ARGUMENTS...
 venv=$1
 upgrade=${2:-}
 compile llama-cpp.lock requirements/llama-cpp.in --no-deps
+compile image.lock requirements/image.in
 compile dev.lock pyproject.toml --extra mlx --extra llama-cpp --group build --group dev \
   --constraint requirements/llama-cpp.lock --no-emit-package llama-cpp-python
 upgrade=""

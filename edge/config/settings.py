@@ -126,6 +126,10 @@ class Identity:
 
     issuers: tuple[Issuer, ...] = setting((), "issuers whose JWTs are accepted")
     lockout: LockoutSettings = setting(LockoutSettings(), "what happens to an address that fails to authenticate")
+    containers: bool = setting(
+        default=True,
+        help_text="name callers' containers by Docker's own DNS, where the gateway runs in one: a label, never a proof",
+    )
 
 
 class PolicyEngineKind(StrEnum):

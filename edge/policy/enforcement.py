@@ -111,23 +111,26 @@ class Enforcement:
 
     async def foresee(
         self, exchange: Exchange, principal: Principal, asked: Asked, meaning: Callable[[str], str]
-    ) -> Obligations | None:
-        """What a yes to what is `asked` would be tied to now, None for a no. Nobody asks for it, so none of it is
-        recorded, and it permits nothing. Few are asked at once: one `/v1/me` asks dozens, requests need the engine."""
+    ) -> Obligations | Denial:
+        """What a yes to what is `asked` would be tied to now; the Denial says why not, and `unforeseen` whether that is
+        an answer. Nobody asks for it, so none of it is recorded, and it permits nothing. Few are asked at once: one
+        `/v1/me` asks dozens, requests need the engine."""
         question = self._question(exchange, principal, asked, meaning)
-        if within_bounds(question) is not None:
-            return None
+        if (bounds := within_bounds(question)) is not None:
+            return bounds
         async with self._foreseeing:
             return await self._foreseen(exchange, question, meaning)
 
     async def _foreseen(
         self, exchange: Exchange, question: PolicyInput, meaning: Callable[[str], str]
-    ) -> Obligations | None:
+    ) -> Obligations | Denial:
         verdict = await self._ask(exchange, question, after=None, foreseen=True)
         if isinstance(verdict, Redirect):
             redirect = _towards(verdict, meaning)
             verdict = await self._ask(exchange, redirect.question, after=redirect, foreseen=True)
-        return verdict.obligations if isinstance(verdict, Permit) else None
+        if isinstance(verdict, Redirect):
+            return Denial(Reason.POLICY_OBLIGATION, detail="redirected twice")
+        return verdict.obligations if isinstance(verdict, Permit) else verdict
 
     async def _ask(
         self, exchange: Exchange, question: PolicyInput, after: Redirect | None, *, foreseen: bool = False
@@ -157,7 +160,7 @@ class Enforcement:
         return PolicyInput(
             id=exchange.id,
             principal=principal,
-            place=self._surroundings.place(exchange.client),
+            place=self._surroundings.place(exchange.client, exchange.container),
             operation=asked.operation,
             dialect=asked.dialect,
             method=exchange.method,
@@ -209,6 +212,11 @@ class Enforcement:
         except DecisionLogError as error:
             reason = Reason.POLICY_UNAVAILABLE
             raise Refusal(reason, retry_after=_RETRY[reason], detail=f"audit: {error}") from None
+
+
+def unforeseen(denial: Denial) -> bool:
+    """Whether `denial` says nothing of the next request: the policy did not answer, or failed."""
+    return denial.reason in {Reason.POLICY_UNAVAILABLE, Reason.POLICY_FAILED}
 
 
 def _towards(redirect: Redirect, meaning: Callable[[str], str]) -> Redirect:

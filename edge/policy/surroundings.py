@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from policies.decision import plain_address, within
 from policies.exchange import Client
 from policies.input import Instant, Place
+from policies.origin import NO_CONTAINER, Container
 from policies.principal import Network
 
 _SECOND: Final = 1_000_000_000
@@ -30,9 +31,9 @@ class Surroundings:
         self._places = lru_cache(maxsize=_ADDRESSES)(self._find)
         self._second: tuple[int, Instant] | None = None
 
-    def place(self, client: Client) -> Place:
-        """Where `client` is."""
-        return self._places(client.ip, client.listener)
+    def place(self, client: Client, container: Container | None = None) -> Place:
+        """Where `client` is; `container`: the one there, if that is known."""
+        return self._places(client.ip, client.listener, container or NO_CONTAINER)
 
     def instant(self, now_ns: int) -> Instant:
         """The moment, in the policy's time zone."""
@@ -47,6 +48,7 @@ class Surroundings:
         name = getattr(self._zone, "key", None) or here.tzname() or ""
         return Instant(second * _SECOND, here.isoformat(), here.hour, here.minute, here.weekday(), name)
 
-    def _find(self, ip: str, listener: str) -> Place:
+    def _find(self, ip: str, listener: str, container: Container) -> Place:
         names = tuple(name for name, networks in self._networks.items() if within(ip, networks))
-        return Place(plain_address(ip), names, listener, self._ports.get(listener, 0))
+        port = self._ports.get(listener, 0)
+        return Place(plain_address(ip), names, listener, port, container=container)

@@ -82,6 +82,11 @@ def _counter(name: str, unit: str, text: str, *labels: str) -> Family:
     return Family(name, Kind.COUNTER, unit, text, labels)
 
 
+def _up_down(name: str, unit: str, text: str, *labels: str) -> Family:
+    """What adds up over labels and gateways; a gauge is what does not, a state or an age."""
+    return Family(name, Kind.UP_DOWN, unit, text, labels)
+
+
 def _gauge(name: str, unit: str, text: str, *labels: str) -> Family:
     return Family(name, Kind.GAUGE, unit, text, labels)
 
@@ -134,7 +139,7 @@ HTTP_REQUEST_SIZE: Final = _histogram(
 HTTP_RESPONSE_SIZE: Final = _histogram(
     "http.server.response.body.size", "By", "Size of answers.", BODY_SIZES, METHOD, SCHEME, ROUTE, LISTENER
 )
-ACTIVE_REQUESTS: Final = _gauge(
+ACTIVE_REQUESTS: Final = _up_down(
     "http.server.active_requests", "{request}", "Requests that are being served, or wait.", LISTENER
 )
 
@@ -185,7 +190,7 @@ OVERHEAD: Final = _histogram(
     SHORT,
     LISTENER,
 )
-IN_FLIGHT: Final = _gauge(
+IN_FLIGHT: Final = _up_down(
     "llm_gateway.requests.in_flight", "{request}", "Requests for a model that are under way.", CALLER, MODEL
 )
 DISCONNECTS: Final = _counter(
@@ -209,7 +214,7 @@ WIRE_REFUSALS: Final = _counter(
     LISTENER,
     REASON,
 )
-CONNECTIONS: Final = _gauge("llm_gateway.connections", "{connection}", "Open connections.", LISTENER)
+CONNECTIONS: Final = _up_down("llm_gateway.connections", "{connection}", "Open connections.", LISTENER)
 CONNECTIONS_REFUSED: Final = _counter(
     "llm_gateway.connections.refused", "{connection}", "Connections that were closed at the door.", LISTENER
 )
@@ -243,11 +248,11 @@ SHADOW_REFUSALS: Final = _counter(
 
 # -- the engines
 
-QUEUE_DEPTH: Final = _gauge("llm_gateway.queue.depth", "{request}", "Requests in line for an engine.", ENGINE)
-QUEUE_RUNNING: Final = _gauge("llm_gateway.queue.running", "{request}", "Requests an engine works on.", ENGINE)
-QUEUE_SLOTS: Final = _gauge("llm_gateway.queue.slots", "{request}", "Requests an engine gets at once.", ENGINE)
+QUEUE_DEPTH: Final = _up_down("llm_gateway.queue.depth", "{request}", "Requests in line for an engine.", ENGINE)
+QUEUE_RUNNING: Final = _up_down("llm_gateway.queue.running", "{request}", "Requests an engine works on.", ENGINE)
+QUEUE_SLOTS: Final = _up_down("llm_gateway.queue.slots", "{request}", "Requests an engine gets at once.", ENGINE)
 QUEUE_WAIT: Final = _histogram(
-    "llm_gateway.queue.wait", "s", "Time from the decision to the turn on an engine.", WAITS, ENGINE, CALLER, CLASS
+    "llm_gateway.queue.wait", "s", "Time in line for an engine, until the turn.", WAITS, ENGINE, CALLER, CLASS
 )
 LOADS: Final = _counter(
     "llm_gateway.engine.loads",
@@ -262,6 +267,12 @@ ENGINE_LOADING: Final = _gauge(
 )
 ENGINE_MODELS: Final = _gauge("llm_gateway.engine.models", "{model}", "Models that an engine offers.", ENGINE)
 
+ENERGY_AVAILABLE: Final = _gauge(
+    "llm_gateway.energy.available",
+    "{machine}",
+    "0: this machine does not tell what energy a request took. There is no series of energy, and none is estimated.",
+)
+
 RETRIES: Final = _counter(
     "llm_gateway.engine.retries",
     "{request}",
@@ -271,7 +282,7 @@ RETRIES: Final = _counter(
 
 # -- the books
 
-LEDGER_WAITING: Final = _gauge("llm_gateway.ledger.waiting", "{row}", "Rows of the ledger that are not on disk yet.")
+LEDGER_WAITING: Final = _up_down("llm_gateway.ledger.waiting", "{row}", "Rows of the ledger that are not on disk yet.")
 LEDGER_WRITTEN: Final = _counter("llm_gateway.ledger.written", "{row}", "Rows of the ledger written to the database.")
 
 REDIS_UP: Final = _gauge(
@@ -288,9 +299,9 @@ LOOP_LAG: Final = _histogram(
 GC_PAUSES: Final = _histogram(
     "llm_gateway.gc.pause", "s", "Time that one garbage collection took.", SHORT, "llm_gateway.gc.generation"
 )
-MEMORY: Final = _gauge("process.memory.usage", "By", "Resident memory; no series where the system does not tell.")
+MEMORY: Final = _up_down("process.memory.usage", "By", "Resident memory; no series where the system does not tell.")
 CPU_TIME: Final = _counter("process.cpu.time", "s", "Processor time of all threads.", "cpu.mode")
-DESCRIPTORS: Final = _gauge("llm_gateway.process.open_descriptors", "{descriptor}", "Open file descriptors.")
+DESCRIPTORS: Final = _up_down("llm_gateway.process.open_descriptors", "{descriptor}", "Open file descriptors.")
 UPTIME: Final = _gauge("process.uptime", "s", "Time since the start.")
 BUILD: Final = _gauge(
     "llm_gateway.build_info", "{process}", "1, with the version in its labels.", "service.version", "python.version"

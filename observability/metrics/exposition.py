@@ -64,14 +64,15 @@ def _head(family: Family, form: Format) -> str:
     name = base_name(family) if form.open else sample_name(family)
     text = family.help.replace("\\", "\\\\").replace("\n", "\\n")
     unit = unit_of(family) if form.open else ""
-    lines = [f"# TYPE {name} {family.kind.value}\n", f"# HELP {name} {text}\n"]
+    kind = Kind.GAUGE if family.kind is Kind.UP_DOWN else family.kind
+    lines = [f"# TYPE {name} {kind.value}\n", f"# HELP {name} {text}\n"]
     if unit:
         lines.insert(1, f"# UNIT {name} {unit}\n")
     return "".join(lines)
 
 
 class _Plain:
-    """Writes counters and gauges."""
+    """Writes counters, gauges and what is between them."""
 
     def __init__(self, family: Family, names: tuple[str, ...]) -> None:
         self._name = sample_name(family)

@@ -123,7 +123,7 @@ class _Served:
         if not stages.turn:
             return
         engine, model = exchange.engine, exchange.model
-        self._wait((engine, caller, _rate_class(exchange)), stages.turn - stages.decided, mark)
+        self._wait((engine, caller, _rate_class(exchange)), stages.turn - stages.queued, mark)
         if exchange.loaded:
             self._loads((engine, model))
         if not stages.sent:

@@ -7,9 +7,14 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What the numbers of a family are. Counters and histograms only grow, from `FamilySnapshot.started` on."""
+    """What the numbers of a family are. Counters and histograms only grow, from `FamilySnapshot.started` on.
+
+    `UP_DOWN` is OpenTelemetry's counter that also falls, of what adds up: requests under way here and there. Prometheus
+    calls that a gauge.
+    """
 
     COUNTER = "counter"
+    UP_DOWN = "up-down counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
 

@@ -21,12 +21,14 @@ _DIGITS: Final = 5
 class Answer:
     """What came of one attempt: an HTTP status, or 0 and `failure`, the class of what went wrong below HTTP.
 
-    `retry_after` is seconds, None if the collector does not say.
+    `retry_after` is seconds, None if the collector does not say. `rejected`: of what was `taken`, how many spans,
+    points or records were thrown away; "the client MUST NOT retry" those.
     """
 
     status: int = 0
     failure: str = ""
     retry_after: float | None = None
+    rejected: int = 0
 
     @property
     def taken(self) -> bool:

@@ -72,6 +72,7 @@ class Lane(Generic[T]):
         self._taken: list[T] = []
         self._held: _Batch | None = None
         self._well = True
+        self._whole = True
         self.sent = 0
         self.lost = 0
         """Items that the collector did not take, or that could not be encoded."""
@@ -157,7 +158,13 @@ class Lane(Generic[T]):
         """Count it; the log hears of changes only."""
         name = self._signal.name
         if answer.taken:
-            self.sent += batch.size
+            # Of traces it counts spans, of which one has several: no more is lost than was in the message.
+            refused = min(answer.rejected, batch.size)
+            self.sent += batch.size - refused
+            self.lost += refused
+            if refused and self._whole:
+                _log.warning("the collector takes only a part of %s (%d refused)", name, answer.rejected)
+            self._whole = not refused
             if not self._well:
                 _log.info("the collector takes %s again", name)
         else:

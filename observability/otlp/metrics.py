@@ -45,9 +45,10 @@ def _metric(snapshot: FamilySnapshot) -> Metric:
     family = snapshot.family
     metric = Metric(name=family.name, description=family.help, unit=family.unit)
     match family.kind:
-        case Kind.COUNTER:
+        case Kind.COUNTER | Kind.UP_DOWN:
             numbers = [_number(snapshot, point, started=True) for point in snapshot.points]
-            metric.sum.CopyFrom(Sum(data_points=numbers, aggregation_temporality=_CUMULATIVE, is_monotonic=True))
+            grows = family.kind is Kind.COUNTER
+            metric.sum.CopyFrom(Sum(data_points=numbers, aggregation_temporality=_CUMULATIVE, is_monotonic=grows))
         case Kind.GAUGE:
             metric.gauge.CopyFrom(
                 Gauge(data_points=[_number(snapshot, point, started=False) for point in snapshot.points])

@@ -2,7 +2,7 @@
 
 The client is hardened like the one for engines (engines/transport.py): no cookies, no redirects (the data, and the
 token in the headers, would go elsewhere), no proxies from the environment, no decompression, TLS verified. Of an answer
-only the head counts; what a collector writes behind it is not read.
+counts the head, and behind a 200 how much was not taken all the same.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import aiohttp
 from yarl import URL
 
 from observability.otlp.delivery import Answer, read_retry_after
+from observability.otlp.partial import MOST_BYTES, read_rejected
 
 SECONDS: Final = 10.0
 """For one attempt, as OTLP's exporters have it."""
@@ -67,9 +68,12 @@ class HttpSender:
                     allow_redirects=False,
                 ) as response,
             ):
-                answer = Answer(response.status, retry_after=read_retry_after(response.headers.get("Retry-After", "")))
-                await _rest(response)
-                return answer
+                body = await _body(response)
+                return Answer(
+                    response.status,
+                    retry_after=read_retry_after(response.headers.get("Retry-After", "")),
+                    rejected=read_rejected(body, response.headers.get("Content-Type", "")),
+                )
         except TimeoutError:
             return Answer(failure="timed out")
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -93,11 +97,16 @@ class HttpSender:
         )
 
 
-async def _rest(response: aiohttp.ClientResponse) -> None:
-    """A short body is read to its end, so that the connection can be used again; a long one costs the connection."""
-    await response.content.read(4096)
-    if not response.content.at_eof():
-        response.close()
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """A short body, read to its end, so that the connection can be used again; a long one costs the connection, and is
+    none."""
+    found = b""
+    while len(found) <= MOST_BYTES and (block := await response.content.read(MOST_BYTES)):
+        found += block
+    if len(found) <= MOST_BYTES:
+        return found
+    response.close()
+    return b""
 
 
 def _context(collector: Collector) -> ssl.SSLContext | bool:

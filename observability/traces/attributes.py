@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from observability.hidden import detail_of, key_of
+from observability.hidden import container_of, detail_of, key_of
 from observability.metrics.catalogue import OPERATIONS
 from observability.traces.sampling import status_of
 from policies.call import Call
@@ -45,6 +45,7 @@ def server_attributes(exchange: Exchange) -> Attributes:
     if outcome.reason is not None:
         found["error.type"] = outcome.reason.value
         found["llm_gateway.status_code"] = status_of(exchange)  # what a stream that had begun could not say
+    _add_container(found, exchange)
     _add_caller(found, exchange)
     _add_call(found, exchange)
     _add_decision(found, exchange)
@@ -52,6 +53,17 @@ def server_attributes(exchange: Exchange) -> Attributes:
         found["llm_gateway.engine"] = exchange.engine
         _add_answer(found, outcome.usage, outcome.finish)
     return found
+
+
+def _add_container(found: Attributes, exchange: Exchange) -> None:
+    """Not `container.name`: by the conventions that is where the process that makes the span runs."""
+    container = container_of(exchange)
+    if container.name:
+        found["llm_gateway.client.container"] = container.name
+        found["llm_gateway.client.network"] = container.network
+    if container.stack:
+        found["llm_gateway.client.stack"] = container.stack
+        found["llm_gateway.client.service"] = container.service
 
 
 def _add_caller(found: Attributes, exchange: Exchange) -> None:
@@ -100,8 +112,8 @@ def engine_attributes(exchange: Exchange) -> Attributes:
         "gen_ai.request.model": exchange.model,
         "llm_gateway.engine": exchange.engine,
     }
-    if exchange.call is not None:
-        _add_request(found, exchange.call)
+    if (asked := exchange.asked or exchange.call) is not None:
+        _add_request(found, asked)
     if exchange.shape.stream and stages.first_byte:
         found["gen_ai.response.time_to_first_chunk"] = stages.first_byte - stages.sent
     _add_answer(found, outcome.usage, outcome.finish)
@@ -113,6 +125,7 @@ def engine_attributes(exchange: Exchange) -> Attributes:
 
 
 def _add_request(found: Attributes, call: Call) -> None:
+    """What the engine was asked for: the conventions' `gen_ai.request.*` are "the request" of the span's own call."""
     found["gen_ai.operation.name"] = OPERATIONS.get(call.operation, call.operation.value)
     found["gen_ai.request.stream"] = call.stream
     if call.n != 1:

@@ -17,6 +17,7 @@ _PLAIN: Final = frozenset(
         *(("id",), ("trace_id",), ("operation",), ("models",)),
         *(("api", "dialect"), ("api", "method"), ("api", "route")),
         *(("key", "scopes"), ("model", "resolved"), ("source", "ip"), ("time", "iso")),
+        *(("source", "container", part) for part in ("name", "network", "stack", "service")),
     }
 )
 """Texts, and lists of texts, that are always ASCII."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
 from engines.contract import Engine, Kind
-from engines.discovery import Place, alive, discover, listed, places, recognised
+from engines.discovery import Place, alive, discover, host_is_named, listed, places, recognised
 from engines.transport import AiohttpTransport
 from policies.errors import UpstreamError
 from tests.engines.fakes import Fake
@@ -111,3 +112,23 @@ def test_default_places() -> None:
     assert {place.url for place in places(container=True)} - {place.url for place in places()} == {
         "http://model-runner.docker.internal"
     }
+
+
+def test_places_on_the_host_of_a_container() -> None:
+    added = {place.url for place in places(container=True, host=True)} - {place.url for place in places(container=True)}
+    assert {url.rpartition(":")[2] for url in added} == {"8080", "8000", "11434", "1234"}, (
+        "Model Runner has its own name"
+    )
+    assert all(url.startswith("http://host.docker.internal:") for url in added)
+
+
+def test_the_host_has_a_name_where_the_file_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "hosts"
+    assert not host_is_named(file)
+    for text, named in (
+        ("127.0.0.1 localhost\n172.17.0.1\thost.docker.internal\n", True),
+        ("172.17.0.1 host host.docker.internal # ours\n", True),
+        ("127.0.0.1 localhost # host.docker.internal\n172.17.0.1 xhost.docker.internal\n\n", False),
+    ):
+        file.write_text(text)
+        assert host_is_named(file) is named

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import orjson
+import pytest
 
 from observability.access import access_line
 from observability.live.snapshot import look
@@ -11,6 +12,7 @@ from observability.traces.sampling import Why
 from observability.traces.spans import spans_of
 from observability.traces.tracer import Tracer
 from policies.exchange import Exchange
+from policies.origin import Container
 from policies.principal import DEFAULT_SCOPES, Principal
 from policies.reasons import Reason
 from policies.record import MASK
@@ -58,3 +60,11 @@ def test_a_token_is_not_named_to_who_watches_before_the_policy_has_decided() -> 
     assert look(exchange, 11.0).key_id is None
     exchange.principal = KEY
     assert look(exchange, 11.0).key_id == "k1"
+
+
+@pytest.mark.parametrize("hidden", ["source.container", "source.ip"])
+def test_a_hidden_place_hides_the_container_there(hidden: str) -> None:
+    shown, masked = limited(KEY), limited(KEY, hidden)
+    shown.container = masked.container = Container("canary-c", "canary-n", "canary-s", "canary-v")
+    assert all(name in said(shown) for name in ("canary-c", "canary-n", "canary-s", "canary-v"))
+    assert "canary" not in said(masked)

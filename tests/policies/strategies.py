@@ -11,6 +11,7 @@ from policies.input import Counters, Instant, Place, PolicyInput, Shape, Wanted
 from policies.json import JSON
 from policies.names import canonical, is_name
 from policies.obligations import NEVER_RECORDED, RECORDED, STRIPPABLE, Obligations, Priority
+from policies.origin import Container
 from policies.principal import Principal, Scope
 from policies.result import Decision, Why
 
@@ -41,12 +42,22 @@ PRINCIPALS = st.builds(
     listeners=st.frozensets(st.sampled_from(["local", "lan"])),
     expires_at=st.none() | st.floats(0, 2e9),
 )
+CONTAINER_NAMES = st.just("") | st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,20}\Z")
+CONTAINERS = st.builds(
+    Container, name=CONTAINER_NAMES, network=CONTAINER_NAMES, stack=CONTAINER_NAMES, service=CONTAINER_NAMES
+)
 INPUTS = st.builds(
     PolicyInput,
     id=TEXT,
     principal=PRINCIPALS,
     place=st.builds(
-        Place, ip=TEXT, networks=st.lists(TEXT).map(tuple), listener=TEXT, port=st.integers(0, 65535), tls=FLAG
+        Place,
+        ip=TEXT,
+        networks=st.lists(TEXT).map(tuple),
+        listener=TEXT,
+        port=st.integers(0, 65535),
+        tls=FLAG,
+        container=CONTAINERS,
     ),
     operation=st.sampled_from(Operation),
     dialect=st.sampled_from(Dialect),

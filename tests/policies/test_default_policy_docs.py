@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from policies.bundle import Bundle
 from policies.embedded.workshop import inspect
 from policies.grants import Grant, policy_data
 from policies.input import Place, Shape
-from policies.json import as_object
+from policies.json import Object, as_object
 from policies.obligations import NAMES
+from policies.origin import NO_CONTAINER, Container
 from policies.principal import DEFAULT_SCOPES, Principal
 from policies.rego import default_bundle
 from policies.schemas import schema
@@ -26,8 +28,8 @@ TEXT = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
 EXAMPLE = (ROOT / "policies" / "rego" / "examples" / "quota.rego").read_text(encoding="utf-8")
 
 
-def fenced(language: str) -> str:
-    return str(re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)[0])
+def fenced(language: str, number: int = 0) -> str:
+    return str(re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)[number])
 
 
 def caller(*groups: str) -> Principal:
@@ -47,12 +49,31 @@ def test_the_first_grant_does_what_the_page_says(tmp_path: Path) -> None:
 
 def test_the_addition_does_what_the_page_says() -> None:
     bundle = default_bundle()
-    policy = InProcess(Bundle({**bundle.modules, "guests.rego": fenced("rego")}, {}, bundle.data))
+    policy = InProcess(Bundle({**bundle.modules, "guests.rego": fenced("rego", 1)}, {}, bundle.data))
     asked = question(caller("guests"), shape=Shape(images=1))  # on a Saturday
     assert isinstance(asked.place, Place)
     assert policy.decide(asked.document()).codes == ("no_guest_images",)
     assert policy.decide(question(caller("dev"), shape=Shape(images=1)).document()).allow
     assert policy.decide(question(caller("guests")).document()).allow
+
+
+async def test_the_addition_about_containers_does_what_the_page_says() -> None:
+    bundle = default_bundle()
+    longer = Bundle({**bundle.modules, "stacks.rego": fenced("rego")}, {}, bundle.data)
+    inspection = await inspect(longer)
+    assert (inspection.problems, inspection.reads.volatile, inspection.reads.whole) == ((), False, False)
+    policy = InProcess(longer)
+    shop = replace(caller(), id="shop")
+
+    def asked(who: Principal, container: Container) -> Object:
+        place = Place("172.18.0.2", (), "local", 8080, container=container)
+        return replace(question(who), place=place).document()
+
+    other, web = Container("shop-db-1", "shop_default", "shop", "db"), Container("w", "n", "shop", "web")
+    assert policy.decide(asked(shop, other)).codes == ("other_service",)
+    assert policy.decide(asked(shop, web)).allow
+    assert policy.decide(asked(shop, NO_CONTAINER)).allow
+    assert policy.decide(asked(caller(), other)).allow
 
 
 async def test_check_has_nothing_against_the_default_policy_and_its_answers_are_kept() -> None:

@@ -53,8 +53,9 @@ class Behaviour:
 class Collector(Background):
     """`url` is what goes into the configuration. `wait` for what should come."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         super().__init__("collector")
+        self._host = host
         self._runner: web.AppRunner | None = None
         self._changed = threading.Condition()
         self._posted: list[Posted] = []
@@ -66,7 +67,7 @@ class Collector(Background):
         app.router.add_route("*", "/{tail:.*}", self._take)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, self._host, 0)
         await site.start()
         self.port = self._runner.addresses[0][1]
 
@@ -92,7 +93,7 @@ class Collector(Background):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._host}:{self.port}"
 
     @property
     def posted(self) -> list[Posted]:

@@ -88,8 +88,9 @@ class RecordingEngine(Background):
     body holds `marker`; otherwise it behaves. GETs (probes, model lists) are kept apart in `probes` and always behave,
     unless `listing` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         super().__init__("recording-engine")
+        self._host = host
         self._book = _Book()
         self._queue: deque[Script] = deque()
         self._marked: dict[bytes, Script] = {}
@@ -99,7 +100,7 @@ class RecordingEngine(Background):
         self.port = 0
 
     async def open(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 26, backlog=512)
+        self._server = await asyncio.start_server(self._serve, self._host, self.port, limit=1 << 26, backlog=512)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def shut(self) -> None:
@@ -110,7 +111,7 @@ class RecordingEngine(Background):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._host}:{self.port}"
 
     def play(self, *scripts: Script) -> None:
         """Queue answers for the next inference requests."""

@@ -1,4 +1,3 @@
-# ruff: noqa: INP001, T201 - an example: in no package, and it prints
 """An application that knows OpenAI's two variables and the model's name, and nothing of the gateway."""
 
 import json

@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from edge.policy.enforcement import CREDENTIAL, Asked, Enforcement
+from edge.policy.enforcement import CREDENTIAL, Asked, Enforcement, unforeseen
 from edge.policy.surroundings import Surroundings
 from observability.access import access_line
 from observability.decisions.log import DecisionLogError
 from policies.call import Dialect, Operation
-from policies.decision import Abilities, Permit
+from policies.decision import Abilities, Denial, Permit
 from policies.errors import Refusal
 from policies.exchange import Client, Exchange
 from policies.input import NO_SHAPE, Shape
@@ -180,7 +180,7 @@ async def test_redacted_fields_are_in_no_record() -> None:
     log = Log()
     _ = await ask(Point(tiny=yes(redact=["caller.name", "source.ip", "messages"])), log)
     (record,) = log.records
-    assert record.masked == ("caller.name", "key.name", "source.ip")
+    assert record.masked == ("caller.name", "key.name", "source.container", "source.ip")
     assert "laptop" not in str(record.document())
     assert "127.0.0.1" not in str(record.document())
 
@@ -234,7 +234,8 @@ async def test_what_is_only_foreseen_is_asked_about_and_neither_recorded_nor_per
     exchange = Exchange("f" * 32, Client("127.0.0.1", 1, "local"), "GET", "/v1/me")
     for model, wanted in (("tiny", "metadata"), ("old", "metadata"), ("none", None)):
         found = await enforcement.foresee(exchange, principal, Asked(Operation.CHAT, Dialect.OPENAI, model), str.lower)
-        assert (found.capture if found else None) == wanted
+        assert (None if isinstance(found, Denial) else found.capture) == wanted
+        assert not (isinstance(found, Denial) and unforeseen(found))
     assert len(point.asked) == 4
     assert (log.records, exchange.permit) == ([], None)
 
@@ -263,5 +264,5 @@ async def test_what_is_foreseen_leaves_the_engine_to_requests() -> None:
     exchange = Exchange("f" * 32, Client("127.0.0.1", 1, "local"), "GET", "/v1/me")
     asked = Asked(Operation.CHAT, Dialect.OPENAI, "tiny")
     found = await asyncio.gather(*(enforcement.foresee(exchange, principal, asked, str.lower) for _ in range(96)))
-    assert [each.capture if each else None for each in found] == ["metadata"] * 96
+    assert [None if isinstance(each, Denial) else each.capture for each in found] == ["metadata"] * 96
     assert (len(point.asked), point.most) == (96, 2)

@@ -47,9 +47,9 @@ CONVENTIONS: Final = {
     ),
     "http.server.request.body.size": Convention("By", Kind.HISTOGRAM, (), _HTTP_SIDE),
     "http.server.response.body.size": Convention("By", Kind.HISTOGRAM, (), _HTTP_SIDE),
-    # Read when asked for, of listeners that know no methods: a gauge where the convention has an up-down counter.
-    "http.server.active_requests": Convention("{request}", Kind.GAUGE, (), frozenset()),
-    "process.memory.usage": Convention("By", Kind.GAUGE, (), frozenset()),
+    # Read when asked for, of listeners that know no methods, so without the attributes that the convention requires.
+    "http.server.active_requests": Convention("{request}", Kind.UP_DOWN, (), frozenset()),
+    "process.memory.usage": Convention("By", Kind.UP_DOWN, (), frozenset()),
     "process.cpu.time": Convention("s", Kind.COUNTER, (), frozenset({"cpu.mode"})),
     "process.uptime": Convention("s", Kind.GAUGE, (), frozenset()),
 }

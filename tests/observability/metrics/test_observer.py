@@ -73,6 +73,7 @@ def served(**changes: object) -> Exchange:
         received=10.5,
         parsed=10.501,
         decided=10.502,
+        queued=10.502,
         turn=12.502,
         sent=12.503,
         first_byte=13.003,

@@ -229,3 +229,16 @@ def test_only_a_200_was_taken() -> None:
     assert not Answer(204).taken  # what an endpoint says that is no OTLP receiver
     assert [status for status in range(100, 600) if Answer(status).again] == [429, 502, 503, 504]
     assert GONE.again
+
+
+async def test_what_was_rejected_behind_a_200_is_lost_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    sender = FakeSender(Answer(200, rejected=1), Answer(200, rejected=9), OK)
+    one = lane(backlog("a", "b", "c", "d", "e", "f", capacity=6), sender)
+    with caplog.at_level(logging.INFO):
+        async with running(one):
+            await until(lambda: one.sent + one.lost == 6)
+    assert sender.bodies == ["a,b", "c,d", "e,f"]  # none of them again
+    assert (one.sent, one.lost) == (3, 3)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the collector takes only a part of things (1 refused)"
+    ]

@@ -109,10 +109,12 @@ def test_an_error_is_a_status_with_a_constant() -> None:
 
 
 COUNTER = Family("llm_gateway.things", Kind.COUNTER, "{thing}", "Things.", ("a", "b"))
+UP_DOWN = Family("llm_gateway.waiting", Kind.UP_DOWN, "{thing}", "Waiting.")
 GAUGE = Family("llm_gateway.level", Kind.GAUGE, "By", "Level.")
 HISTOGRAM = Family("gen_ai.time", Kind.HISTOGRAM, "s", "Time.", ("a",), (0.1, 1.0))
 FAMILIES = (
     FamilySnapshot(COUNTER, (Point(("x", ""), 3.0),), 1.0, 2.0),
+    FamilySnapshot(UP_DOWN, (Point((), 4.0),), 1.0, 2.0),
     FamilySnapshot(GAUGE, (Point((), 5.5),), 1.0, 2.0),
     FamilySnapshot(
         HISTOGRAM, (Point(("x",), 4.2, (1, 0, 2), (None, None, Exemplar(2.0, 1.5, ID, "ab" * 8))),), 1.0, 2.0
@@ -127,13 +129,17 @@ def test_metrics(protocol: Protocol) -> None:
     read(metrics_message(FAMILIES, RESOURCE), found, protocol)
     (per_resource,) = found.resource_metrics
     assert values(per_resource.resource.attributes) == SENDER
-    counter, gauge, histogram = per_resource.scope_metrics[0].metrics
+    counter, up_down, gauge, histogram = per_resource.scope_metrics[0].metrics
     assert (counter.name, counter.unit, counter.description) == ("llm_gateway.things", "{thing}", "Things.")
     assert counter.sum.is_monotonic
     assert counter.sum.aggregation_temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
     (number,) = counter.sum.data_points
     assert (number.as_double, number.start_time_unix_nano, number.time_unix_nano) == (3.0, 10**9, 2 * 10**9)
     assert values(number.attributes) == {"a": "x"}
+    assert up_down.HasField("sum")
+    assert not up_down.sum.is_monotonic
+    assert up_down.sum.aggregation_temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+    assert up_down.sum.data_points[0].as_double == 4.0
     assert gauge.gauge.data_points[0].as_double == 5.5
     assert histogram.histogram.aggregation_temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
     (point,) = histogram.histogram.data_points
@@ -183,7 +189,7 @@ def test_logs(protocol: Protocol) -> None:
     said = values(audit.attributes)
     assert (said["llm_gateway.caller"], said["llm_gateway.ms.queue"], said["llm_gateway.tokens_out"]) == (
         "ann",
-        11.0,
+        10.0,
         3,
     )
     assert b"canary" not in found.SerializeToString()

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from observability.otlp.delivery import Answer
 from observability.otlp.sender import Collector, HttpSender
 
+_PARTIAL = b'Content-Type: application/json\r\nContent-Length: 38\r\n\r\n{"partialSuccess":{"rejectedSpans":3}}'
+
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
@@ -73,6 +75,8 @@ async def send(collector: Collector, seconds: float = 10.0) -> Answer:
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Answer(200)),
         (b"HTTP/1.1 429 No\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", Answer(429, retry_after=7.0)),
+        (b"HTTP/1.1 200 OK\r\n" + _PARTIAL, Answer(200, rejected=3)),
+        (b"HTTP/1.1 400 No\r\n" + _PARTIAL, Answer(400, rejected=3)),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000, Answer(200)),
     ],
 )

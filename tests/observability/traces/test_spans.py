@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from observability.access import stage_times
 from observability.traces.attributes import Attributes
 from observability.traces.sampling import Why
 from observability.traces.spans import FIRST_TOKEN, Kind, Span, spans_of
@@ -186,3 +189,19 @@ def test_own_routes_have_a_policy_span_from_the_moment_the_caller_is_known() -> 
 def test_a_stranger_is_linked() -> None:
     (link,) = spans(served(), traceparent=CALLER)["POST /v1/chat/completions"].links
     assert (link.trace_id, link.span_id) == ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
+
+
+def test_the_engines_span_says_what_the_engine_was_asked() -> None:
+    exchange = served()
+    assert exchange.call is not None
+    exchange.asked = replace(exchange.call, max_tokens=20, body={})  # clamped to what is left, and stripped
+    said = spans(exchange)["chat tiny"].attributes
+    assert said["gen_ai.request.max_tokens"] == 20
+    assert "gen_ai.request.temperature" not in said
+
+
+def test_the_access_line_calls_the_same_time_the_queue() -> None:
+    exchange = served()
+    times, found = stage_times(exchange.stages), spans(exchange)["queue"].attributes
+    assert (times["hold"], times["queue"]) == (1.0, 10.0)
+    assert found["llm_gateway.queue.duration"] == pytest.approx(0.010)
