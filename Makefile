@@ -79,6 +79,10 @@ $(STAMP)-otelcol: requirements/otelcol.sh $(STAMP)-opa
 	@sh requirements/otelcol.sh $(VENV)
 	@touch $@
 
+$(STAMP)-compose: requirements/compose.sh $(STAMP)-opa
+	@sh requirements/compose.sh $(VENV)
+	@touch $@
+
 $(STAMP)-jaeger: requirements/jaeger.sh $(STAMP)-opa
 	@sh requirements/jaeger.sh $(VENV)
 	@touch $@
@@ -92,4 +96,4 @@ $(STAMP)-jaeger: requirements/jaeger.sh $(STAMP)-opa
 venv-dev: ## install everything for tests, without running them
 	@sh requirements/system.sh
 	@sh requirements/docker.sh .cache/docker
-	@$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-otelcol $(STAMP)-jaeger .clients/.stamp
+	@$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-otelcol $(STAMP)-compose $(STAMP)-jaeger .clients/.stamp

@@ -89,6 +89,10 @@ class Fleet:
         )
         _ = self._tasks.keep(self._refresher.run, name="engine watch")
 
+    def offers(self, model: str) -> tuple[Target, ...]:
+        """Who has `model` now; () if nobody does, as far as is known."""
+        return self.catalogue.resolve(model)
+
     async def look_again(self, model: str) -> tuple[Target, ...]:
         """Ask the engines anew for `model`, which may have been pulled or started a moment ago; () if it stays unknown.
 

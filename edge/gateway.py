@@ -13,18 +13,15 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge.admin.api import AdminApi
-from edge.admin.applying import LifecycleAdmin, lifecycle_of
-from edge.admin.captures import CAPTURE, CapturePage
-from edge.admin.events import FleetEvents
 from edge.admin.handler import AdminHandler, Readiness
-from edge.admin.live import LiveView
-from edge.admin.metrics import METRICS, MetricsPage
-from edge.admin.routes import SCOPES, PolicyPlane, policy_routes
+from edge.admin.stacks import Place
+from edge.administration import AdminParts, admin_api
 from edge.bookkeeping import open_books
+from edge.config.load import Source
 from edge.config.settings import ADMIN, EngineSettings, Settings
 from edge.descriptors import raise_limit
 from edge.dialects.errors import render
@@ -32,7 +29,9 @@ from edge.doors import Door, listener_of, rename
 from edge.fleet import Demo, Fleet
 from edge.identity.authenticate import Authenticator, TokenVerifier
 from edge.identity.directory import KeyDirectory
+from edge.identity.following import ConfiguredKeysWatcher
 from edge.identity.lockout import Lockout
+from edge.identity.store.configured import ConfiguredKeys
 from edge.identity.store.opening import Keys, open_keys
 from edge.identity.watcher import KeyWatcher
 from edge.inflight import Inflight
@@ -46,10 +45,8 @@ from edge.live import Live
 from edge.logs import access_lines
 from edge.origin.opening import open_origins
 from edge.pipeline import Line, Manner, Shared
-from edge.policy.instances import StoredInstances
-from edge.policy.opening import DECISIONS, PolicyPart, open_policy
+from edge.policy.opening import PolicyPart, open_policy
 from edge.policy.service import PolicyService
-from edge.policy.signing_key import SigningKey
 from edge.queue.engine_queue import Queues
 from edge.queue.gate import CallerGates, RateClass
 from edge.queue.opening import open_queues
@@ -76,9 +73,13 @@ _EXPIRY_POLL: Final = 0.5
 class Gateway:
     """One gateway process. To be made inside the running event loop."""
 
-    def __init__(self, settings: Settings, home: Path, journal: LineSink | None = None) -> None:
-        """`journal`: the lines on stderr, where the process's own log goes there, too; whoever opened it closes it."""
+    def __init__(
+        self, settings: Settings, home: Path, journal: LineSink | None = None, source: Source | None = None
+    ) -> None:
+        """`journal`: the lines on stderr, where the process's own log goes there, too; whoever opened it closes it.
+        Without a `source`, changes of the file are not followed."""
         self._settings = settings
+        self._source = source
         self._journal = journal
         self._home = home
         self._tasks = Tasks()
@@ -104,9 +105,10 @@ class Gateway:
         raise_limit(sum(each.limits.connections for each in self._settings.listeners))
         keys = open_keys(self._home, self._settings.stores.database)
         self._close.append(keys.store.close)
+        self._follow_keys(keys)
         inflight, telemetry = Inflight(), Telemetry(self._settings.telemetry, self._tasks, time.time)
         self._close.append(telemetry.close)
-        watcher, authenticator = self._identity(keys, inflight)
+        watcher, directory, authenticator = self._identity(keys, inflight)
         policy = await self._policy(keys, telemetry)
         transport = AiohttpTransport()
         turning = open_queues(self._settings.queue, self._settings.stores.redis, self._settings.limits)
@@ -148,7 +150,8 @@ class Gateway:
         live = _live(self._shared, telemetry)
         self._close.append(live.close)
         telemetry.watch(Parts(fleet, queues, transport, inflight, books, policy, lines, captures, self._open))
-        await self._open_listeners(self._shared, policy, telemetry, live)
+        parts = AdminParts(self._shared, policy, telemetry, live, keys, directory, transport, self._places, self._home)
+        await self._open_listeners(parts)
         # Last of what can fail: a key that nobody was shown would stay valid for ever.
         self.first_key = first_key(keys)
         watcher.load()
@@ -169,14 +172,22 @@ class Gateway:
         if self._admin is not None:
             await self._admin.close()
 
-    def _identity(self, keys: Keys, inflight: Inflight) -> tuple[KeyWatcher, Authenticator]:
+    def _identity(self, keys: Keys, inflight: Inflight) -> tuple[KeyWatcher, KeyDirectory, Authenticator]:
         directory = KeyDirectory(keys.peppers)
         watcher = KeyWatcher(keys.store, directory, lambda ended: _ignore(inflight.cut_keys(ended)), now=time.time)
         watcher.load()
         _ = self._tasks.keep(watcher.run, name="key watch")
         _ = self._tasks.keep(lambda: _cut_expired(inflight), name="expiry watch")
         lockout = Lockout(self._settings.identity.lockout)
-        return watcher, Authenticator(directory, self._verifier(), lockout=lockout)
+        return watcher, directory, Authenticator(directory, self._verifier(), lockout=lockout)
+
+    def _follow_keys(self, keys: Keys) -> None:
+        """The keys of the configuration, now and from now on: before anything listens, so that they work at once."""
+        entries, source = self._settings.keys, self._source or Source(None, lambda: self._settings)
+        follow = ConfiguredKeys(keys.database, keys.peppers, time.time).follow
+        watcher = ConfiguredKeysWatcher(entries, source.file, lambda: source.read().keys, follow)
+        follow(entries)
+        _ = self._tasks.keep(watcher.run, name="configured keys watch")
 
     async def _policy(self, keys: Keys, telemetry: Telemetry) -> PolicyPart:
         policy = await open_policy(self._settings, self._home, keys.database, self._tasks, telemetry.decided)
@@ -210,11 +221,15 @@ class Gateway:
             home=self._home,
         )
 
+    def _places(self) -> list[Place]:
+        """The data plane's doors."""
+        return [Place(door.name, door.url, ip_address(door.host).is_loopback) for door in self.doors[:-1]]
+
     def _open(self) -> list[Listener]:
         return self._listeners if self._admin is None else [*self._listeners, self._admin]
 
-    async def _open_listeners(self, shared: Shared, policy: PolicyPart, telemetry: Telemetry, live: Live) -> None:
-        routes, rejected = Routes(), functools.partial(_rejected, telemetry)
+    async def _open_listeners(self, parts: AdminParts) -> None:
+        shared, routes, rejected = parts.shared, Routes(), functools.partial(_rejected, parts.telemetry)
         secured = self._secured()
         for settings in self._settings.listeners:
             manner = Manner(settings.limits.body_bytes, settings.strict, settings.trace)
@@ -228,8 +243,7 @@ class Gateway:
                     functools.partial(tls.run, functools.partial(rename, listener, settings)), name="TLS"
                 )
         bind = self._settings.admin.bind
-        api = _admin_api(shared, policy, telemetry, live, self._home)
-        handler = AdminHandler(readiness=self._readiness, randomness=os.urandom, api=api)
+        handler = AdminHandler(readiness=self._readiness, randomness=os.urandom, api=admin_api(parts))
         self._admin = Listener(handler, rejected, name=ADMIN, hosts=HostPolicy.of(bind.host))
         await self._admin.start(bind.host, bind.port)
         self._opened(Door(ADMIN, bind.host, self._admin.port))
@@ -263,10 +277,10 @@ class Gateway:
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings, home: Path, demo: Demo, journal: LineSink | None = None
+    settings: Settings, home: Path, demo: Demo, journal: LineSink | None = None, source: Source | None = None
 ) -> AsyncIterator[Gateway]:
-    """A started gateway, drained and closed at the end, also when starting fails half way."""
-    gateway = Gateway(settings, home, journal)
+    """A started gateway, drained and closed at the end, also when starting fails half way. Arguments as `Gateway`."""
+    gateway = Gateway(settings, home, journal, source)
     try:
         await gateway.start(demo)
         yield gateway
@@ -307,35 +321,6 @@ def _live(shared: Shared, telemetry: Telemetry) -> Live:
         draining=lambda: shared.draining,
         clock=shared.clock,
         wall=shared.wall,
-    )
-
-
-def _admin_api(shared: Shared, policy: PolicyPart, telemetry: Telemetry, live: Live, home: Path) -> AdminApi:
-    plane = PolicyPlane(
-        active=policy.active,
-        signer=SigningKey(home).signer,
-        clock=shared.clock,
-        wall=shared.wall,
-        source=policy.origin,
-        instances=StoredInstances(policy.source.store),
-        events=FleetEvents(policy.fleet_log),
-        admin=LifecycleAdmin(lifecycle_of(policy.source, home / DECISIONS), os.urandom),
-    )
-    page = MetricsPage(telemetry.registry, clock=shared.clock)
-    view = LiveView(live, clock=shared.clock)
-    return AdminApi(
-        authenticator=shared.authenticator,
-        routes={
-            **policy_routes(plane),
-            ("GET", METRICS): page.show,
-            ("GET", CAPTURE): CapturePage(home / CAPTURES).show,
-            **view.routes,
-        },
-        scopes=SCOPES,
-        observer=shared.observers,
-        clock=shared.clock,
-        wall=shared.wall,
-        inflight=shared.inflight,
     )
 
 

@@ -5,6 +5,7 @@
     transport.py   the one place that opens a connection to an engine (takes a Permit)
     catalogue.py   which models exist, under which canonical names, on which engines
     discovery.py   looks for the known engines on their default ports; probes
+    pulling.py     has an engine fetch a model
     refresher.py   keeps the catalogue true
     tiny/          the project's own tiny model;  demo.py  serves it by a real engine process
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from policies.call import Call, Operation
 from policies.decision import Permit
 from policies.errors import UpstreamError
-from policies.json import JSON
+from policies.json import JSON, Object
 
 
 class Kind(StrEnum):
@@ -90,6 +90,21 @@ class UpstreamRequest:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """One line of the answer to a pull: of `layer`, `came` bytes of `size`; of everything, `total` (0 = not said).
+
+    `done` is the engine's word that it has the model, `error` its word that it will not.
+    """
+
+    layer: str = ""
+    came: int = 0
+    size: int = 0
+    total: int = 0
+    done: bool = False
+    error: str = ""
+
+
 class UpstreamResponse(Protocol):
     """An answer that has begun: the head is there, the body flows."""
 
@@ -144,6 +159,8 @@ class Adapter(Protocol):
     """Ready probe (GET): any 200 whose body `is_mine` accepts."""
     listing: UpstreamRequest
     """The request that lists models (GET)."""
+    pull_path: str | None
+    """Where `pull` goes; None = this kind fetches no models on request."""
 
     def is_mine(self, status: int, headers: Mapping[str, str], body: bytes) -> bool:
         """Whether the answer to `probe` comes from this kind of engine (several share a default port)."""
@@ -170,3 +187,10 @@ class Adapter(Protocol):
 
     def counted(self, document: JSON) -> int | None:
         """The count in the answer to `count` or `count_prompt`."""
+
+    def pull(self, model: str) -> UpstreamRequest | None:
+        """A request that has the engine fetch `model`; None where it cannot, or where the model is none that would run
+        on its machine."""
+
+    def pulled(self, line: Object) -> Pulled:
+        """What one line of the answer to `pull` says."""

@@ -234,6 +234,12 @@ class AiohttpTransport:
             raise ValueError("not a probe of this kind of engine")
         return _Sending(self._session(engine.url), engine, request, self.retried)
 
+    def pull(self, engine: Engine, request: UpstreamRequest) -> _Sending:
+        """Have the engine fetch a model; ValueError for anything but its adapter's request for that."""
+        if request.method != "POST" or request.path != ADAPTERS[engine.kind].pull_path:
+            raise ValueError("not how this kind of engine fetches models")
+        return _Sending(self._session(engine.url), engine, request, self.retried)
+
     async def close(self) -> None:
         """Close all connections, busy ones too."""
         sessions, self._sessions = self._sessions, {}

@@ -49,7 +49,7 @@ def _check(config: str | None, *, as_json: bool) -> int:
     file = locate(config, os.environ)
     name = str(file) if file else None
     try:
-        load(file, os.environ)
+        load(file, os.environ, key_files=True)
     except ConfigError as error:
         if as_json:
             problems = [_as_object(problem) for problem in error.problems]

@@ -1,4 +1,4 @@
-"""`llm-gateway keys ...`: create, list, show, update, rotate, revoke, delete and check keys.
+"""`llm-gateway keys ...`: create, list, show, update, rotate, revoke, delete and check keys, make secrets for files.
 
 Works on the database directly, whether or not a gateway runs: one that does sees the change within a second. Exit
 codes: 0 done, 1 failed, 2 wrong usage or unusable state. A key is printed once, by `create` and `rotate`, and only to
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +22,9 @@ from edge.identity import grant as checks
 from edge.identity.duration import seconds, spell
 from edge.identity.grant import Grant
 from edge.identity.record import KeyRecord, document, stamp
+from edge.identity.secret_file import SecretFileError, read_token
 from edge.identity.state import StateError
-from edge.identity.token import Token, parse
+from edge.identity.token import Token, mint, parse
 from policies.json import JSON
 
 if TYPE_CHECKING:
@@ -68,27 +70,36 @@ def add_parser(subparsers: SubParsers) -> None:
         metavar="SPAN",
         help="how long the old secret goes on working (default 24h; 0 cuts running streams at once)",
     )
+    secret = action("secret", "make a key for a secret file of the configuration, offline; see docs/keys.md")
+    secret.add_argument(
+        "--like",
+        metavar="FILE",
+        type=Path,
+        help="with the id of the key in FILE: a new secret of the same key, whose limits and usage go on",
+    )
     check = action("check", "tell offline whether something is shaped like a key (checksum only)")
     check.add_argument("token", metavar="TOKEN", help="the key, or - to read it from standard input")
 
 
-def run(args: argparse.Namespace, home: Path, database_url: str | None) -> int:
-    """Do what `args` (from `add_parser`) asks; returns the exit code. `database_url` None = gateway.db in `home`."""
-    if args.action == "check":
-        return _check(args)
+def run(args: argparse.Namespace, home: Path, database_url: Callable[[], str | None]) -> int:
+    """Do what `args` (from `add_parser`) asks; returns the exit code. `database_url` gives None for gateway.db in
+    `home`; it is asked only by actions that need the database: a configuration that names a secret file cannot be used
+    before the file is there."""
+    if args.action in _OFFLINE:
+        return _OFFLINE[args.action](args)
     # Lazy: SQLAlchemy costs 200 ms, which --help, usage errors and check need not pay.
     from edge.identity.store.opening import open_keys
-    from edge.identity.store.store import KeyEndedError, KeyNotFoundError
+    from edge.identity.store.store import KeyEndedError, KeyManagedError, KeyNotFoundError
 
     try:
-        store = open_keys(home, database_url).store
+        store = open_keys(home, database_url()).store
         try:
             return _ACTIONS[args.action](args, store)
         finally:
             store.close()
     except StateError as error:
         return _complain(str(error), USAGE)
-    except (KeyNotFoundError, KeyEndedError) as error:
+    except (KeyNotFoundError, KeyEndedError, KeyManagedError) as error:
         return _complain(str(error), FAILED)
     except ValueError as error:  # a grant whose parts do not fit together
         return _complain(str(error), USAGE)
@@ -165,6 +176,22 @@ def _check(args: argparse.Namespace) -> int:
     return DONE if token else FAILED
 
 
+def _secret(args: argparse.Namespace) -> int:
+    key_id = None
+    if args.like is not None:
+        try:
+            key_id = read_token(args.like).id
+        except SecretFileError as error:
+            return _complain(f"{args.like}: {error}", USAGE)
+    token = mint(os.urandom, key_id=key_id)
+    if args.json:
+        _print_json({"id": token.id, "key": token.text})
+    else:
+        print(token.text)
+    return DONE
+
+
+_OFFLINE: Final[dict[str, Callable[[argparse.Namespace], int]]] = {"check": _check, "secret": _secret}
 _ACTIONS: Final[dict[str, Callable[[argparse.Namespace, KeyStore], int]]] = {
     "create": _create,
     "list": _list,
@@ -194,9 +221,9 @@ def _grant_options(parser: argparse.ArgumentParser) -> None:
     many("--model", "models", checks.glob, "models it may use, default *; may be repeated", "GLOB")
     many("--network", "networks", _or("any", checks.network), "only from there; may be repeated; 'any' clears", "CIDR")
     many("--listener", "listeners", _or("any", checks.word), "only by that door; may be repeated; 'any' clears", "NAME")
-    option("--rpm", _or("none", checks.count), "requests per minute (stored, not enforced yet); 'none' clears", "N")
-    option("--tpm", _or("none", checks.count), "tokens per minute (stored, not enforced yet); 'none' clears", "N")
-    option("--tpd", _or("none", checks.count), "tokens per day (stored, not enforced yet); 'none' clears", "N")
+    option("--rpm", _or("none", checks.count), "requests per minute; 'none' clears", "N")
+    option("--tpm", _or("none", checks.count), "tokens per minute; 'none' clears", "N")
+    option("--tpd", _or("none", checks.count), "tokens per day; 'none' clears", "N")
     option(
         "--concurrency",
         _or("none", checks.count),

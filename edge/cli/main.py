@@ -28,6 +28,7 @@ def _version() -> str:
 def build_parser() -> argparse.ArgumentParser:
     """The whole command's parser."""
     from edge.cli import ca, capture, config, healthcheck, keys, service, up, usage
+    from edge.cli.compose import parser as compose
     from edge.cli.live import parser as live
     from edge.cli.policy import parser as policy
 
@@ -39,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (up, keys, policy, usage, live, capture, ca, service, config, healthcheck):
+    for module in (up, keys, policy, usage, live, capture, ca, service, config, healthcheck, compose):
         module.add_parser(commands)
     return parser
 
@@ -68,8 +69,10 @@ def _keys(args: argparse.Namespace) -> int:
     from edge.config.load import load
     from edge.identity.state import state_home
 
-    settings = load(getattr(args, "config", None), os.environ)
-    return keys.run(args, state_home(os.environ), settings.stores.database)
+    def database() -> str | None:
+        return load(getattr(args, "config", None), os.environ).stores.database
+
+    return keys.run(args, state_home(os.environ), database)
 
 
 def run() -> None:

@@ -12,20 +12,20 @@ import signal
 import stat
 import sys
 from collections.abc import Coroutine
-from contextlib import closing, suppress
+from contextlib import AbstractAsyncContextManager, closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.cli.arguments import SubParsers
+from edge.config.values import Bind
 from edge.identity.state import state_home
+from edge.running import Running, note
 from edge.service.notify import tell
 from policies.json import JSON, Object
 
 if TYPE_CHECKING:
-    from edge.config.settings import Settings
-    from edge.fleet import Demo
     from edge.gateway import Gateway
-    from observability.lines import LineWriter
 
 WRONG_USAGE: Final = 2
 _FAILED: Final = 1
@@ -63,12 +63,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _up(args: argparse.Namespace) -> int:
-    from edge.config.load import Overrides, load
+    from edge.config.load import Overrides, Source, load, locate
     from edge.fleet import Demo
     from edge.listener.server import ListenError
     from edge.logs import open_journal
 
-    settings = load(args.config, os.environ, Overrides(listen=args.listen, admin=args.admin))
+    overrides = Overrides(listen=args.listen, admin=args.admin)
+    file = locate(args.config, os.environ)
+    source = Source(file, lambda: load(file, os.environ, overrides, key_files=True))
+    settings = source.read()
     demo = Demo.ON if args.demo else Demo.IF_EMPTY if args.demo_if_empty else Demo.OFF
     teller = Events() if args.json else Words()
     home = state_home(os.environ)
@@ -79,9 +82,11 @@ def _up(args: argparse.Namespace) -> int:
         return WRONG_USAGE
     if args.log is not None:
         _shorten_stderr()
+    from edge.gateway import running  # after the configuration: whose mistakes need not wait for it
+
     try:
         with closing(journal):
-            return _run_loop(_serve(settings, home, demo, teller, journal))
+            return _run_loop(_serve(running(settings, home, demo, journal, source), teller, Notes(home, file)))
     except ListenError as error:
         print(f"llm-gateway: {error}", file=sys.stderr)
         return WRONG_USAGE
@@ -104,15 +109,30 @@ def _run_loop(main: Coroutine[Any, Any, int]) -> int:
     return uvloop.run(main)
 
 
-async def _serve(settings: Settings, home: Path, demo: Demo, teller: Events | Words, journal: LineWriter) -> int:
-    from edge.gateway import running
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """For commands beside the gateway: see edge/running.py."""
 
+    home: Path
+    config: Path | None
+
+    def listening(self, gateway: Gateway) -> None:
+        """Once everything listens."""
+        admin = gateway.doors[-1]
+        try:
+            note(self.home, Running(self.config, Bind(admin.host, admin.port)))
+        except OSError as error:
+            logging.getLogger(__name__).warning("%s says nowhere that it runs: %s", self.home, error.strerror)
+
+
+async def _serve(started: AbstractAsyncContextManager[Gateway], teller: Events | Words, notes: Notes) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_failure)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings, home, demo, journal) as gateway:
+    async with started as gateway:
+        notes.listening(gateway)
         teller.listening(gateway)
         tell(os.environ, "READY=1")
         _settle_heap()

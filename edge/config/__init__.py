@@ -12,7 +12,7 @@
     schema.py     Shape -> JSON Schema
     show.py       value + Shape -> plain JSON, secrets masked
     check.py      what types cannot say: names used twice, two listeners on one address, TLS;
-                  check_policy.py  what grants refer to
+                  check_policy.py  what grants refer to;   check_keys.py  keys of services and their secret files
     problems.py   Problem, ConfigError
 
 Why not a library: docs/decisions/0005-configuration.md.

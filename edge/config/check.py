@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TypeAlias
 
+from edge.config.check_keys import keys
 from edge.config.check_policy import policy
 from edge.config.decode import Steps
 from edge.config.problems import Wrong
@@ -25,6 +26,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _aliases(settings)
     yield from _positive(("identity", "lockout"), settings.identity.lockout)
     yield from _issuers(settings)
+    yield from keys(settings)
     yield from policy(settings)
 
 

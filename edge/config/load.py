@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from edge.config.check import check
+from edge.config.check_keys import secrets
 from edge.config.decode import Decoder, Steps
 from edge.config.nodes import Mark, Node
 from edge.config.problems import ConfigError, Problem, Wrong
@@ -32,6 +33,14 @@ class Overrides:
     admin: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where settings come from: the file (None = defaults), and how to read it again, which raises ConfigError."""
+
+    file: Path | None
+    read: Callable[[], Settings]
+
+
 def locate(path: str | Path | None, env: Mapping[str, str]) -> Path | None:
     """The file to read: `path`, else $LLM_GATEWAY_CONFIG, else ./gateway.yaml if there is one, else None."""
     if path is not None:
@@ -42,8 +51,17 @@ def locate(path: str | Path | None, env: Mapping[str, str]) -> Path | None:
     return found if found.exists() else None
 
 
-def load(path: str | Path | None, env: Mapping[str, str], overrides: Overrides | None = None) -> Settings:
-    """The settings in force. Raises ConfigError with every mistake that was found."""
+def load(
+    path: str | Path | None,
+    env: Mapping[str, str],
+    overrides: Overrides | None = None,
+    *,
+    key_files: bool = False,
+) -> Settings:
+    """The settings in force. Raises ConfigError with every mistake that was found.
+
+    `key_files`: also see whether the secret files of `keys` can be used, which commands beside a gateway need not.
+    """
     file = locate(path, env)
     source = str(file) if file else _DEFAULTS
     node = _read(file) if file else None
@@ -51,7 +69,7 @@ def load(path: str | Path | None, env: Mapping[str, str], overrides: Overrides |
     settings = decoder.record(shape_of(Settings), node)
     if not isinstance(settings, Settings):
         raise ConfigError(decoder.problems)
-    return _checked(settings, decoder, overrides or Overrides())
+    return _checked(settings, decoder, overrides or Overrides(), key_files=key_files)
 
 
 def _read(file: Path) -> Node | None:
@@ -65,7 +83,7 @@ def _read(file: Path) -> Node | None:
     return parse(data, str(file))
 
 
-def _checked(settings: Settings, decoder: Decoder, overrides: Overrides) -> Settings:
+def _checked(settings: Settings, decoder: Decoder, overrides: Overrides, *, key_files: bool) -> Settings:
     origin: dict[Steps, str] = {}
     if overrides.listen is not None and settings.listeners:
         bind = _bind("--listen", overrides.listen)
@@ -75,7 +93,7 @@ def _checked(settings: Settings, decoder: Decoder, overrides: Overrides) -> Sett
     if overrides.admin is not None:
         settings = replace(settings, admin=replace(settings.admin, bind=_bind("--admin", overrides.admin)))
         origin["admin", "bind"] = "--admin"
-    for steps, wrong in check(settings):
+    for steps, wrong in (*check(settings), *(secrets(settings) if key_files else ())):
         decoder.report(steps, wrong, Mark(0, 0) if steps in origin else None)
     if decoder.problems:
         options = {".".join(steps).replace(".[", "["): option for steps, option in origin.items()}

@@ -20,6 +20,7 @@ from edge.config.shapes import required, setting
 from edge.config.targets import DATABASE, ENGINE_URL, REDIS
 from edge.config.telemetry import Telemetry
 from edge.config.values import Bind, Secret
+from edge.identity.configured import ConfiguredKey
 from edge.identity.issuer import Issuer
 from edge.identity.lockout import LockoutSettings
 from edge.intake.strict_json import Limits as JsonLimits
@@ -218,6 +219,7 @@ class Settings:
     engines: Engines = setting(Engines(), "the engines")
     models: Models = setting(Models(), "the models")
     identity: Identity = setting(Identity(), "the callers")
+    keys: tuple[ConfiguredKey, ...] = setting((), "keys of services, each with its secret in a file")
     policy: Policy = setting(Policy(), "who may use which models")
     limits: LimitSettings = setting(LimitSettings(), "what callers may do, how often and how much")
     queue: QueueLimits = setting(QueueLimits(), "the line in front of a busy engine, and what one caller may hold")

@@ -7,6 +7,10 @@
     state.py         the state folder, `$LLM_GATEWAY_HOME`
     private_file.py  a secret in a file: made once and whole, read only while it is private
     pepper.py        the secret that stays outside the database
+    configured.py    keys that the configuration names: entries in, what is to be done out
+    secret_file.py   a token in a file that somebody else keeps
+    stack.py         what a Compose stack's service is called among the keys
+    following.py     follows those entries and files
     store/           the keys in the database of edge/store
     directory.py     the keys in memory; the only look-up on the request path
     watcher.py       follows the store, so that a revocation is seen within a second

@@ -40,6 +40,13 @@ class Peppers:
         key = self.secrets[self.current if pepper_id is None else pepper_id]
         return hmac.digest(key, token.message, "sha256")
 
+    def derive(self, purpose: str, key_id: str) -> bytes:
+        """32 bytes that only who holds the current pepper can make again, for one purpose and key.
+
+        The words in front keep them apart from every digest: those are of an id, `_` and a secret.
+        """
+        return hmac.digest(self.secrets[self.current], f"llm-gateway {purpose} {key_id}".encode(), "sha256")
+
 
 def of(*secrets: bytes) -> Peppers:
     """Peppers from their bytes, the current one last."""

@@ -19,6 +19,17 @@ class Status(StrEnum):
     REVOKED = "revoked"
 
 
+class Origin(StrEnum):
+    """Who made a key, and so who may change it."""
+
+    HAND = "hand"
+    """A person, with `keys create`; or the gateway on its first start."""
+    CONFIGURATION = "configuration"
+    """`keys` of the configuration: it says what the key is, and a file holds its secret."""
+    COMPOSE = "compose"
+    """The Compose provider, for one service of one stack."""
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """One secret of a key, as its digest. Valid in `[not_before, expires_at)`; seconds since the epoch, None = open."""
@@ -34,13 +45,18 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key: its id never changes, its secrets rotate. Times are seconds since the epoch."""
+    """A key: its id never changes, its secrets rotate. Times are seconds since the epoch.
+
+    `revoked_by` is None unless it is revoked.
+    """
 
     id: str
     grant: Grant
     created_at: float
     revoked_at: float | None = None
     secrets: tuple[Secret, ...] = ()
+    origin: Origin = Origin.HAND
+    revoked_by: Origin | None = None
 
     def status(self, now: float) -> Status:
         if self.revoked_at is not None:
@@ -87,6 +103,7 @@ def document(record: KeyRecord, now: float) -> Object:
         "name": grant.name,
         "owner": grant.owner or grant.name,
         "status": record.status(now).value,
+        "origin": record.origin.value,
         "groups": list(grant.groups),
         "scopes": [scope.value for scope in grant.scopes],
         "models": list(grant.models),

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 
 METADATA: Final = MetaData()
 
@@ -47,6 +47,9 @@ KEYS: Final = Table(
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double),
     Column("revoked_at", Double),
+    # `Origin` of edge/identity/record.py; null = made by hand.
+    Column("origin", String(16)),
+    Column("revoked_by", String(16)),
     Index("ix_keys_name", "name"),
 )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
+import orjson
+
 from engines.adapters import listings, parameters
 from engines.adapters.openai_shape import REPEAT, V1, OpenAIShape, Sign, get
-from engines.contract import Engine, Kind, Model
+from engines.contract import Engine, Kind, Model, Pulled, UpstreamRequest
 from policies.call import Call, Operation
-from policies.json import JSON, Object, as_object
+from policies.json import JSON, Object, as_count, as_object, as_str
 
 BACKENDS: Final = frozenset({"llama.cpp", "vllm", "mlx", "sglang", "diffusers"})
 """What may stand in `/engines/{backend}/v1/...`."""
@@ -31,6 +33,7 @@ class DockerModelRunner(OpenAIShape):
     completions = parameters.COMPLETIONS | EXTENSIONS
     renames = REPEAT
     salted = True
+    pull_path = "/models/create"
 
     def recognises(self, sign: Sign) -> bool:
         return sign.body.strip() == b"Docker Model Runner is running"
@@ -41,6 +44,23 @@ class DockerModelRunner(OpenAIShape):
             for entry in listings.entries(document, "data")
         ]
         return [m for m in found if m is not None and engine.model in (None, m.id)]
+
+    def pull(self, model: str) -> UpstreamRequest | None:
+        """With exactly this Accept: for any other it sends JSON escaped as HTML."""
+        headers = (("content-type", "application/json"), ("accept", "application/json"))
+        return UpstreamRequest("POST", self.pull_path, orjson.dumps({"from": model}), headers)
+
+    def pulled(self, line: Object) -> Pulled:
+        """`{"type":"progress","total":…,"layer":{"id","size","current"}}`, at last `{"type":"success"}`."""
+        layer, kind = as_object(line.get("layer")), line.get("type")
+        return Pulled(
+            layer=as_str(layer.get("id")),
+            came=as_count(layer.get("current")) or 0,
+            size=as_count(layer.get("size")) or 0,
+            total=as_count(line.get("total")) or 0,
+            done=kind == "success",
+            error=(as_str(line.get("message")) or "no reason given") if kind == "error" else "",
+        )
 
     def adapt(self, call: Call, body: Object) -> None:
         """docker/model-runner#1028: effort `none` must reach the template."""

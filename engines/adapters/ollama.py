@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+import orjson
+
 from engines.adapters import listings, parameters
 from engines.adapters.openai_shape import HEADERS, OpenAIShape, Sign, get
-from engines.contract import Engine, Kind, Model
+from engines.contract import Engine, Kind, Model, Pulled, UpstreamRequest
 from policies.call import Call, Operation
-from policies.json import JSON, Object, as_object, as_str
+from policies.json import JSON, Object, as_count, as_object, as_str
 
 LOCALHOST: Final = ("host", "localhost")
 """Ollama on loopback answers 403 to a Host it does not know (its guard against DNS rebinding)."""
@@ -25,6 +27,7 @@ class Ollama(OpenAIShape):
     probe = get("/api/version", LOCALHOST)
     listing = get("/api/tags", LOCALHOST)
     headers = (*HEADERS, LOCALHOST)
+    pull_path = "/api/pull"
     chat = parameters.SAMPLING | parameters.LOGPROBS | {"messages", "tools", "response_format", "reasoning_effort"}
     completions = parameters.SAMPLING | {"prompt", "suffix"}
     one_answer = True
@@ -39,6 +42,22 @@ class Ollama(OpenAIShape):
         """`/api/tags`, not `/v1/models`: only it says which models run on somebody else's machine."""
         found = [_model(entry) for entry in listings.entries(document, "models") if not leaves_the_machine(entry)]
         return [m for m in found if m is not None and engine.model in (None, m.id)]
+
+    def pull(self, model: str) -> UpstreamRequest | None:
+        """Never a cloud model: its prompts would leave the machine."""
+        if leaves_the_machine({"name": model}):
+            return None
+        return UpstreamRequest("POST", self.pull_path, orjson.dumps({"model": model, "stream": True}), self.headers)
+
+    def pulled(self, line: Object) -> Pulled:
+        """`{"status":"pulling 797b…","digest":…,"total":…,"completed":…}`, at last `{"status":"success"}`."""
+        return Pulled(
+            layer=as_str(line.get("digest")),
+            came=as_count(line.get("completed")) or 0,
+            size=as_count(line.get("total")) or 0,
+            done=line.get("status") == "success",
+            error=as_str(line.get("error")),
+        )
 
     def adapt(self, call: Call, body: Object) -> None:
         """Ollama switches thinking by `reasoning_effort` itself, `none` included."""

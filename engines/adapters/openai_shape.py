@@ -16,7 +16,7 @@ import orjson
 
 from engines.adapters import failures, listings, parameters
 from engines.adapters.messages import prepared
-from engines.contract import Engine, Kind, Model, Target, UpstreamRequest
+from engines.contract import Engine, Kind, Model, Pulled, Target, UpstreamRequest
 from policies.call import Call, Operation
 from policies.errors import Refusal, UpstreamError
 from policies.json import JSON, Object, as_count, as_object
@@ -69,6 +69,7 @@ class OpenAIShape:
     paths: Mapping[Operation, str] = V1
     count_path: str | None = None
     prompt_path: str | None = None
+    pull_path: str | None = None
     probe: UpstreamRequest = get("/v1/models")
     listing: UpstreamRequest = get("/v1/models")
     headers: tuple[tuple[str, str], ...] = HEADERS
@@ -131,6 +132,14 @@ class OpenAIShape:
     def explain(self, status: int, content_type: str, body: bytes, retry_after: float | None) -> UpstreamError:
         """See `contract.Adapter.explain` and `failures`."""
         return failures.explain(status, failures.read(content_type, body), retry_after)
+
+    def pull(self, model: str) -> UpstreamRequest | None:  # noqa: ARG002 - of the kinds that can
+        """See `contract.Adapter.pull`."""
+        return None
+
+    def pulled(self, line: Object) -> Pulled:  # noqa: ARG002 - as above
+        """See `contract.Adapter.pulled`."""
+        return Pulled()
 
     def count(self, target: Target, text: str) -> UpstreamRequest | None:
         """See `contract.Adapter.count`; the body is that of llama-cpp-python, the only one that needs it."""

@@ -2,7 +2,7 @@
 
 Who may write the gateway's database may make keys anyway; so `top` and `tail` make one for themselves, that can only
 look (`usage:read`), only by the admin listener, for an hour, and that is deleted when they end. Anybody who sits on
-the gateway's port while it is away gets no more than that.
+the gateway's port while it is away gets no more than that. (`compose` makes one with scope `admin` in the same way.)
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from edge.identity.store.store import KeyStore
 
 KEY_VARIABLE: Final = "LLM_GATEWAY_ADMIN_KEY"
+KEY_FILE_VARIABLE: Final = "LLM_GATEWAY_ADMIN_KEY_FILE"
 LIFE: Final = 3600.0
+_LONGEST_KEY: Final = 16_384
 _LONGEST_NAME: Final = 64
 
 
@@ -68,10 +70,18 @@ class Made:
 
     made = True
 
-    def __init__(self, open_store: Callable[[], KeyStore], name: str, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        open_store: Callable[[], KeyStore],
+        name: str,
+        now: Callable[[], float] = time.time,
+        *,
+        scope: Scope = Scope.USAGE_READ,
+    ) -> None:
         self._open = open_store
         self._name = name
         self._now = now
+        self._scope = scope
         self._id = ""
         self.key = ""
 
@@ -95,7 +105,7 @@ class Made:
                 if record.grant.name == self._name and record.status(now) is Status.EXPIRED:
                     store.delete(record.id)
             record, token = store.create(
-                Grant(self._name, scopes=(Scope.USAGE_READ,), listeners=(ADMIN,), expires_at=now + LIFE)
+                Grant(self._name, scopes=(self._scope,), listeners=(ADMIN,), expires_at=now + LIFE)
             )
         finally:
             store.close()
@@ -116,20 +126,42 @@ class Made:
         self._id = ""
 
 
-def access(command: str, settings: Settings, environ: Mapping[str, str] = os.environ) -> Access:
-    """The key of `KEY_VARIABLE`, else one to be made for `command`; making it raises StateError."""
-    if given := environ.get(KEY_VARIABLE, "").strip():
+def access(
+    command: str,
+    settings: Settings,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    scope: Scope = Scope.USAGE_READ,
+) -> Access:
+    """The key that is given, else one with `scope` to be made for `command`; making it raises StateError."""
+    if given := given_key(environ):
         return Given(given)
     home, url = state_home(environ), settings.stores.database
     name = f"{command}@{_host()}"[:_LONGEST_NAME].strip()
-    return Made(lambda: _open(home, url), name)
+    return Made(lambda: _open(home, url, scope), name, scope=scope)
 
 
-def _open(home: Path, url: str | None) -> KeyStore:
+def given_key(environ: Mapping[str, str]) -> str:
+    """The key in `KEY_VARIABLE`, or in the file that `KEY_FILE_VARIABLE` names; "" if there is neither. StateError."""
+    file = environ.get(KEY_FILE_VARIABLE, "")
+    if environ.get(KEY_VARIABLE, "").strip() or not file:
+        return environ.get(KEY_VARIABLE, "").strip()
+    try:
+        with Path(file).open("rb") as opened:
+            text = opened.read(_LONGEST_KEY).decode("latin-1").strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a path"
+        raise StateError(f"the key file {file} cannot be read ({reason})", f"correct {KEY_FILE_VARIABLE}") from None
+    if not text:
+        raise StateError(f"the key file {file} is empty", "put a key with the right scope into it")
+    return text
+
+
+def _open(home: Path, url: str | None, scope: Scope) -> KeyStore:
     """The store of a gateway that has run. Never a new one: its first key would be made without being shown."""
     strange = StateError(
         f"no gateway has used the state folder {home} yet",
-        f"point {HOME_VARIABLE} to the one of the gateway, or put a key with scope usage:read in {KEY_VARIABLE}",
+        f"point {HOME_VARIABLE} to the one of the gateway, or put a key with scope {scope.value} in {KEY_VARIABLE}",
     )
     if url is None and not (home / "gateway.db").exists():
         raise strange

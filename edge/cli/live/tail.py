@@ -12,7 +12,7 @@ import time
 from typing import Final, NoReturn
 
 from edge.cli.live.access import access
-from edge.cli.live.client import AdminClient, Away, Refused
+from edge.cli.live.client import AdminClient, Away, Refused, Where
 from edge.cli.live.line import line_of
 from edge.cli.live.top import DONE, FAILED, USAGE, complain, end_well, nobody, opened
 from observability.live.filters import NAMES, BadFilterError, describe, read_filter
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     end_well()
     try:
         with access("tail", settings) as key:
-            client = AdminClient(bind, key)
+            client = AdminClient(Where.of(bind), key)
             teller = Teller(f"{client.place}" + (f" ({words})" if words else ""), as_json=args.json)
             _follow(client, filters, teller)
     except Away:

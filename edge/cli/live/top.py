@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from edge.cli.live.access import access
-from edge.cli.live.client import AdminClient, Away, Refused
+from edge.cli.live.client import AdminClient, Away, Refused, Where
 from edge.cli.live.screen import screen
 from edge.cli.live.terminal import Terminal, wants_colour
 from edge.config.load import Overrides, load
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     end_well()
     try:
         with access("top", settings) as key:
-            client = AdminClient(bind, key)
+            client = AdminClient(Where.of(bind), key)
             return _look(args, client)
     except Away:
         return complain("top", nobody(bind), FAILED)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from sqlalchemy import Row
 
 from edge.identity.grant import Grant
-from edge.identity.record import KeyRecord, Secret
+from edge.identity.record import KeyRecord, Origin, Secret
 from policies.principal import Quota, Scope
 
 Values: TypeAlias = "dict[str, str | float | list[str] | None]"
@@ -35,8 +35,8 @@ def grant_values(grant: Grant) -> Values:
 
 
 def key_record(row: Row[tuple[object, ...]], secrets: Iterable[Secret]) -> KeyRecord:
-    """One row of `keys` with its secrets. ValueError for a scope or network that this version does not know: such a
-    row was not written by us, and guessing what it means could widen it."""
+    """One row of `keys` with its secrets. ValueError for a scope, network or origin that this version does not know:
+    such a row was not written by us, and guessing what it means could widen it."""
     return KeyRecord(
         id=row.id,
         grant=Grant(
@@ -53,6 +53,8 @@ def key_record(row: Row[tuple[object, ...]], secrets: Iterable[Secret]) -> KeyRe
         created_at=row.created_at,
         revoked_at=row.revoked_at,
         secrets=tuple(secrets),
+        origin=Origin(row.origin or Origin.HAND),
+        revoked_by=None if row.revoked_at is None else Origin(row.revoked_by or Origin.HAND),
     )
 
 

@@ -18,8 +18,9 @@ from sqlalchemy import Connection, Row
 
 from edge.identity.grant import Grant
 from edge.identity.pepper import Peppers
-from edge.identity.record import KeyRecord, Secret, Snapshot, Status
+from edge.identity.record import KeyRecord, Origin, Secret, Snapshot, Status
 from edge.identity.store import statements as sql
+from edge.identity.store import writing
 from edge.identity.store.rows import grant_values, key_record, secret
 from edge.identity.token import Token, mint
 from edge.store.database import Database
@@ -38,8 +39,15 @@ class KeyEndedError(Exception):
     """The key is revoked (which is final) or has expired, and cannot be changed that way."""
 
 
+class KeyManagedError(Exception):
+    """The key, or the name, is the configuration's: it is changed there."""
+
+
 class KeyStore:
-    """The keys of one database. Every method raises StateError when the database does."""
+    """The keys of one database. Every method raises StateError when the database does.
+
+    What the configuration makes (edge/identity/store/configured.py) can be looked at and revoked here, not changed.
+    """
 
     def __init__(
         self,
@@ -70,7 +78,7 @@ class KeyStore:
             revision = _revision(connection)
             keys = connection.execute(sql.ALL_KEYS).all()
             secrets = connection.execute(sql.ALL_SECRETS).all()
-        return Snapshot(revision, tuple(_assemble(keys, secrets)))
+        return Snapshot(revision, tuple(assemble(keys, secrets)))
 
     def list(self) -> tuple[KeyRecord, ...]:
         """All keys, oldest first."""
@@ -82,38 +90,42 @@ class KeyStore:
             return self._find(connection, reference)
 
     def create(self, grant: Grant) -> tuple[KeyRecord, Token]:
-        """Store a new key; the token exists nowhere else afterwards."""
+        """Store a new key; the token exists nowhere else afterwards. KeyManagedError if the configuration has a key of
+        that name."""
         now = self._now()
         token = mint(self._randomness)
         with self._database.writing() as connection:
-            values = grant_values(grant) | {"id": token.id, "created_at": now}
-            connection.execute(sql.ADD_KEY, values)
-            self._add_secret(connection, token, now)
+            _check_name(connection, grant.name)
+            writing.add_key(connection, token.id, grant, now)
+            writing.add_secret(connection, self._peppers, token, now)
             connection.execute(sql.BUMP)
             return self._find(connection, token.id), token
 
     def update(self, reference: str, change: Callable[[Grant], Grant]) -> KeyRecord:
-        """Replace the grant by `change` of it, read and written in one transaction. KeyEndedError if revoked."""
+        """Replace the grant by `change` of it, read and written in one transaction. KeyEndedError if revoked,
+        KeyManagedError if it, or the new name, is the configuration's."""
         with self._database.writing() as connection:
-            key = self._locked(connection, reference)
-            connection.execute(sql.CHANGE.values(**grant_values(change(key.grant))), {"key": key.id})
+            key = _own(self._locked(connection, reference))
+            grant = change(key.grant)
+            if grant.name != key.grant.name:
+                _check_name(connection, grant.name)
+            connection.execute(sql.CHANGE.values(**grant_values(grant)), {"key": key.id})
             connection.execute(sql.BUMP)
             return self._find(connection, key.id)
 
     def rotate(self, reference: str, overlap: float) -> tuple[KeyRecord, Token]:
         """A new secret for the same id; the old ones work `overlap` seconds longer, or as long as they had left.
 
-        KeyEndedError if the key is revoked or expired.
+        KeyEndedError if the key is revoked or expired, KeyManagedError if it is the configuration's.
         """
         now = self._now()
         with self._database.writing() as connection:
-            key = self._locked(connection, reference)
+            key = _own(self._locked(connection, reference))
             if key.status(now) is Status.EXPIRED:
                 raise KeyEndedError("the key has expired: extend it first, with keys update --expires")
             token = mint(self._randomness, key_id=key.id)
-            connection.execute(sql.END_SECRET, {"key": key.id, "end": now + overlap})
-            connection.execute(sql.DROP_DEAD, {"key": key.id, "instant": now})
-            self._add_secret(connection, token, now)
+            writing.end_secrets(connection, key.id, now + overlap, now)
+            writing.add_secret(connection, self._peppers, token, now)
             connection.execute(sql.BUMP)
             return self._find(connection, key.id), token
 
@@ -123,15 +135,20 @@ class KeyStore:
         with self._database.writing() as connection:
             key = self._find(connection, reference)
             if key.revoked_at is None:
-                connection.execute(sql.CHANGE.values(revoked_at=now), {"key": key.id})
-                connection.execute(sql.DROP_SECRETS, {"key": key.id})
+                writing.revoke(connection, key.id, now, Origin.HAND)
                 connection.execute(sql.BUMP)
             return self._find(connection, key.id)
 
     def delete(self, reference: str) -> KeyRecord:
-        """End the key and forget it; returns what it was. A name that several keys have had is refused."""
+        """End the key and forget it; returns what it was. A name that several keys have had is refused.
+
+        KeyManagedError for a key of the configuration, unless its entry is gone: else the next start would make it
+        again, and the mark that its secret was revoked must stay.
+        """
         with self._database.writing() as connection:
             key = self._find(connection, reference, only=True)
+            if key.revoked_by is not Origin.CONFIGURATION:
+                key = _own(key)
             connection.execute(sql.DROP_SECRETS, {"key": key.id})
             connection.execute(sql.DROP_KEY, {"key": key.id})
             connection.execute(sql.BUMP)
@@ -139,16 +156,6 @@ class KeyStore:
 
     def close(self) -> None:
         self._database.close()
-
-    def _add_secret(self, connection: Connection, token: Token, now: float) -> None:
-        row = {
-            "key_id": token.id,
-            "digest": self._peppers.digest(token),
-            "pepper_id": self._peppers.current,
-            "not_before": now,
-            "created_at": now,
-        }
-        connection.execute(sql.ADD_SECRET, row)
 
     def _locked(self, connection: Connection, reference: str) -> KeyRecord:
         key_id = self._find(connection, reference).id
@@ -174,11 +181,27 @@ class KeyStore:
         return key_record(found[0], map(secret, secrets))
 
 
+def _own(key: KeyRecord) -> KeyRecord:
+    """`key`, if it is changed here."""
+    if key.origin is Origin.CONFIGURATION:
+        raise KeyManagedError(
+            f"key '{key.grant.name}' comes from `keys` of the configuration: change it, or its secret file, there"
+        )
+    return key
+
+
+def _check_name(connection: Connection, name: str) -> None:
+    rows = connection.execute(sql.FIND, {"reference": name}).all()
+    if any(row.name == name and row.revoked_at is None and row.origin == Origin.CONFIGURATION for row in rows):
+        raise KeyManagedError(f"`keys` of the configuration has a key named '{name}': choose another name")
+
+
 def _revision(connection: Connection) -> int:
     return connection.execute(sql.REVISION).scalar_one()
 
 
-def _assemble(keys: Iterable[_Row], secrets: Iterable[_Row]) -> Iterable[KeyRecord]:
+def assemble(keys: Iterable[_Row], secrets: Iterable[_Row]) -> Iterable[KeyRecord]:
+    """The records that can be read."""
     by_key: dict[str, list[Secret]] = defaultdict(list)
     for row in secrets:
         by_key[row.key_id].append(secret(row))

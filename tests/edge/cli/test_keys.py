@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from edge.cli import keys
+from edge.identity.configured import ConfiguredKey
+from edge.identity.store.configured import ConfiguredKeys
 from edge.identity.store.opening import open_keys
 from edge.identity.token import parse
 
@@ -36,7 +38,7 @@ class Cli:
         """Run `keys LINE`; returns what it printed (errors, if it should fail with `code`)."""
         try:
             args = self.parser.parse_args(["keys", *line.split(), *more])
-            found = keys.run(args, self.home, None)
+            found = keys.run(args, self.home, lambda: None)
         except SystemExit as ended:  # argparse's way to refuse
             found = int(str(ended.code))
         out, err = self.capsys.readouterr()
@@ -64,6 +66,7 @@ def test_create_takes_every_option_and_prints_the_key(cli: Cli) -> None:
         "name": "ci",
         "owner": "ann",
         "status": "active",
+        "origin": "hand",
         "groups": ["a", "b"],
         "scopes": ["inference", "admin"],
         "models": ["ai/*", "llama?"],
@@ -163,7 +166,7 @@ def test_check_is_offline_and_echoes_nothing(cli: Cli, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "stdin", io.StringIO(text + "\n"))
     assert cli.json("check -") == {"well_formed": True, "id": made["id"]}
     args = cli.parser.parse_args(["keys", "check", text[:-1]])
-    assert keys.run(args, cli.home, None) == 1
+    assert keys.run(args, cli.home, lambda: None) == 1
     assert text[:20] not in "".join(cli.capsys.readouterr())
 
 
@@ -205,7 +208,7 @@ def test_a_home_that_cannot_be_used_is_one_line(cli: Cli, tmp_path: Path) -> Non
 def test_the_database_url_is_obeyed(cli: Cli, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
     args = cli.parser.parse_args(["keys", "create", "ci"])
-    assert keys.run(args, cli.home, url) == 0
+    assert keys.run(args, cli.home, lambda: url) == 0
     assert [key.grant.name for key in open_keys(cli.home, url).store.list()] == ["ci"]
     assert not (cli.home / "gateway.db").exists()
 
@@ -213,3 +216,28 @@ def test_the_database_url_is_obeyed(cli: Cli, tmp_path: Path) -> None:
 def test_help_and_usage_errors_do_not_pay_for_the_database() -> None:
     code = "import sys, edge.cli.keys; sys.exit('sqlalchemy' in sys.modules or 'jwt' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_secret_for_a_file_is_made_offline_and_keeps_an_id_on_request(cli: Cli, tmp_path: Path) -> None:
+    cli.home = Path("/nonexistent")
+    first = parse(cli("secret").strip())
+    assert first is not None
+    file = tmp_path / "web"
+    file.write_text(first.text + "\n")
+    second = parse(str(cli.json("secret", "--like", str(file))["key"]))
+    assert second is not None
+    assert (second.id, second.secret == first.secret) == (first.id, False)
+    file.write_text("no key")
+    assert "holds no key" in cli("secret", "--like", str(file), code=2)
+
+
+def test_a_key_of_the_configuration_is_changed_there(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "web"
+    file.write_text(cli("secret"))
+    opened = open_keys(cli.home)
+    ConfiguredKeys(opened.database, opened.peppers, time.time).follow([ConfiguredKey(name="web", secret_file=file)])
+    opened.store.close()
+    for line in ("update web --rpm 1", "rotate web", "delete web", "create web"):
+        assert "configuration" in cli(line, code=1)
+    assert cli.json("show web")["origin"] == "configuration"
+    assert cli.json("revoke web")["status"] == "revoked"

@@ -56,6 +56,17 @@ ISSUER = "name: %s, issuer: 'https://%s/', audience: [x], jwks_url: 'https://i/j
             "issuers[0].listeners: `lan` is not the name of a listener",
         ),
         (
+            "keys: [{name: a, secret_file: x}, {name: a, secret_file: y}]",
+            "keys[1].name: `a` is the name of another key too",
+        ),
+        (
+            "keys: [{name: a, secret_file: x, listeners: [lan]}]",
+            "keys[0].listeners: `lan` is not the name of a listener",
+        ),
+        ("keys: [{name: a, secret_file: x, rpm: 0}]", "keys[0]: rpm must be at least 1"),
+        ("keys: [{name: a, secret_file: x, models: ['a b']}]", "keys[0]: use a model's name"),
+        ("keys: [{name: a}]", "keys[0]: lacks `secret_file`"),
+        (
             "policy: {grants: [{id: a, models: [m], everyone: true}, {id: a, models: [m], everyone: true}]}",
             "policy.grants[1].id: `a` is the id of another grant too",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from edge.config.load import Overrides, load, locate
 from edge.config.problems import ConfigError
 from edge.config.settings import Settings
+from edge.identity.token import mint
 from tests.edge.config.conftest import Load, Mistakes
 
 
@@ -77,3 +79,18 @@ def test_defaults_load_without_yaml_or_a_schema_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_secret_files_of_keys_are_looked_at_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    file, token = tmp_path / "gateway.yaml", mint(os.urandom).text
+    entries = "".join(f"  - {{name: {name}, secret_file: {name}}}\n" for name in "abc")
+    file.write_text(f"keys:\n{entries}")
+    (tmp_path / "a").write_text(token)
+    (tmp_path / "b").write_text(token)
+    assert [key.secret_file for key in load(file, {}).keys] == [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
+    with pytest.raises(ConfigError) as caught:
+        load(file, {}, key_files=True)
+    first, second = str(caught.value).splitlines()
+    assert "gateway.yaml:3:28: keys[1].secret_file: holds the key of `a`: every entry needs" in first
+    assert "gateway.yaml:4:28: keys[2].secret_file: the file cannot be read: No such file" in second
+    assert token not in str(caught.value)

@@ -69,12 +69,13 @@ def differences(shape: Shape, node: JSON, path: str) -> list[str]:
 
 
 def test_every_example_default_is_the_real_one() -> None:
-    """All but the parts that have no default: one engine, one issuer, one alias, one grant, limits."""
+    """All but the parts that have no default: one engine, one issuer, one key, one alias, one grant, limits."""
     example, defaults = effective(load(EXAMPLE, {})), effective(Settings())
     for document in (example, defaults):
         as_object(document["engines"])["list"] = []
         as_object(document["identity"])["issuers"] = []
         as_object(document["models"])["aliases"] = {}
+        document["keys"] = []
         as_object(document["policy"]).update(grants=[], networks={})
         as_object(document["limits"]).update(classes={}, rules=[])
     assert example == defaults

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from sqlalchemy import make_url
 
 from edge.ledger.estimates import Errors, errors
 from edge.ledger.ledger import JournalLedger
@@ -27,63 +20,19 @@ from edge.store.database import Database
 from tests.edge.identity.fixtures import Clock
 from tests.edge.ledger.fixtures import NOW, a_hold, journal_of, progress, settled
 from tests.edge.ledger.test_recovery import Worker
-
-NOBODY = 65534
-
-
-def program(name: str) -> str:
-    """Debian keeps them outside of PATH; where there are several versions the last one is the newest."""
-    found = shutil.which(name) or max(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), default="")
-    assert found, f"{name} is missing: requirements/system.sh installs it"
-    return found
+from tests.postgres_server import PostgresServer, postgres
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Path]:
-    """A throw-away cluster behind a UNIX socket, in a folder with a short name (a socket's path has 107 bytes)."""
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
-    user: dict[str, int] = {}
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        user = {"user": NOBODY, "group": NOBODY}
-        os.chown(folder, NOBODY, NOBODY)
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-    data = folder / "data"
-    made = [
-        program("initdb"),
-        "-D",
-        str(data),
-        "-A",
-        "trust",
-        "-U",
-        "postgres",
-        "--no-sync",
-        "--no-locale",
-        "-E",
-        "UTF8",
-    ]
-    subprocess.run(made, check=True, env=environment, cwd=folder, stdout=subprocess.DEVNULL, **user)  # type: ignore[call-overload]
-    run = [program("postgres"), "-D", str(data), "-k", str(folder), "-c", "listen_addresses=", "-c", "fsync=off"]
-    with (folder / "log").open("wb") as log:
-        process: subprocess.Popen[bytes] = subprocess.Popen(run, env=environment, cwd=folder, stderr=log, **user)  # type: ignore[call-overload]
-    end = time.monotonic() + 30
-    while not (folder / ".s.PGSQL.5432.lock").exists() or b"ready to accept" not in (folder / "log").read_bytes():
-        assert time.monotonic() < end, (folder / "log").read_text()
-        assert process.poll() is None, (folder / "log").read_text()
-        time.sleep(0.01)
-    yield folder
-    process.send_signal(signal.SIGINT)  # fast shutdown
-    process.wait(30)
-    shutil.rmtree(folder)
+def server() -> Iterator[PostgresServer]:
+    with postgres() as running:
+        yield running
 
 
 @pytest.fixture
-def database(server: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
+def database(server: PostgresServer) -> Iterator[Database]:
     """A database of this test's own."""
-    name = request.node.name[5:55]
-    created = make_url(f"postgresql://postgres@/template1?host={server}")
-    with psycopg.connect(host=str(server), user="postgres", dbname="postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
-    opened = Database(created.set(database=name).render_as_string())
+    opened = Database(server.fresh())
     yield opened
     opened.close()
 

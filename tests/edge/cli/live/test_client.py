@@ -11,7 +11,7 @@ from typing import Self
 import pytest
 
 from edge.cli.live.access import Given
-from edge.cli.live.client import AdminClient, Away, Refused
+from edge.cli.live.client import AdminClient, Away, Refused, Where
 from edge.config.values import Bind
 
 GOOD = b'{"object":"live"}'
@@ -83,7 +83,7 @@ def gateway(*answers: tuple[int, bytes]) -> Iterator[tuple[Bind, list[str]]]:
 
 def client(bind: Bind, access: Given | Renewed) -> tuple[AdminClient, Clock]:
     clock = Clock()
-    return AdminClient(bind, access, clock=clock, sleep=clock.sleep), clock
+    return AdminClient(Where.of(bind), access, clock=clock, sleep=clock.sleep), clock
 
 
 def test_a_new_key_is_waited_for() -> None:
