@@ -15,7 +15,7 @@ config/      one YAML file -> frozen settings
 cli/         the command line
 pipeline.py  the request handler: reads like docs/life-of-a-request.md;  own.py, reply.py  answers, and one for each
 gateway.py   puts the house together;  fleet.py  the engines as the line sees them
-accounts.py  what one request holds and is charged;  bookkeeping.py  opens what it is accounted with
+accounts.py  what one request holds and is charged (charging.py);  bookkeeping.py  opens what it is accounted with
 live.py      what goes on right now, for top and tail;  progress.py  how far one request has come
 capturing.py where the line meets the captures;  logs.py  where lines go, and what they look like
 telemetry.py what is counted, and what is read of the parts above;  exporting.py  and what is sent to a collector
