@@ -19,7 +19,7 @@ service/     the gateway as a service of the host: units for systemd and launchd
 pipeline.py  the request handler: reads like docs/life-of-a-request.md;  own.py, reply.py  answers, and one for each
 gateway.py   puts the house together;  doors.py  its listeners;  fleet.py  the engines as the line sees them
 administration.py  admins' routes
-accounts.py  what one request holds and is charged;  bookkeeping.py  opens what it is accounted with
+accounts.py  what one request holds and is charged (charging.py);  bookkeeping.py  opens what it is accounted with
 live.py      what goes on right now, for top and tail;  progress.py  how far one request has come
 capturing.py where the line meets the captures;  logs.py  where lines go, and what they look like
 running.py   a note of where the gateway runs, for commands beside it

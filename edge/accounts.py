@@ -14,10 +14,11 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
+from edge.charging import Ending, clamped, ending_of, used
 from edge.ledger.entry import COUNTED, VOID, Hold, Ledger, LedgerDown, Progress, Settled
 from edge.limits.contract import (
     LARGEST,
@@ -41,18 +42,16 @@ from edge.relay.prompt import expected_choices, extra_chars
 from engines.contract import Target
 from policies.call import Call, Operation
 from policies.decision import Permit
-from policies.errors import EngineUnreachable, GatewayError, Refusal
+from policies.errors import GatewayError, Refusal
 from policies.exchange import Exchange
 from policies.input import Counters
 from policies.principal import Principal
-from policies.reasons import CAUSES, Reason
+from policies.reasons import Reason
 
 _RETRY: Final = 2.0
 _SEAT_PAUSES: Final = (0.02, 0.05, 0.1)
 """Seconds. Who has read the end of an answer may ask again before its seat is given back, above all in Redis."""
 _MS: Final = 1000
-_NEAR: Final = 1_024
-"""Tokens."""
 _AT_RISK: Final = 1.0
 """Seconds of an answer that the ledger may lack after a crash (docs/decisions/0020)."""
 
@@ -75,16 +74,6 @@ class Account:
     """Whether the prompt's tokens are limited, so that they should be counted exactly."""
     top: Held | None = None
     """What the engine's own count of the prompt is above the estimate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a request ended, as far as it is known where its account is settled."""
-
-    status: int
-    reason: str
-    reached: bool
-    """Whether the engine got it."""
 
 
 class Accounts:
@@ -145,7 +134,7 @@ class Accounts:
         if isinstance(error, GatewayError):
             error.headers = {**account.headers, **error.headers}
         try:
-            await self._settle(exchange, permit, account, _ending(exchange, error))
+            await self._settle(exchange, permit, account, ending_of(exchange, error))
         finally:
             await self._stand_up(permit, lease)
 
@@ -195,12 +184,16 @@ class Accounts:
             account.top = await self._held(more)
         account.meter.input = counted or account.meter.input
 
+    def estimate(self, model: str, chars: int, messages: int) -> int:
+        """Tokens that such a prompt probably has."""
+        return min(self._estimates.input(model, chars, messages), LARGEST)
+
     async def note(self, exchange: Exchange, account: Account) -> None:
         """Write down what the engine gave, before a whole answer goes to the caller; unless it gave it in no time."""
         stages = exchange.stages
         if stages.answered - stages.sent <= _AT_RISK:
             return
-        charged = _used(exchange, account)
+        charged = used(exchange, account.meter)
         progress = Progress(exchange.id, self._wall(), charged.input, charged.output)
         with contextlib.suppress(LedgerDown):  # the settlement waits in memory until it can be written
             await self._ledger.checkpoint(progress)
@@ -233,7 +226,9 @@ class Accounts:
         key, model, shape = permit.principal.key_id, permit.model, exchange.shape
         answers = 0 if call.operation is Operation.EMBEDDINGS else expected_choices(call)
         chars = shape.input_chars + extra_chars(call)
-        prompt = min(self._estimates.input(model, chars, shape.messages), LARGEST)
+        prompt = self.estimate(model, chars, shape.messages)
+        if call.counts:
+            answers = prompt = 0
         wanted = min(self._estimates.output(key, model) * answers, LARGEST)
         if call.max_tokens is not None:
             wanted = min(wanted, call.max_tokens * answers)
@@ -246,7 +241,7 @@ class Accounts:
         outcome.shadowed += tuple(name for name in held.shadowed if name)
         limited = applying.meters_output and answers
         if limited:
-            call = _clamped(call, max(1, held.room // answers))
+            call = clamped(call, max(1, held.room // answers))
         meter = Meter(
             held.granted if limited else None,
             lambda tokens: self._more(held, tokens),
@@ -291,7 +286,7 @@ class Accounts:
         charged = _NOTHING
         if ending.reached:
             gpu_ms = max(0, round(((stages.answered or self._clock()) - stages.sent) * _MS))
-            charged = _used(exchange, account, min(gpu_ms, LARGEST))
+            charged = used(exchange, account.meter, min(gpu_ms, LARGEST))
             usage.input, usage.output = charged.input, charged.output
             exchange.outcome.gpu_ms = charged.gpu_ms
             usage.source = "metered" if usage.source == "none" else usage.source
@@ -357,39 +352,6 @@ class _Opened:
     ) -> None:
         if self._account is not None:
             await self._accounts.end(self._exchange, self._permit, self._lease, self._account, error)
-
-
-def _ending(exchange: Exchange, error: BaseException | None) -> Ending:
-    reached = bool(exchange.stages.sent)
-    match error:
-        case None:
-            return Ending(exchange.outcome.status, "", reached)
-        case EngineUnreachable() if not exchange.stages.first_byte:
-            return Ending(error.cause.status, error.reason.value, reached=False)
-        case GatewayError():
-            return Ending(error.cause.status, error.reason.value, reached)
-        case asyncio.CancelledError() | ConnectionError() | GeneratorExit():
-            return Ending(CAUSES[Reason.CLIENT_GONE].status, Reason.CLIENT_GONE.value, reached)
-        case _:
-            return Ending(CAUSES[Reason.INTERNAL].status, Reason.INTERNAL.value, reached)
-
-
-def _used(exchange: Exchange, account: Account, gpu_ms: int = 0) -> Actual:
-    """What the engine says of an answer that came to its end; else no less than what was relayed."""
-    usage, meter = exchange.outcome.usage, account.meter
-    read = meter.input if usage.input is None else usage.input
-    said = usage.output or 0
-    if usage.source not in COUNTED or not exchange.outcome.finish:
-        said = max(said, meter.used)
-    return Actual(min(read, LARGEST), min(said, LARGEST), gpu_ms)
-
-
-def _clamped(call: Call, most: int) -> Call:
-    """`call` with at most `most` tokens per answer. A caller that names no number gets one only where the end is near:
-    to name one takes an engine's own default away, and vLLM refuses what is beyond a model's context."""
-    if most > (_NEAR if call.max_tokens is None else call.max_tokens):
-        return call
-    return replace(call, max_tokens=most)
 
 
 def _down(error: StoreDown) -> Refusal:

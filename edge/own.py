@@ -8,12 +8,13 @@ from typing import Final
 import orjson
 
 from edge.capturing import NO_CAPTURES, Foreseen, most_of
+from edge.dialects.anthropic.models import model_info, model_page
 from edge.dialects.openai import model_document, model_list
 from edge.intake.routes import Route
 from edge.limits import words
 from edge.limits.standing import Filled, Standing
 from engines.catalogue import Catalogue, Entry
-from policies.call import Operation
+from policies.call import Dialect, Operation
 from policies.decision import Permit, may_use
 from policies.errors import Refusal
 from policies.json import JSON, Object
@@ -52,9 +53,13 @@ def answer(
     """
     if permit.operation is Operation.ME:
         return orjson.dumps(me(permit, visible, now=now, standing=standing, captures=captures))
-    documents = [model_document(entry.id, entry.created, entry.engines[0]) for entry in visible]
+    anthropic = route.dialect is Dialect.ANTHROPIC
+    documents = [
+        model_info(entry.id, entry.created) if anthropic else model_document(entry.id, entry.created, entry.engines[0])
+        for entry in visible
+    ]
     if permit.operation is Operation.MODELS_LIST:
-        return orjson.dumps(model_list(documents))
+        return orjson.dumps(model_page(documents) if anthropic else model_list(documents))
     for entry, document in zip(visible, documents, strict=True):
         if entry.name == permit.model:
             return orjson.dumps({**document, "id": route.model})

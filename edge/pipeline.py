@@ -13,13 +13,16 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final
 
 from edge import own
 from edge.accounts import Account, Accounts
 from edge.capturing import NO_CAPTURES, begin_capture, end_capture, foresee_captures
+from edge.dialects.errors import ANTHROPIC_REQUEST_ID
+from edge.dialects.registry import rendering_of
+from edge.dialects.writing import write
 from edge.fleet import Fleet
 from edge.identity.authenticate import Authenticator
 from edge.identity.token import redact
@@ -37,7 +40,7 @@ from edge.queue.contract import Phase, Wish
 from edge.queue.engine_queue import Queues
 from edge.queue.gate import CallerGates
 from edge.relay.counting import prompt_tokens
-from edge.relay.relay import Leg
+from edge.relay.relay import Leg, Whole
 from edge.reply import Pulse, Reply
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
@@ -48,7 +51,7 @@ from observability.ids import new_id
 from observability.observers import Observers
 from observability.traces.tracer import Tracer
 from observability.traces.trust import NOBODY, ListenerTrace
-from policies.call import Call, Operation
+from policies.call import Call, Dialect, Operation
 from policies.decision import Permit
 from policies.errors import EngineTimeout, GatewayError, Refusal
 from policies.exchange import Exchange
@@ -60,6 +63,8 @@ from policies.reasons import CAUSES, Reason
 _log = logging.getLogger(__name__)
 
 _BANDS: Final[dict[str | None, Priority]] = {band.value: band for band in Priority}
+_LISTINGS: Final = frozenset({Operation.MODELS_LIST, Operation.MODELS_SHOW})
+_ANTHROPIC_VERSION: Final = "anthropic-version"
 _OWN: Final = frozenset({Operation.ME, Operation.MODELS_LIST, Operation.MODELS_SHOW})
 
 
@@ -181,7 +186,7 @@ class Line:
                     exchange.loaded = ticket.phase is Phase.LOADING
                     await accounts.measure(account, count)
                     try:
-                        answer = await leg.run()
+                        answer = await (self._counted(exchange, account, count) if call.counts else leg.run())
                     finally:
                         exchange.stages.answered = self._shared.clock()
                         usage = exchange.outcome.usage
@@ -191,6 +196,15 @@ class Line:
                 # Out of the turn: a caller that reads slowly keeps its own slot, not the engine's.
                 await leg.finish(answer)
             exchange.outcome.status = 200
+
+    async def _counted(self, exchange: Exchange, account: Account, count: Callable[[], Awaitable[int | None]]) -> Whole:
+        """The prompt's tokens: by the engine where it can, else as far as its answers taught."""
+        exchange.stages.sent = self._shared.clock()
+        known = await count()
+        if known is None:
+            messages = exchange.shape.messages
+            known = self._shared.accounts.estimate(exchange.model, account.chars, messages)
+        return Whole(write({"input_tokens": known}), None)
 
     def _trace(self, exchange: Exchange, inbound: Inbound, reply: Reply) -> None:
         if (tracer := self._shared.tracer) is None:
@@ -221,6 +235,8 @@ class Line:
         if route is None:
             raise Refusal(Reason.UNKNOWN_ROUTE)
         exchange.route = route.pattern
+        if route.operation in _LISTINGS and _ANTHROPIC_VERSION in inbound.headers:
+            return replace(route, dialect=Dialect.ANTHROPIC)  # `/v1/models` is a route of both dialects
         return route
 
     async def _answer_own(self, exchange: Exchange, reply: Reply, principal: Principal, route: Route) -> None:
@@ -229,7 +245,7 @@ class Line:
         catalogue = self._shared.fleet.catalogue
         asked = Asked(
             route.operation,
-            dialect_of(route.pattern),
+            route.dialect,
             model=route.model,
             engine=route.engine or "",
             models=() if route.model else own.candidates(principal, catalogue),
@@ -292,6 +308,8 @@ class Line:
         shared, call, target = self._shared, account.call, account.target
         exchange.asked = call
         headers = {**dict(permit.obligations.headers), **account.headers, "x-request-id": exchange.id}
+        if call.dialect is Dialect.ANTHROPIC:
+            headers[ANTHROPIC_REQUEST_ID] = exchange.id
         if call.ignored:
             headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)
         salt = hashlib.blake2b(permit.principal.key_id.encode(), key=shared.salt_key, digest_size=16).hexdigest()
@@ -309,6 +327,7 @@ class Line:
             salt=salt,
             began=began,
             meter=account.meter,
+            rendering=rendering_of(call, exchange.id),
         )
 
     async def _fail(self, exchange: Exchange, inbound: Inbound, reply: Reply, error: GatewayError) -> None:

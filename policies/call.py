@@ -34,7 +34,7 @@ class Call:
     `body` holds only known parameters with checked types: it is what adapters build the engine's body from. `model` is
     the name as the caller wrote it. `engine` is set when the path named one (`/engines/{engine}/v1/...`).
     `include_usage` says whether a streaming caller asked for the usage chunk. `ignored` names dropped unknown fields.
-    `max_tokens` is what the caller asked for, None if nothing.
+    `max_tokens` is what the caller asked for, None if nothing. `counts`: only the prompt's tokens are wanted.
     """
 
     operation: Operation
@@ -47,3 +47,4 @@ class Call:
     n: int = 1
     body: Object = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
+    counts: bool = False

@@ -17,6 +17,8 @@ from policies.json import Object
 from policies.reasons import Cause
 
 JSON_TYPE: Final = "application/json"
+ANTHROPIC_REQUEST_ID: Final = "request-id"
+"""The name under which Anthropic's SDKs look for it."""
 _PATIENCE: Final = 60.0
 
 _ANTHROPIC_TYPES: Final = {
@@ -43,6 +45,8 @@ def render(error: GatewayError, dialect: Dialect, request_id: str) -> tuple[int,
         headers["x-should-retry"] = "false"
     if cause.retry and error.retry_after is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
+    if dialect is Dialect.ANTHROPIC:
+        headers[ANTHROPIC_REQUEST_ID] = request_id
     if cause.status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
     return cause.status, headers, orjson.dumps(body(error, dialect, request_id))
@@ -77,8 +81,9 @@ def _openai(error: GatewayError, cause: Cause) -> Object:
 
 
 def _coded(error: GatewayError) -> str:
-    """The text with the reason's code, for dialects that have no field for it."""
-    return f"{error.text} ({error.reason.value})"
+    """The text with the parameter and the reason's code, for dialects that have no fields for them."""
+    named = f"{error.param}: " if error.param else ""
+    return f"{named}{error.text} ({error.reason.value})"
 
 
 def stream_error(error: GatewayError, dialect: Dialect, request_id: str) -> bytes:

@@ -8,6 +8,7 @@ leaves.py           kinds of value: Flag, Int, Number, Text, Choice, Free
 kinds.py            kinds that hold others: Array, Map, Union, Tagged
 openai_messages.py  messages, media, tools
 openai_params.py    SPECS: the parameters of each operation
+anthropic_params.py MESSAGES_SPEC, COUNT_SPEC: the same of Anthropic's Messages
 intake.py           read_call(): route + document -> Call; check_content_type()
 offload.py          Parser: the same beside the event loop when the body is large
 """

@@ -6,10 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from edge.dialects.anthropic.request import chat_body
+from edge.intake.anthropic_params import COUNT_SPEC, MESSAGES_SPEC
 from edge.intake.fields import Record, check
 from edge.intake.openai_params import SPECS, count
 from edge.intake.routes import Route
-from policies.call import Call, Operation
+from policies.call import Call, Dialect, Operation
 from policies.errors import Refusal
 from policies.json import JSON, Object, as_object, as_str
 from policies.reasons import Reason
@@ -44,7 +46,11 @@ def read_call(
     spec = specs.get(route.operation)
     if spec is None:
         return Call(route.operation, route.dialect, model=route.model, engine=route.engine)
-    body, ignored = check(document, spec, strict=strict)
+    if route.dialect is Dialect.ANTHROPIC:
+        message, ignored = check(document, COUNT_SPEC if route.counts else MESSAGES_SPEC, strict=strict)
+        body = chat_body(message)
+    else:
+        body, ignored = check(document, spec, strict=strict)
     model = as_str(body.pop("model"))
     stream = body.pop("stream", False) is True
     options = as_object(body.pop("stream_options", None))
@@ -59,6 +65,7 @@ def read_call(
         n=count(body.get("n")),
         body=body,
         ignored=(*ignored, *_tidy(body)),
+        counts=route.counts,
     )
 
 

@@ -26,7 +26,7 @@ class Route:
     """A matched route. `pattern` is for logs and metrics, never the raw path.
 
     `engine` is the name in the path, not yet known to exist; `model` is that in the path as the caller wrote it, ""
-    where the body names it or none is meant.
+    where the body names it or none is meant. `counts`: only the prompt's tokens are wanted.
     """
 
     operation: Operation
@@ -34,6 +34,7 @@ class Route:
     pattern: str
     engine: str | None = None
     model: str = ""
+    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Entry:
     path: str
     operation: Operation
     dialect: Dialect = Dialect.OPENAI
+    counts: bool = False
 
 
 Mounts: TypeAlias = tuple[tuple[str, tuple[Entry, ...]], ...]
@@ -56,8 +58,18 @@ OPENAI: Final = (
     Entry("GET", "/models", Operation.MODELS_LIST),
     Entry("GET", "/models/{id}", Operation.MODELS_SHOW),
 )
+ANTHROPIC: Final = (
+    Entry("POST", "/messages", Operation.CHAT, Dialect.ANTHROPIC),
+    Entry("POST", "/messages/count_tokens", Operation.CHAT, Dialect.ANTHROPIC, counts=True),
+)
+_LISTINGS: Final = tuple(replace(entry, dialect=Dialect.ANTHROPIC) for entry in OPENAI if entry.method == "GET")
 OWN: Final = (Entry("GET", "/v1/me", Operation.ME),)
-MOUNTS: Final[Mounts] = (("", OWN), ("/v1", OPENAI), ("/engines/v1", OPENAI))
+MOUNTS: Final[Mounts] = (
+    ("", OWN),
+    ("/v1", OPENAI + ANTHROPIC),
+    ("/anthropic/v1", ANTHROPIC + _LISTINGS),
+    ("/engines/v1", OPENAI),
+)
 ENGINE_MOUNTS: Final[Mounts] = (("/v1", OPENAI),)
 """Below `/engines/{engine}`."""
 
@@ -100,7 +112,7 @@ class _Table:
         for mount, entries in mounts:
             for entry in entries:
                 path = mount + entry.path
-                route = Route(entry.operation, entry.dialect, under + path)
+                route = Route(entry.operation, entry.dialect, under + path, counts=entry.counts)
                 if path.endswith(_ID):
                     self._named.append((entry.method, path.removesuffix(_ID), route))
                 else:

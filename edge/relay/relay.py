@@ -13,10 +13,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
-import orjson
-
+from edge.dialects.contract import Rendering
+from edge.dialects.writing import write
 from edge.relay.aggregate import Aggregate
 from edge.relay.answer import MAX_ANSWER, answer_text, finish_reason, read_answer
 from edge.relay.chunks import ChunkReader
@@ -40,10 +40,16 @@ LINGER: Final = 0.05
 """Seconds the engine gets after `[DONE]` to end its answer, so that the connection can be used again."""
 
 STREAM_HEADERS: Final = {
-    "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
     "x-accel-buffering": "no",  # nginx in front would hold events back (llama-swap #236)
 }
+
+
+class Whole(NamedTuple):
+    """A complete answer: its bytes in the caller's dialect, and what they say, for whoever captures it."""
+
+    body: bytes
+    document: Object | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +71,17 @@ class Leg:
     headers: dict[str, str]
     salt: str
     meter: Meter
+    rendering: Rendering
     began: Callable[[], None] = field(default=lambda: None)
 
     def waiting(self, say: Callable[[], str], pulse: Pulse) -> AbstractContextManager[None]:
         """To be entered before `run`, and before the wait for a turn: a streaming caller hears what it waits for."""
         if not self._streams:
             return contextlib.nullcontext()
-        return self.reply.streams({**STREAM_HEADERS, **self.headers}, self.tasks, say, pulse)
+        headers = {"content-type": self.rendering.content_type, **STREAM_HEADERS, **self.headers}
+        return self.reply.streams(headers, self.tasks, say, pulse)
 
-    async def run(self) -> bytes | None:
+    async def run(self) -> Whole | None:
         """Send the call and relay the answer, then `finish`; GatewayErrors leave here.
 
         A streamed answer goes to the caller as it comes, up to its end; a whole one is returned, so that the engine is
@@ -93,16 +101,17 @@ class Leg:
         except TimeoutError:
             raise EngineTimeout("total") from None
         self.exchange.outcome.finish = finish_reason(document)
-        return _dump(document)
+        taped = document if self.reply.tape is not None and self.call.operation is not Operation.EMBEDDINGS else None
+        return Whole(write(self.rendering.whole(document)), taped)
 
-    async def finish(self, body: bytes | None) -> None:
+    async def finish(self, answer: Whole | None) -> None:
         """Give the caller what `run` returned, or the end of the stream."""
-        if body is None:
+        if answer is None:
             await self.reply.end()
-        else:
-            await self.reply.whole(200, {"content-type": "application/json", **self.headers}, body)
-            if self.reply.tape is not None and self.call.operation is not Operation.EMBEDDINGS:
-                self.reply.tape.answer(orjson.loads(body))
+            return
+        await self.reply.whole(200, {"content-type": "application/json", **self.headers}, answer.body)
+        if self.reply.tape is not None and answer.document is not None:
+            self.reply.tape.answer(answer.document)
 
     @property
     def _streams(self) -> bool:
@@ -111,17 +120,16 @@ class Leg:
     async def _stream(self) -> None:
         reader = self._reader()
         async with self._send(stream=True) as response, self._charged(reader):
+            head = self.rendering.begin(self.meter.input)
             async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
                 async for chunks in blocks:
                     if chunks:
-                        await self.reply.write(b"".join(b"data: " + _dump(chunk) + b"\n\n" for chunk in chunks))
+                        await self.reply.write(head + self.rendering.chunks(chunks))
+                        head = b""
                         if self.reply.tape is not None:
                             self.reply.tape.chunks(chunks)
             await self._finish(reader)
-            tail = b"data: [DONE]\n\n"
-            if self.call.include_usage:
-                tail = b"data: " + _dump(reader.usage_chunk()) + b"\n\n" + tail
-            await self.reply.write(tail)
+            await self.reply.write(self.rendering.end(reader.usage_chunk()))
             if not reader.cut:
                 await _linger(response)
 
@@ -247,13 +255,6 @@ def _read(reader: ChunkReader, decoder: SseDecoder, block: bytes) -> Iterator[tu
         yield chunk, reader.tokens - before
         if reader.done:
             return
-
-
-def _dump(document: Object) -> bytes:
-    try:
-        return orjson.dumps(document)
-    except orjson.JSONEncodeError:  # nested deeper than orjson writes, or integers it can read and not write
-        raise EngineBroke("an answer that cannot be written as JSON") from None
 
 
 async def _linger(response: UpstreamResponse) -> None:

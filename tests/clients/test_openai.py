@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from engines.tiny import serve
 from policies.json import Object, as_list, as_object, as_str
 from tests.clients import node_driver, python_driver
-from tests.clients.real_engine import KINDS, RealEngine, running
-from tests.clients.report import Driver, Place
-from tests.system.process import Gateway, configuration
+from tests.clients.report import Driver
+from tests.clients.runs import Entry, Run, run_of
 from tests.system.wire import loads
 
 # One worker for all of them: each engine and each client run is shared by many tests.
@@ -25,48 +22,10 @@ DRIVERS: dict[str, Driver] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One engine, and what one client reported of it."""
-
-    engine: RealEngine
-    model: str
-    report: Object
-
-    def part(self, name: str) -> Object:
-        found = as_object(self.report[name])
-        assert "failed" not in found, found
-        return found
-
-
-@pytest.fixture(scope="module", params=tuple(KINDS))
-def entry(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[RealEngine, Object]]:
-    engine = KINDS[request.param]
-    with running(engine, tmp_path_factory.mktemp("engine")) as document:
-        yield engine, document
-
-
 @pytest.fixture(scope="module", params=DRIVERS)
-def run(
-    entry: tuple[RealEngine, Object], request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Run]:
-    """Each client gets a gateway of its own, because it locks itself out in the end."""
-    engine, document = entry
-    config = configuration("http://unused", engine=document, identity={"lockout": {"failures": 3}})
-    gateway = Gateway(tmp_path_factory.mktemp("gateway"), config)
-    try:
-        # Before the start: asking whether a new key is accepted yet counts as a failure, and three are enough here.
-        key, narrow = gateway.create_key("client"), gateway.create_key("narrow", "--model", "other-*")
-        gateway.start().ready(30.0)
-        base_url = f"http://{gateway.address[0]}:{gateway.address[1]}/v1"
-        place = Place(base_url, key.secret, narrow.secret, serve.ALIAS, engine.embeddings)
-        yield Run(engine, serve.ALIAS, DRIVERS[request.param](place))
-        assert gateway.stop() == 0
-        assert key.secret not in gateway.logged()
-    finally:
-        gateway.kill()
+def run(entry: Entry, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    with run_of(entry, DRIVERS[request.param], tmp_path_factory) as found:
+        yield found
 
 
 def test_models(run: Run) -> None:

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import orjson
 import pytest
 
+from edge.dialects.chat import OpenAiRendering
 from edge.relay.meter import Meter
 from edge.relay.relay import Leg
 from edge.reply import Pulse, Reply
@@ -122,13 +123,14 @@ def leg(played: Played, *, stream: bool = True, granted: int | None = None, kind
         headers={},
         salt="",
         meter=Meter(granted, none, lambda _used: None, lambda: 1.0, prompt=ESTIMATED),
+        rendering=OpenAiRendering(include_usage=False),
     )
 
 
 async def run(one: Leg) -> Object:
     with one.waiting(lambda: "", _QUIET):
-        body = await one.run()
-    return {} if body is None else as_object(orjson.loads(body))
+        answer = await one.run()
+    return {} if answer is None else as_object(orjson.loads(answer.body))
 
 
 def charged(one: Leg) -> tuple[int | None, int | None, str]:

@@ -1,0 +1,159 @@
+"""A checked Messages request as a chat body. Pure.
+
+Source: facts/engines.md 4.1, checked there against Ollama's, vLLM's and llama.cpp's own translators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import orjson
+
+from policies.json import JSON, Object, as_list, as_object, as_str
+
+_SAME: Final = ("model", "stream", "max_tokens", "temperature", "top_p", "top_k")
+_CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
+_BILLING: Final = "x-anthropic-billing-header"
+"""Claude Code's first system block; it changes with every request, and would spoil the engine's cache of prefixes."""
+
+
+def chat_body(request: Object) -> Object:
+    """`request` must have passed `edge.intake.anthropic_params`."""
+    body: Object = {name: request[name] for name in _SAME if name in request}
+    body["messages"] = list(_messages(request))
+    if stops := request.get("stop_sequences"):
+        body["stop"] = stops
+    if user := as_object(request.get("metadata")).get("user_id"):
+        body["user"] = user
+    if tools := as_list(request.get("tools")):
+        body["tools"] = [_tool(as_object(tool)) for tool in tools]
+        body |= _tool_choice(as_object(request.get("tool_choice")))
+    return body | _thinking(request)
+
+
+def _messages(request: Object) -> Iterator[JSON]:
+    turns = [as_object(turn) for turn in as_list(request.get("messages"))]
+    said = [_system(request.get("system")), *(_system(turn["content"]) for turn in turns if turn["role"] == "system")]
+    # One, at the start: templates of Qwen and others refuse a second one.
+    if system := "\n\n".join(text for text in said if text):
+        yield {"role": "system", "content": system}
+    for turn in turns:
+        if turn["role"] == "user":
+            yield from _user(turn["content"])
+        elif turn["role"] == "assistant":
+            yield _assistant(turn["content"])
+
+
+def _system(content: JSON) -> str:
+    if isinstance(content, str):
+        return content
+    texts = [as_str(as_object(block).get("text")) for block in as_list(content)]
+    return "\n\n".join(text for text in texts if text and not text.startswith(_BILLING))
+
+
+def _user(content: JSON) -> Iterator[JSON]:
+    """Results of tools first: they answer the turn before, and engines want them right behind it."""
+    if isinstance(content, str):
+        yield {"role": "user", "content": content}
+        return
+    parts: list[JSON] = []
+    for item in as_list(content):
+        block = as_object(item)
+        if block["type"] == "tool_result":
+            shown = _parts(block.get("content"))
+            text = "\n".join(as_str(part.get("text")) for part in shown if part["type"] == "text")
+            said = f"Error: {text}" if block.get("is_error") is True else text
+            yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": said}
+            parts += [part for part in shown if part["type"] != "text"]
+        else:
+            parts += _parts([item])
+    if len(parts) == 1 and as_object(parts[0])["type"] == "text":
+        yield {"role": "user", "content": as_object(parts[0])["text"]}
+    elif parts:
+        yield {"role": "user", "content": parts}
+
+
+def _parts(content: JSON) -> list[Object]:
+    """Content as text and images of the chat dialect."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    found: list[Object] = []
+    for item in as_list(content):
+        block = as_object(item)
+        match block["type"]:
+            case "text":
+                found.append({"type": "text", "text": block["text"]})
+            case "image":
+                source = as_object(block["source"])
+                url = f"data:{source['media_type']};base64,{source['data']}"
+                found.append({"type": "image_url", "image_url": {"url": url}})
+            case "document" | "search_result":
+                found.append({"type": "text", "text": _document(block)})
+            case _:  # thoughts and calls in a user's turn say nothing
+                pass
+    return found
+
+
+def _document(block: Object) -> str:
+    source = block.get("source")
+    held = block["content"] if block["type"] == "search_result" else _held(as_object(source))
+    named = (as_str(block.get("title")), as_str(block.get("context")), as_str(source))
+    text = "\n".join(as_str(part.get("text")) for part in _parts(held))
+    return "\n".join([*(line for line in named if line), text])
+
+
+def _held(source: Object) -> JSON:
+    return source["data"] if source["type"] == "text" else source["content"]
+
+
+def _assistant(content: JSON) -> JSON:
+    if isinstance(content, str):
+        return {"role": "assistant", "content": content}
+    blocks = [as_object(block) for block in as_list(content)]
+    text = "".join(as_str(part.get("text")) for part in _parts(list[JSON](blocks)) if part["type"] == "text")
+    message: Object = {"role": "assistant", "content": text or None}
+    if thought := "".join(as_str(block["thinking"]) for block in blocks if block["type"] == "thinking"):
+        message["reasoning_content"] = thought
+    if calls := [_call(block) for block in blocks if block["type"] == "tool_use"]:
+        message["tool_calls"] = calls
+    elif not text:
+        message["content"] = ""
+    return message
+
+
+def _call(block: Object) -> JSON:
+    function: Object = {"name": block["name"], "arguments": orjson.dumps(block["input"]).decode()}
+    return {"id": block["id"], "type": "function", "function": function}
+
+
+def _tool(tool: Object) -> JSON:
+    function: Object = {"name": tool["name"], "parameters": tool["input_schema"]}
+    function |= {name: tool[name] for name in ("description", "strict") if name in tool}
+    return {"type": "function", "function": function}
+
+
+def _tool_choice(choice: Object) -> Object:
+    found: Object = {}
+    kind = as_str(choice.get("type"))
+    if kind == "tool":
+        found["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
+    elif kind:
+        found["tool_choice"] = _CHOICES[kind]
+    if "disable_parallel_tool_use" in choice:
+        found["parallel_tool_calls"] = choice["disable_parallel_tool_use"] is not True
+    return found
+
+
+def _thinking(request: Object) -> Object:
+    """`adaptive` leaves it to the model, which is what saying nothing does."""
+    found: Object = {}
+    kind = as_object(request.get("thinking")).get("type")
+    if kind in {"enabled", "disabled"}:
+        found["chat_template_kwargs"] = {"enable_thinking": kind == "enabled"}
+    output = as_object(request.get("output_config"))
+    if "effort" in output:
+        found["reasoning_effort"] = output["effort"]
+    if form := as_object(output.get("format")):
+        found["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": form["schema"]}}
+    return found

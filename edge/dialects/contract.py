@@ -1,0 +1,36 @@
+"""The seam of the dialects.
+
+The one internal form of a request is a checked chat body (`policies.call.Call`), that of an answer is OpenAI's:
+`chat.completion`, and its chunks as `edge.relay.chunks` tidied them. A dialect turns its own request into the former,
+and a `Rendering` turns the latter into its own answer. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from policies.json import Object
+
+
+class Rendering(Protocol):
+    """One answer in the caller's dialect; whoever speaks OpenAI's gets it as it is."""
+
+    content_type: str
+    """Of a stream."""
+
+    def begin(self, prompt: int) -> bytes:
+        """What stands before the first event of a stream; `prompt`: the input's tokens, as far as they are known."""
+        ...
+
+    def chunks(self, chunks: Iterable[Object]) -> bytes:
+        """The events for some chunks. EngineBroke if they cannot be said in this dialect."""
+        ...
+
+    def end(self, final: Object) -> bytes:
+        """The end of a whole stream; `final` is OpenAI's last chunk, with `usage` and without choices."""
+        ...
+
+    def whole(self, answer: Object) -> Object:
+        """A complete answer."""
+        ...
