@@ -237,7 +237,7 @@ class Gateway:
             listener = listener_of(Line(shared, manner, routes), rejected, settings, tls)
             self._listeners.append(listener)
             await listener.start(settings.bind.host, settings.bind.port)
-            self._opened(Door(settings.name, settings.bind.host, listener.port, tls=tls is not None))
+            self.doors.append(Door(settings.name, settings.bind.host, listener.port, tls=tls is not None))
             if tls is not None:
                 _ = self._tasks.keep(
                     functools.partial(tls.run, functools.partial(rename, listener, settings)), name="TLS"
@@ -246,7 +246,8 @@ class Gateway:
         handler = AdminHandler(readiness=self._readiness, randomness=os.urandom, api=admin_api(parts))
         self._admin = Listener(handler, rejected, name=ADMIN, hosts=HostPolicy.of(bind.host))
         await self._admin.start(bind.host, bind.port)
-        self._opened(Door(ADMIN, bind.host, self._admin.port))
+        self.doors.append(Door(ADMIN, bind.host, self._admin.port))
+        self._warn_of_exposure()  # only now: a start that fails says one thing
 
     def _secured(self) -> Mapping[str, Keeper]:
         if all(listener.tls is None for listener in self._settings.listeners):
@@ -255,15 +256,15 @@ class Gateway:
 
         return open_keepers(self._settings.listeners, self._home, time.time)
 
-    def _opened(self, door: Door) -> None:
-        self.doors.append(door)
-        if door.exposed:
-            _log.warning(
-                "listener %s on %s:%d has no TLS (insecure: true): keys and prompts can be read on its networks",
-                door.name,
-                door.host,
-                door.port,
-            )
+    def _warn_of_exposure(self) -> None:
+        for door in self.doors:
+            if door.exposed:
+                _log.warning(
+                    "listener %s on %s:%d has no TLS (insecure: true): keys and prompts can be read on its networks",
+                    door.name,
+                    door.host,
+                    door.port,
+                )
 
     def _readiness(self) -> Readiness:
         if self._shared is None or self._shared.draining:
