@@ -41,7 +41,7 @@ def _group(nodeid: str) -> str:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """For `--dist loadgroup`, by folder. Marks (`xdist_group`) do nothing: pytest-xdist 3.8 writes the group's name into
+    """For `--dist loadgroup`, by folder. Marks (`xdist_group`) do nothing: pytest-xdist 3.8 writes the group's name to
     a field that pytest 9.2 no longer reads."""
     scheduler = LoadGroupScheduling(config, log)
     scheduler._split_scope = _group
