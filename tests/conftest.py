@@ -1,4 +1,5 @@
-"""Tests that bound an elapsed time run while no other test does: `@pytest.mark.alone`."""
+"""Tests that bound an elapsed time run while no other test does: `@pytest.mark.alone`. Tests of some folders share what
+is costly to make, and so run in one worker."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from xdist.scheduler import LoadGroupScheduling
 
 _LOCKS: Final = Path(__file__).parent.parent / ".cache"
+_TOGETHER: Final = ("tests/clients/", "tests/docker/")
 
 
 @contextmanager
@@ -30,3 +33,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     _LOCKS.mkdir(exist_ok=True)
     with _turn(alone=item.get_closest_marker("alone") is not None):
         return (yield)
+
+
+def _group(nodeid: str) -> str:
+    return next((folder for folder in _TOGETHER if nodeid.startswith(folder)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """For `--dist loadgroup`, by folder. Marks (`xdist_group`) do nothing: pytest-xdist 3.8 writes the group's name to
+    a field that pytest 9.2 no longer reads."""
+    scheduler = LoadGroupScheduling(config, log)
+    scheduler._split_scope = _group
+    return scheduler

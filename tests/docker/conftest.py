@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,12 +27,22 @@ class Images:
     demo: str
 
 
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """What is made is kept in one folder, and several workers or runs may come for it."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Docker's engine, or the reason why not."""
     if reason := why_not():
         pytest.skip(reason)
-    ended = call("sh", "requirements/docker.sh", str(KEPT), within=600.0)
+    with _one_at_a_time():
+        ended = call("sh", "requirements/docker.sh", str(KEPT), within=600.0)
     assert ended.code == 0, ended.err
     with engine(tmp_path_factory.mktemp("docker")):
         yield
@@ -52,7 +64,8 @@ def build(base: str, target: str, tag: str, *arguments: str, root: Path = ROOT) 
     """`make image`, with the virtual environment that runs the tests."""
     venv = Path(sys.executable).parents[1]
     variables = {"BASE": base, "TARGET": target, "TAG": tag, "ARGS": " ".join(arguments), "OPA": ""}
-    ended = call("sh", str(root / "deploy/image/make.sh"), str(venv), env=variables, within=900.0)
+    with _one_at_a_time():
+        ended = call("sh", str(root / "deploy/image/make.sh"), str(venv), env=variables, within=900.0)
     assert ended.code == 0, f"{ended.out[-3000:]}\n{ended.err[-3000:]}"
     return tag
 
