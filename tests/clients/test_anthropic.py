@@ -12,7 +12,7 @@ from tests.clients import anthropic_driver, node_driver
 from tests.clients.report import Driver
 from tests.clients.runs import Entry, Run, run_of
 
-pytestmark = [pytest.mark.clients, pytest.mark.engine, pytest.mark.xdist_group("clients")]
+pytestmark = [pytest.mark.clients, pytest.mark.engine]
 
 DRIVERS: dict[str, Driver] = {
     "python": anthropic_driver.drive,

@@ -12,8 +12,7 @@ from tests.clients.report import Driver
 from tests.clients.runs import Entry, Run, run_of
 from tests.system.wire import loads
 
-# One worker for all of them: each engine and each client run is shared by many tests.
-pytestmark = [pytest.mark.clients, pytest.mark.engine, pytest.mark.xdist_group("clients")]
+pytestmark = [pytest.mark.clients, pytest.mark.engine]
 
 DRIVERS: dict[str, Driver] = {
     "python": python_driver.drive,

@@ -7,5 +7,5 @@
     conftest.py  the base made of Debian's packages, the images, the stack
 
 They need Debian and root: `requirements/docker.sh` installs the rest. Elsewhere they are skipped, and say why. All of
-them run in one worker (`xdist_group`), since they share the images.
+them run in one worker (tests/conftest.py), since they share the images.
 """

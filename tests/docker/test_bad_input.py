@@ -16,7 +16,7 @@ from tests.system.calls import CHAT, chat
 from tests.system.process import Ended
 from tests.system.wire import Wire, compose
 
-pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.timeout(900)]
 
 _AWAY = "http://host.docker.internal:9"
 

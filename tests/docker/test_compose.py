@@ -17,7 +17,7 @@ from tests.docker.running import Container, Project, name, project
 from tests.system.process import ROOT, Ended, until
 from tests.system.wire import loads
 
-pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.timeout(900)]
 
 _FETCH = "import urllib.request as u; print(u.urlopen("
 APPS = "deploy/examples/app/compose.yaml"

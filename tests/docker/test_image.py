@@ -23,7 +23,7 @@ from tests.docker.scan import findings
 from tests.system.process import ROOT, until
 from tests.system.wire import loads
 
-pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.timeout(900)]
 
 LIMIT = 150_000_000
 SBOM = "/usr/share/sbom/llm-gateway.cdx.json"

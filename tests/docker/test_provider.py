@@ -20,7 +20,7 @@ from tests.system.recording_engine import RecordingEngine
 from tests.system.scripts import MODEL
 from tests.system.wire import loads
 
-pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(600)]
 
 FILE: Final = ROOT / "deploy" / "examples" / "provider" / "compose.yaml"
 COMPOSE: Final = Path(sys.executable).parent / "docker-compose"

@@ -19,7 +19,7 @@ from tests.system.recording_engine import RecordingEngine
 from tests.system.scripts import Drip, Hold, Stream, always, chunk
 from tests.system.wire import Event, Wire, compose
 
-pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.timeout(900)]
 
 STREAMS = 20
 DRAIN = "4s"

@@ -24,7 +24,7 @@ from tests.system.collector import Collector, values
 from tests.system.process import ROOT, until
 from tests.system.wire import loads
 
-pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(600)]
 
 STACK: Final = name()
 NET: Final = f"{STACK}_default"

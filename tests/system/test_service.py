@@ -16,7 +16,7 @@ from tests.system.process import COMMAND, Ended, configuration, until
 from tests.system.user_systemd import UserSystemd, user_systemd, why_not
 from tests.system.wire import loads
 
-pytestmark = [pytest.mark.xdist_group("systemd"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")

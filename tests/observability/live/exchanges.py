@@ -40,6 +40,7 @@ def streaming(caller: str = "ann", tokens: int = 50, *, at: float = 1.0) -> Exch
     """One whose answer comes, since one second after it came."""
     exchange = decided(caller, at=at)
     exchange.engine, exchange.progress = "dmr", Standing(tokens=tokens)
+    exchange.stages.queued = at + 0.1
     exchange.stages.turn = exchange.stages.sent = at + 0.5
     exchange.stages.first_byte = at + 1.0
     return exchange
