@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -20,6 +21,8 @@ from edge.store.schema import HEAD, METADATA, VERSION
 from edge.store.statements import FIRST_COUNTERS, FIRST_VERSION, LOCK_SCHEMA, SCHEMA_VERSION
 
 BUSY_SECONDS: Final = 5
+_AGAIN: Final = 0.01
+"""Seconds."""
 _BEGIN: Final = "sqlite_begin"
 
 
@@ -146,21 +149,38 @@ def make_engine(
     except ModuleNotFoundError as error:
         raise StateError(f"the driver {error.name} is missing", "pip install 'psycopg[binary]'") from None
     if sqlite:
-        event.listen(engine, "connect", partial(_prepare, synchronous))
+        event.listen(engine, "connect", partial(_prepare, synchronous, busy_seconds))
         event.listen(engine, "begin", _begin)
     return engine
 
 
-def _prepare(synchronous: str, connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+def _prepare(synchronous: str, busy_seconds: int, connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     # sqlite3 would begin transactions on its own, but not before DDL: migrations would not be atomic. `_begin` does it.
     connection.isolation_level = None
     cursor = connection.cursor()
     try:
-        cursor.execute("PRAGMA journal_mode=WAL")  # readers never wait for a writer; kept as is where unsupported
+        _to_wal(cursor, busy_seconds)
         cursor.execute(f"PRAGMA synchronous={synchronous}")  # FULL: a revoked key stays revoked after a power cut
         cursor.execute("PRAGMA foreign_keys=ON")
     finally:
         cursor.close()
+
+
+def _to_wal(cursor: DBAPICursor, busy_seconds: int) -> None:
+    """Readers never wait for a writer then; kept as is where unsupported.
+
+    Of several that open a new file at once SQLite tells some that it is locked, without waiting as it does elsewhere.
+    """
+    until = time.monotonic() + busy_seconds
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(_AGAIN)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:

@@ -244,7 +244,7 @@ def test_redacted_fields_stand_in_no_record(house: House) -> None:
     answer = house.ask("hidden")
     request_id = as_str(answer.head.get("x-request-id"))
     (record,) = house.decisions(request_id)
-    assert record["masked"] == ["caller.id", "caller.name", "key.name", "source.ip"]
+    assert record["masked"] == ["caller.id", "caller.name", "key.name", "source.container", "source.ip"]
     assert "hidden-owner" not in str(record)
     line = house.gateway.access_line(request_id)
     assert (line["caller"], line["ip"]) == ("(redacted)", "(redacted)")

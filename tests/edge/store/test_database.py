@@ -5,18 +5,22 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
 
 from edge.identity.grant import Grant
 from edge.identity.state import StateError
 from edge.identity.store.opening import open_keys
-from edge.store.database import Database
+from edge.store.database import Database, make_engine
 from tests.edge.identity.fixtures import open_store
 
 OPEN_TWICE = """
 import sys
+import threading
 from pathlib import Path
 from edge.identity.store.opening import open_keys
 sys.stdin.read(1)
@@ -129,3 +133,23 @@ def test_a_writer_does_not_block_the_poll(tmp_path: Path) -> None:
     finally:
         writer.execute("ROLLBACK")
         writer.close()
+
+
+def test_who_opens_a_new_file_waits_for_another_that_does(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    timer = threading.Timer(0.3, other.close)
+    timer.start()
+    with make_engine(make_url(f"sqlite:///{path}")).connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    timer.join()
+
+
+def test_who_must_not_wait_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(OperationalError):
+        make_engine(make_url(f"sqlite:///{path}"), busy_seconds=0).connect()
+    other.close()

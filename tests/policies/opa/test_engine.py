@@ -118,6 +118,9 @@ async def test_a_silent_one_is_replaced(kind: str) -> None:
         before = child_of(engine).pid
         assert engine.ready
         child_of(engine).send_signal(signal.SIGSTOP)
+        async with asyncio.timeout(20):
+            while child_of(engine).status() != psutil.STATUS_STOPPED:  # all its threads; it may answer until then
+                await asyncio.sleep(0)
         with pytest.raises(PolicyEngineDown, match="no answer"):
             await engine.evaluate(b"{}")
         async with asyncio.timeout(20):
