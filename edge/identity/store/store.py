@@ -130,12 +130,15 @@ class KeyStore:
             return self._find(connection, key.id), token
 
     def revoke(self, reference: str) -> KeyRecord:
-        """End the key for good; it stays visible. Revoking twice keeps the first time."""
+        """End the key for good; it stays visible. Revoking twice keeps the first time.
+
+        One that the configuration dropped would come back with its entry: from now on it does not.
+        """
         now = self._now()
         with self._database.writing() as connection:
             key = self._find(connection, reference)
-            if key.revoked_at is None:
-                writing.revoke(connection, key.id, now, Origin.HAND)
+            if key.revoked_by is not Origin.HAND:
+                writing.revoke(connection, key.id, now if key.revoked_at is None else key.revoked_at, Origin.HAND)
                 connection.execute(sql.BUMP)
             return self._find(connection, key.id)
 
