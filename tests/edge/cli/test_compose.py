@@ -184,6 +184,7 @@ def test_a_gateway_elsewhere_comes_from_the_environment(tmp_path: Path) -> None:
         ({"LLM_GATEWAY_ADMIN_URL": "http://h:x", "LLM_GATEWAY_ADMIN_KEY": "k"}, "is no address"),
         ({"LLM_GATEWAY_ADMIN_URL": "https://h/admin", "LLM_GATEWAY_ADMIN_KEY": "k"}, "is no address"),
         ({"LLM_GATEWAY_ADMIN_URL": "https://h", "LLM_GATEWAY_ADMIN_KEY_FILE": "/nonexistent"}, "cannot be read"),
+        ({"LLM_GATEWAY_ADMIN_URL": "https://h", "LLM_GATEWAY_ADMIN_KEY_FILE": __file__}, "holds no key"),
     ],
 )
 def test_an_address_without_a_key_or_in_clear_text_is_refused(
