@@ -120,7 +120,7 @@ def test_an_app_reaches_the_gateway_and_nothing_behind_it(stack: Stack, images: 
     machine at every address, as engines do that containers are to reach, is for the gateway alone."""
     tiny = stack.project.container("tiny")
     network = stack.variables["LLM_GATEWAY_NETWORK"]
-    host = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge")
+    host = stack.gateway.python("import socket; print(socket.gethostbyname('host.docker.internal'))")
     subnet = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", network)
     near = str(next(ip_network(subnet).hosts()))
     code = (

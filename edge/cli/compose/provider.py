@@ -55,6 +55,8 @@ class Asked:
 
 def up(which: StackService, asked: Asked, place: Place, say: Messages) -> None:
     """Failed, StateError."""
+    if place.state is not None and not place.state.running:
+        raise Failed(_nobody(place))  # whoever listens there now is a stranger, and gets no admin's key
     with place.access as access:
         client = AdminClient(place.where, access, scope=Scope.ADMIN)
         try:
@@ -185,7 +187,8 @@ def _document(which: StackService) -> Object:
 
 
 def _nobody(place: Place) -> str:
+    whose = f" (LLM_GATEWAY_HOME is {place.state.home})" if place.state else ""
     return (
-        f"no gateway answers on {place.where}: start it with `llm-gateway up`, or say where it is with "
+        f"no gateway answers on {place.where}{whose}: start it with `llm-gateway up`, or say where it is with "
         "LLM_GATEWAY_ADMIN_URL and LLM_GATEWAY_ADMIN_KEY"
     )

@@ -2,7 +2,8 @@
 
 Who may write the gateway's database may make keys anyway; so `top` and `tail` make one for themselves, that can only
 look (`usage:read`), only by the admin listener, for an hour, and that is deleted when they end. Anybody who sits on
-the gateway's port while it is away gets no more than that. (`compose` makes one with scope `admin` in the same way.)
+the gateway's port while it is away gets no more than that. (`compose` makes one with scope `admin` in the same way, and
+only while the gateway runs: edge/running.py.)
 """
 
 from __future__ import annotations
