@@ -16,6 +16,7 @@ from edge.cli.compose import parser as compose
 from edge.cli.compose.messages import Messages
 from edge.cli.compose.options import OPTIONS, metadata
 from edge.cli.compose.place import find
+from edge.cli.compose.provider import address_of
 from edge.cli.live.access import Given, Made
 from edge.cli.live.client import Where
 from edge.config.problems import ConfigError
@@ -59,6 +60,30 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 def error(messages: list[Object]) -> str:
     assert [message["type"] for message in messages] == ["error"]
     return str(messages[0]["message"])
+
+
+def door(url: str, *, loopback: bool) -> Object:
+    return {"name": "x", "url": url, "loopback": loopback}
+
+
+@pytest.mark.parametrize(
+    ("doors", "address"),
+    [
+        ([door("http://127.0.0.1:1", loopback=True)], "http://host.docker.internal:1/v1"),
+        (
+            [door("http://127.0.0.1:1", loopback=True), door("http://172.17.0.1:2", loopback=False)],
+            "http://host.docker.internal:2/v1",
+        ),
+        (
+            [door("http://127.0.0.1:1", loopback=True), door("https://127.0.0.1:2", loopback=False)],
+            "http://host.docker.internal:1/v1",
+        ),
+        ([door("https://127.0.0.1:2", loopback=False)], "https://host.docker.internal:2/v1"),
+    ],
+)
+def test_containers_get_a_door_that_they_can_use(doors: list[Object], address: str) -> None:
+    """Beside the laptop's door of docs/exposure.md, whose authority they do not know, the plain one."""
+    assert address_of(doors) == address
 
 
 def test_messages_are_single_lines_of_json_with_type_and_message() -> None:
