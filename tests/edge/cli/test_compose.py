@@ -128,6 +128,7 @@ def test_metadata_names_every_option_as_compose_reads_it(cli: Cli, capsys: pytes
         (("--model=m", "--pull=yes", "llm"), "true or false"),
         (("--model=m", "--url=llm-gateway:8080", "llm"), "must be a URL"),
         (("--model=m", "--url=http://user@h/v1", "llm"), "must be a URL"),
+        (("--model=m", "--url=http://h/v1\nX=1", "llm"), "without spaces and line breaks"),
         (("--model=m", "--key=x", "llm"), "unrecognized arguments"),
         (("--model=m", "--mod=x", "llm"), "unrecognized arguments"),
         (("--model=m", "a b"), "service's name"),
