@@ -18,6 +18,7 @@ from edge.identity.grant import Grant
 from edge.identity.stack import StackService
 from edge.identity.state import StateError
 from edge.identity.store.stacks import StackKeys
+from edge.identity.store.store import KeyManagedError
 from policies.errors import Refusal
 from policies.json import JSON, Object
 from policies.names import is_name
@@ -128,3 +129,5 @@ async def _kept(work: Callable[[], _T]) -> _T:
         return await asyncio.to_thread(work)
     except StateError as error:
         raise Refusal(Reason.INTERNAL, detail=str(error)) from None
+    except KeyManagedError as error:
+        raise Refusal(Reason.INVALID_PARAMETER, param="service", hint=str(error)) from None

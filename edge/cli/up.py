@@ -12,7 +12,7 @@ import signal
 import stat
 import sys
 from collections.abc import Coroutine
-from contextlib import AbstractAsyncContextManager, closing, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -116,13 +116,14 @@ class Notes:
     home: Path
     config: Path | None
 
-    def listening(self, gateway: Gateway) -> None:
-        """Once everything listens."""
+    def listening(self, gateway: Gateway) -> AbstractContextManager[object]:
+        """Once everything listens; to be left when that ends."""
         admin = gateway.doors[-1]
         try:
-            note(self.home, Running(self.config, Bind(admin.host, admin.port)))
+            return note(self.home, Running(self.config, Bind(admin.host, admin.port)))
         except OSError as error:
             logging.getLogger(__name__).warning("%s says nowhere that it runs: %s", self.home, error.strerror)
+            return nullcontext()
 
 
 async def _serve(started: AbstractAsyncContextManager[Gateway], teller: Events | Words, notes: Notes) -> int:
@@ -132,25 +133,29 @@ async def _serve(started: AbstractAsyncContextManager[Gateway], teller: Events |
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with started as gateway:
-        notes.listening(gateway)
-        teller.listening(gateway)
-        tell(os.environ, "READY=1")
-        _settle_heap()
-        ready = asyncio.ensure_future(gateway.fleet.demo_ready.wait())
-        stopped = asyncio.ensure_future(stop.wait())
-        try:
-            if gateway.fleet.demo is not None or gateway.fleet.demo_failure:
-                await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                if ready.done():
-                    teller.demo(gateway)
-            await stopped
-        finally:
-            ready.cancel()
-            stopped.cancel()
+        with notes.listening(gateway):
+            await _run_until(stop, gateway, teller)
         teller.draining()
         tell(os.environ, "STOPPING=1")
         _second_signal_kills(loop)
     return 0
+
+
+async def _run_until(stop: asyncio.Event, gateway: Gateway, teller: Events | Words) -> None:
+    teller.listening(gateway)
+    tell(os.environ, "READY=1")
+    _settle_heap()
+    ready = asyncio.ensure_future(gateway.fleet.demo_ready.wait())
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        if gateway.fleet.demo is not None or gateway.fleet.demo_failure:
+            await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if ready.done():
+                teller.demo(gateway)
+        await stopped
+    finally:
+        ready.cancel()
+        stopped.cancel()
 
 
 def _settle_heap() -> None:

@@ -13,6 +13,7 @@ from edge.config.problems import Wrong
 from edge.config.settings import ADMIN, Admin, Engines, Listener, Settings
 from edge.config.values import Bind
 from edge.identity.lockout import LockoutSettings
+from edge.identity.stack import STACKS
 from engines.contract import Timeouts
 from policies.names import canonical, is_name
 
@@ -113,6 +114,9 @@ def _issuers(settings: Settings) -> Iterator[Finding]:
         steps = ("identity", "issuers", f"[{i}]")
         if issuer.name in names:
             yield (*steps, "name"), Wrong(f"`{issuer.name}` is the name of another issuer too")
+        if issuer.name == STACKS:
+            # Its user `shop` would be the owner of the keys of the stack `shop`: the same limits, the same grants.
+            yield (*steps, "name"), Wrong(f"owners called `{STACKS}:...` are Compose's stacks; choose another name")
         if issuer.issuer in urls:
             # a token names its issuer: two settings for one would make the answer depend on their order
             yield (*steps, "issuer"), Wrong("is configured already")

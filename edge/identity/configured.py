@@ -8,14 +8,14 @@ request path looks up (docs/decisions/0032).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from edge.identity import grant as checks
 from edge.identity.grant import Grant
-from edge.identity.record import KeyRecord, Origin, Secret
+from edge.identity.record import KeyRecord, Origin, Secret, Status
 from edge.identity.token import Token
 from policies.principal import DEFAULT_SCOPES, Network, Quota, Scope
 
@@ -128,10 +128,10 @@ class Rotated:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The file holds another key's secret; this key works until `until`."""
+    """The file holds another key's secret; this key runs out, and until then may do what the entry says: `grant`."""
 
     record: KeyRecord
-    until: float
+    grant: Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +193,15 @@ def _for(wanted: Wanted, record: KeyRecord | None, matches: Matches) -> Iterator
 
 
 def _surplus(wanted: Sequence[Wanted], records: Sequence[KeyRecord], now: float) -> Iterator[Change]:
-    ids, overlaps = {each.token.id for each in wanted}, {each.grant.name: each.overlap for each in wanted}
+    ids, entries = {each.token.id for each in wanted}, {each.grant.name: each for each in wanted}
     for record in records:
         if record.origin is not Origin.CONFIGURATION or record.id in ids or record.revoked_at is not None:
             continue
-        overlap = overlaps.get(record.grant.name, 0.0)
-        ends = record.grant.expires_at
-        if not overlap:
+        entry = entries.get(record.grant.name)
+        if entry is None or not entry.overlap:
             yield Dropped(record)
-        elif ends is None or ends > now + overlap:
-            yield Replaced(record, now + overlap)
+        elif record.status(now) is Status.ACTIVE:
+            ends = (record.grant.expires_at, entry.grant.expires_at, now + entry.overlap)
+            grant = replace(entry.grant, expires_at=min(end for end in ends if end is not None))
+            if grant != record.grant:
+                yield Replaced(record, grant)

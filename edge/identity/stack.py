@@ -8,7 +8,8 @@ from hashlib import sha256
 from typing import Final
 
 _MOST: Final = 64  # of a key's name and owner: edge/identity/grant.py
-_OWNER: Final = "compose:"
+STACKS: Final = "compose"
+"""What owners of stacks begin with, before a colon, as those of an issuer's users do with its name."""
 # compose-spec: a project's name; a service's may begin with anything of these.
 _PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,254}", re.ASCII)
 _SERVICE: Final = re.compile(r"[a-zA-Z0-9._-]{1,255}", re.ASCII)
@@ -30,7 +31,7 @@ class StackService:
     @property
     def owner(self) -> str:
         """For limits and grants of the whole stack."""
-        return _short(_OWNER + self.project)
+        return _short(f"{STACKS}:{self.project}")
 
     @property
     def name(self) -> str:

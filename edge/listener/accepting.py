@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from edge.listener.floor import Floor
-from edge.listener.link import RESET
+from edge.listener.link import resets
 from edge.tasks import Tasks
 from policies.exchange import Client
 from policies.sources import source_of
@@ -63,13 +63,21 @@ class TlsDoor:
                 await asyncio.sleep(_PAUSE)
                 continue
             self._failing = False
-            client = Client(str(address[0]).removeprefix("::ffff:"), int(address[1]), self._floor.name)
-            if self._floor.admits(client.ip):
-                _ = self._tasks.start(self._shake_hands(client, peer), name=f"handshake on {self._floor.name}")
-            else:
-                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-                peer.close()
+            self._judge(peer, address)
             await asyncio.sleep(0)  # `sock_accept` does not yield while there are more: a flood would stop all else
+
+    def _judge(self, peer: socket.socket, address: object) -> None:
+        """Never raises: no stranger may end the accepting."""
+        # macOS gives no address for a peer that has reset its connection by now.
+        if not isinstance(address, tuple):
+            peer.close()
+            return
+        client = Client(str(address[0]).removeprefix("::ffff:"), int(address[1]), self._floor.name)
+        if self._floor.admits(client.ip):
+            _ = self._tasks.start(self._shake_hands(client, peer), name=f"handshake on {self._floor.name}")
+            return
+        resets(peer)
+        peer.close()
 
     async def _shake_hands(self, client: Client, peer: socket.socket) -> None:
         limits = self._floor.limits

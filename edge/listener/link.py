@@ -8,6 +8,7 @@ abort     cut now; a reset, if anything is missing
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from enum import Enum
@@ -21,7 +22,7 @@ from edge.listener.limits import KIB, ListenerLimits
 
 # The reader pauses the socket at twice its limit, and one more read of up to 256 KiB may be under way by then.
 _READ_LIMIT: Final = 64 * KIB
-RESET: Final = struct.pack("ii", 1, 0)
+_RESET: Final = struct.pack("ii", 1, 0)
 """struct linger: on, 0 seconds; to close is to reset."""
 
 
@@ -40,6 +41,13 @@ class Phase(Enum):
     ANSWERED = 4
     LINGER = 5
     CLOSED = 6
+
+
+def resets(sock: socket.socket | None) -> None:
+    """To close `sock` is to reset it from now on; nothing to do where the peer was first."""
+    if sock is not None:
+        with contextlib.suppress(OSError):  # macOS: EINVAL, once the peer has reset it
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
 _OWED: Final = frozenset({Phase.BODY, Phase.BUSY})
@@ -174,17 +182,14 @@ class Link(RequestHandler):
         wire = self._wire
         if wire is None:
             return
-        sock = wire.get_extra_info("socket")
-        if sock is not None and (self._phase in _OWED or wire.get_write_buffer_size()):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        if self._phase in _OWED or wire.get_write_buffer_size():
+            resets(wire.get_extra_info("socket"))
         self._phase = Phase.CLOSED
         wire.abort()
 
     def _turn_away(self, wire: asyncio.Transport) -> None:
         """Reset a connection that is not let in."""
-        sock = wire.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        resets(wire.get_extra_info("socket"))
         self._phase = Phase.CLOSED
         wire.abort()
 

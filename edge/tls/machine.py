@@ -30,10 +30,13 @@ _Interface._fields_ = (  # a structure that points to itself is completed this w
 
 
 def machine() -> Names:
-    """Its host name, that without a domain, the mDNS name it has or would have, and the addresses of its interfaces."""
-    name = socket.gethostname().lower()
-    short = name.partition(".")[0]
-    return Names.of((name, short, f"{short}.local"), addresses())
+    """Its host name, if that has a domain, the mDNS name it has or would have, and the addresses of its interfaces.
+
+    Not `studio` alone: what an authority may sign for it may sign for all below, and .studio, .dev and .box are on the
+    internet. Who wants such a name has `hosts`.
+    """
+    name, _, domain = socket.gethostname().lower().partition(".")
+    return Names.of((f"{name}.local", *([f"{name}.{domain}"] if domain else [])), addresses())
 
 
 def addresses() -> list[Address]:

@@ -46,7 +46,7 @@ class Issued:
         self._open = authority
         self._wanted = wanted
         self._authority: Authority | None = None
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: tuple[int, ...] | None = None
         self._leaf: Leaf | None = None
         self._left_out: Names | None = None
 

@@ -67,7 +67,7 @@ class Store:
         self.make_folder()
         self._replace(self.file, authority.pem, _WHAT)
 
-    def stamp(self) -> tuple[int, int, int] | None:
+    def stamp(self) -> tuple[int, ...] | None:
         """Changes whenever the authority's file does; None if there is none."""
         return stamp(self.file)
 
@@ -92,13 +92,14 @@ class Store:
             raise private_file.not_made(path, what, error) from None
 
 
-def stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes with the content of `path`, be it written over or replaced; None if it cannot be looked at."""
+def stamp(path: Path) -> tuple[int, ...] | None:
+    """What changes with the content of `path`, be it written over or replaced, and with who may read it; None if it
+    cannot be looked at."""
     try:
         status = os.stat(path)  # noqa: PTH116 - as fast as it gets, every second
     except OSError:
         return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
 def utc(seconds: float) -> datetime:

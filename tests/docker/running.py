@@ -36,9 +36,11 @@ class Container:
 
     @property
     def ip(self) -> str:
-        """Its address in the first of its networks, which this machine reaches."""
+        """Its address in the first of its networks that this machine reaches: it may have no address there itself."""
         networks = as_object(as_object(inspect(self.id)["NetworkSettings"])["Networks"])
-        return next(as_str(as_object(each)["IPAddress"]) for each in networks.values() if as_object(each)["IPAddress"])
+        found = ((name, as_str(as_object(each)["IPAddress"])) for name, each in networks.items())
+        options = ("network", "inspect", "--format", "{{.Options}}")
+        return next(ip for name, ip in found if ip and "inhibit_ipv4" not in docker(*options, name))
 
     @property
     def address(self) -> tuple[str, int]:

@@ -64,6 +64,7 @@ def test_apps_share_a_network_with_the_gateway_alone() -> None:
     assert joined == {"llm-gateway"}
     doors = as_object(as_object(file["networks"])["doors"])
     assert doors["internal"] is True
+    assert doors["driver_opts"] == {"com.docker.network.bridge.inhibit_ipv4": "true"}, "the way to the host is open"
     gateway = as_object(services("compose.yaml")["llm-gateway"]["networks"])
     assert as_object(gateway["doors"])["aliases"] == ["llm-gateway"]
     apps = as_object(as_object(read("examples/app/compose.yaml")["networks"])["llm-gateway"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,6 @@ from typing import Final
 
 import pytest
 
-from edge.config.settings import Listener
 from policies.json import Object, as_list, as_object
 from tests.docker.daemon import call, docker, inspect
 from tests.system.process import COMMAND, ROOT, Ended, Gateway, Key, configuration, until
@@ -81,17 +79,12 @@ def gateway(engine: RecordingEngine, base: str, tmp_path: Path) -> Iterator[Gate
     """One on Docker's bridge, where containers reach this machine."""
     host = "host.docker.internal"
     bridge = docker("run", "--rm", "--add-host", f"{host}:host-gateway", base, "getent", "hosts", host).split()[0]
-    listener: Object = {"bind": f"{bridge}:0", **_open()}
+    listener: Object = {"bind": f"{bridge}:0", "insecure": True}
     gateway = Gateway(tmp_path / "gateway", configuration(engine.url, listener=listener))
     try:
         yield gateway.start().ready()
     finally:
         gateway.kill()
-
-
-def _open() -> Object:
-    names = {field.name for field in dataclasses.fields(Listener)}
-    return {"insecure": True} if "insecure" in names else {"exposure": "network"}
 
 
 @pytest.fixture

@@ -79,6 +79,19 @@ async def test_an_end_without_a_word_is_a_failure(transport: AiohttpTransport, b
         await percents(transport, Kind.OLLAMA, body)
 
 
+async def test_a_line_without_end_is_a_failure_whatever_comes_after_it(transport: AiohttpTransport) -> None:
+    with pytest.raises(EngineBroke):
+        await percents(transport, Kind.OLLAMA, b"x" * 4_000_000 + b"\n" + lines({"status": "success"}))
+
+
+def test_an_engine_cannot_make_us_remember_layers_without_end() -> None:
+    tally = Tally()
+    for number in range(1000):
+        assert tally.take(Pulled(layer=str(number), came=0, size=1)) == 0
+    assert tally.take(Pulled(layer="one more", came=10**9, size=10**9)) == 0
+    assert tally.take(Pulled(layer="7", came=10**9, size=10**9)) == 99, "one that is known"
+
+
 @pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.OLLAMA, Kind.DOCKER_MODEL_RUNNER}))
 async def test_other_kinds_fetch_nothing(transport: AiohttpTransport, kind: Kind) -> None:
     engine = Engine("e", kind, "http://127.0.0.1:1", 1)

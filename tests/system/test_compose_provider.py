@@ -112,6 +112,16 @@ def test_options_choose_address_models_and_variables(gateway: Gateway) -> None:
         provider(gateway, "down", "llm", project="three")
 
 
+def test_a_model_may_be_asked_for_by_an_alias_and_the_key_is_for_what_it_means(launch: Launch) -> None:
+    gateway = launch(models={"aliases": {"gpt-4o-mini": MODEL}})
+    told = provider(gateway, "up", "--model=gpt-4o-mini", "llm")
+    assert (told.code, told.errors, told.prefixed["MODEL"]) == (0, [], "gpt-4o-mini")
+    for name, status in (("gpt-4o-mini", 200), (MODEL, 200), (PRIVATE_MODEL, 403)):
+        assert gateway.post(CHAT, {**chat(), "model": name}, told.key.bearer).status == status
+    (key,) = [each for each in keys(gateway) if each["name"] == "shop/llm"]
+    assert key["models"] == [MODEL.lower()], "by the canonical name"
+
+
 def test_a_model_that_is_nowhere_fails_and_leaves_the_key_of_before_as_it_was(gateway: Gateway) -> None:
     missing = provider(gateway, "up", "--model=nowhere", "llm", project="four")
     assert (missing.code, missing.prefixed) == (1, {})

@@ -56,6 +56,9 @@ def _flag(text: str) -> bool:
 
 def _url(text: str) -> str:
     parts = urlsplit(text)
+    # urlsplit drops tabs and line breaks without a word; the variable would have them.
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be a URL, without spaces and line breaks")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError("must be a URL like http://llm-gateway:8080/v1")
     return text.rstrip("/")

@@ -38,10 +38,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The gateway's own folder and settings, for what needs no running gateway."""
+    """The gateway's own folder and settings, for what needs no running gateway; whether one runs."""
 
     home: Path
     settings: Settings
+    running: bool = False
 
 
 def find(environ: Mapping[str, str]) -> Place:
@@ -59,7 +60,11 @@ def find(environ: Mapping[str, str]) -> Place:
     file = environ.get(CONFIG_VARIABLE) or (last.config if last else None)
     settings = load(file, environ) if file else Settings()
     admin = last.admin if last else settings.admin.bind
-    return Place(Where.of(admin), access("compose", settings, environ, scope=Scope.ADMIN), State(home, settings))
+    return Place(
+        Where.of(admin),
+        access("compose", settings, environ, scope=Scope.ADMIN),
+        State(home, settings, running=last is not None and last.alive),
+    )
 
 
 def _where(url: str) -> Where:

@@ -55,6 +55,8 @@ class Asked:
 
 def up(which: StackService, asked: Asked, place: Place, say: Messages) -> None:
     """Failed, StateError."""
+    if place.state is not None and not place.state.running:
+        raise Failed(_nobody(place))  # whoever listens there now is a stranger, and gets no admin's key
     with place.access as access:
         client = AdminClient(place.where, access, scope=Scope.ADMIN)
         try:
@@ -63,7 +65,7 @@ def up(which: StackService, asked: Asked, place: Place, say: Messages) -> None:
             raise Failed(_nobody(place)) from None
         except Refused as error:
             raise Failed(str(error)) from None
-    _tell(which, asked, asked.url or _address(doors), key, say)
+    _tell(which, asked, asked.url or address_of(doors), key, say)
 
 
 def _given(
@@ -160,14 +162,16 @@ def _shown(key: str, doors: Sequence[Object]) -> set[str] | None:
     return None
 
 
-def _address(doors: Sequence[Object]) -> str:
-    """How containers reach the host's gateway: by the door that others than this machine can reach, if there is one
-    (Docker Desktop takes containers to the host's loopback as well, Docker on Linux does not)."""
-    for door in sorted(doors, key=lambda door: door.get("loopback") is True):
-        url = urlsplit(as_str(door.get("url")))
-        if url.port:
-            return f"{url.scheme}://{_HOST}:{url.port}/v1"
-    raise Failed("the gateway tells of no listener: say where it is with option `url`")
+def address_of(doors: Sequence[Object]) -> str:
+    """How containers reach the host's gateway: by a door without TLS, since they do not know its authority; by one that
+    others than this machine can reach, if there is one (Docker Desktop takes containers to the host's loopback as well,
+    Docker on Linux does not)."""
+    found = [(urlsplit(as_str(door.get("url"))), door.get("loopback") is True) for door in doors]
+    usable = sorted((url.scheme != "http", loopback, n) for n, (url, loopback) in enumerate(found) if url.port)
+    if not usable:
+        raise Failed("the gateway tells of no listener: say where it is with option `url`")
+    url, _ = found[usable[0][-1]]
+    return f"{url.scheme}://{_HOST}:{url.port}/v1"
 
 
 def _tell(which: StackService, asked: Asked, url: str, key: str, say: Messages) -> None:
@@ -185,7 +189,8 @@ def _document(which: StackService) -> Object:
 
 
 def _nobody(place: Place) -> str:
+    whose = f" (LLM_GATEWAY_HOME is {place.state.home})" if place.state else ""
     return (
-        f"no gateway answers on {place.where}: start it with `llm-gateway up`, or say where it is with "
+        f"no gateway answers on {place.where}{whose}: start it with `llm-gateway up`, or say where it is with "
         "LLM_GATEWAY_ADMIN_URL and LLM_GATEWAY_ADMIN_KEY"
     )

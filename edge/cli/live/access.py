@@ -2,7 +2,8 @@
 
 Who may write the gateway's database may make keys anyway; so `top` and `tail` make one for themselves, that can only
 look (`usage:read`), only by the admin listener, for an hour, and that is deleted when they end. Anybody who sits on
-the gateway's port while it is away gets no more than that. (`compose` makes one with scope `admin` in the same way.)
+the gateway's port while it is away gets no more than that. (`compose` makes one with scope `admin` in the same way, and
+only while the gateway runs: edge/running.py.)
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -18,6 +20,7 @@ from edge.config.settings import ADMIN, Settings
 from edge.identity.grant import Grant
 from edge.identity.record import Status
 from edge.identity.state import HOME_VARIABLE, StateError, state_home
+from edge.identity.token import PREFIX
 from policies.principal import Scope
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ KEY_FILE_VARIABLE: Final = "LLM_GATEWAY_ADMIN_KEY_FILE"
 LIFE: Final = 3600.0
 _LONGEST_KEY: Final = 16_384
 _LONGEST_NAME: Final = 64
+_KEYS: Final = (PREFIX, "eyJ")
+"""How keys begin: ours, and JWTs (`{"` in base64)."""
 
 
 class Access(Protocol):
@@ -103,7 +108,7 @@ class Made:
         try:
             for record in store.list():  # what one that was killed has left behind
                 if record.grant.name == self._name and record.status(now) is Status.EXPIRED:
-                    store.delete(record.id)
+                    _forget(store, record.id)
             record, token = store.create(
                 Grant(self._name, scopes=(self._scope,), listeners=(ADMIN,), expires_at=now + LIFE)
             )
@@ -112,18 +117,21 @@ class Made:
         self._id, self.key = record.id, str(token.text)
 
     def _delete(self) -> None:
-        from edge.identity.store.store import KeyNotFoundError
-
         if not self._id:
             return
         store = self._open()
         try:
-            store.delete(self._id)
-        except KeyNotFoundError:  # somebody was quicker
-            pass
+            _forget(store, self._id)
         finally:
             store.close()
         self._id = ""
+
+
+def _forget(store: KeyStore, key_id: str) -> None:
+    from edge.identity.store.store import KeyNotFoundError
+
+    with suppress(KeyNotFoundError):  # somebody was quicker: Compose calls a provider for several services at once
+        store.delete(key_id)
 
 
 def access(
@@ -154,6 +162,9 @@ def given_key(environ: Mapping[str, str]) -> str:
         raise StateError(f"the key file {file} cannot be read ({reason})", f"correct {KEY_FILE_VARIABLE}") from None
     if not text:
         raise StateError(f"the key file {file} is empty", "put a key with the right scope into it")
+    if not text.startswith(_KEYS):
+        # A foreign project's `.env` may name any file of this user's as the key, and where to send it.
+        raise StateError(f"the key file {file} holds no key (lgw_..., or a JWT)", f"correct {KEY_FILE_VARIABLE}")
     return text
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import assert_never
 
 from sqlalchemy import Connection
@@ -87,15 +86,12 @@ class ConfiguredKeys:
                     values = grant_values(wanted.grant) | {"revoked_at": None, "revoked_by": None}
                     connection.execute(sql.CHANGE.values(**values), {"key": before.id})
                 writing.add_secret(connection, self._peppers, wanted.token, now)
-            case Changed(record, grant):
+            case Changed(record, grant) | Replaced(record, grant):
                 connection.execute(sql.CHANGE.values(**grant_values(grant)), {"key": record.id})
             case Rotated(record, wanted):
                 # The one in the file may be one that was rotated out: it comes back without an end.
                 writing.end_secrets(connection, record.id, now + wanted.overlap, now)
                 writing.add_secret(connection, self._peppers, wanted.token, now)
-            case Replaced(record, until):
-                grant = replace(record.grant, expires_at=until)
-                connection.execute(sql.CHANGE.values(**grant_values(grant)), {"key": record.id})
             case Dropped(record):
                 writing.revoke(connection, record.id, now, Origin.CONFIGURATION)
             case _:

@@ -22,7 +22,7 @@ from edge.identity.stack import StackService
 from edge.identity.store import statements as sql
 from edge.identity.store import writing
 from edge.identity.store.rows import grant_values
-from edge.identity.store.store import assemble
+from edge.identity.store.store import assemble, check_name
 from edge.identity.token import Token, mint
 from edge.store.database import Database
 
@@ -49,6 +49,7 @@ class StackKeys:
         """The key of that service: its id, its token, and whether it is new. `grant`'s name and owner are the stack's.
 
         Again and again the same token, with the grant of the last time, until `withdraw`, or until somebody revokes it.
+        KeyManagedError if the configuration has a key of that name.
         """
         grant, now = replace(grant, name=which.name, owner=which.owner), self._now()
         with self._database.writing() as connection:
@@ -60,6 +61,7 @@ class StackKeys:
                     if record.grant != grant:
                         connection.execute(sql.CHANGE.values(**grant_values(grant)), {"key": record.id})
                     return record.id, token, False
+            check_name(connection, which.name)
             self._forget(connection, mine, now)
             token = self._token(mint(self._randomness).id)
             writing.add_key(connection, token.id, grant, now, Origin.COMPOSE)

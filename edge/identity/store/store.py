@@ -40,7 +40,7 @@ class KeyEndedError(Exception):
 
 
 class KeyManagedError(Exception):
-    """The key, or the name, is the configuration's: it is changed there."""
+    """The key, or the name, is the configuration's, or a stack's: it is changed there."""
 
 
 class KeyStore:
@@ -95,7 +95,7 @@ class KeyStore:
         now = self._now()
         token = mint(self._randomness)
         with self._database.writing() as connection:
-            _check_name(connection, grant.name)
+            check_name(connection, grant.name)
             writing.add_key(connection, token.id, grant, now)
             writing.add_secret(connection, self._peppers, token, now)
             connection.execute(sql.BUMP)
@@ -103,12 +103,15 @@ class KeyStore:
 
     def update(self, reference: str, change: Callable[[Grant], Grant]) -> KeyRecord:
         """Replace the grant by `change` of it, read and written in one transaction. KeyEndedError if revoked,
-        KeyManagedError if it, or the new name, is the configuration's."""
+        KeyManagedError if it, or the new name, is the configuration's; and for the name or the owner of a stack's key,
+        by which `down` finds it."""
         with self._database.writing() as connection:
             key = _own(self._locked(connection, reference))
             grant = change(key.grant)
+            if key.origin is Origin.COMPOSE and (grant.name, grant.owner) != (key.grant.name, key.grant.owner):
+                raise KeyManagedError(f"key '{key.grant.name}' is a Compose stack's, which finds it by name and owner")
             if grant.name != key.grant.name:
-                _check_name(connection, grant.name)
+                check_name(connection, grant.name)
             connection.execute(sql.CHANGE.values(**grant_values(grant)), {"key": key.id})
             connection.execute(sql.BUMP)
             return self._find(connection, key.id)
@@ -130,12 +133,15 @@ class KeyStore:
             return self._find(connection, key.id), token
 
     def revoke(self, reference: str) -> KeyRecord:
-        """End the key for good; it stays visible. Revoking twice keeps the first time."""
+        """End the key for good; it stays visible. Revoking twice keeps the first time.
+
+        One that the configuration dropped would come back with its entry: from now on it does not.
+        """
         now = self._now()
         with self._database.writing() as connection:
             key = self._find(connection, reference)
-            if key.revoked_at is None:
-                writing.revoke(connection, key.id, now, Origin.HAND)
+            if key.revoked_by is not Origin.HAND:
+                writing.revoke(connection, key.id, now if key.revoked_at is None else key.revoked_at, Origin.HAND)
                 connection.execute(sql.BUMP)
             return self._find(connection, key.id)
 
@@ -190,7 +196,8 @@ def _own(key: KeyRecord) -> KeyRecord:
     return key
 
 
-def _check_name(connection: Connection, name: str) -> None:
+def check_name(connection: Connection, name: str) -> None:
+    """KeyManagedError if the configuration has a key called `name`: it would not start again beside another one."""
     rows = connection.execute(sql.FIND, {"reference": name}).all()
     if any(row.name == name and row.revoked_at is None and row.origin == Origin.CONFIGURATION for row in rows):
         raise KeyManagedError(f"`keys` of the configuration has a key named '{name}': choose another name")

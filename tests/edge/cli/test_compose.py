@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from edge.cli.compose import parser as compose
 from edge.cli.compose.messages import Messages
 from edge.cli.compose.options import OPTIONS, metadata
 from edge.cli.compose.place import find
+from edge.cli.compose.provider import address_of
 from edge.cli.live.access import Given, Made
 from edge.cli.live.client import Where
 from edge.config.problems import ConfigError
@@ -24,7 +26,7 @@ from edge.identity.stack import StackService
 from edge.identity.state import StateError
 from edge.identity.store.opening import open_keys
 from edge.identity.store.stacks import StackKeys
-from edge.running import Running, note
+from edge.running import Running, note, noted
 from policies.json import Object, as_list, as_object
 
 ADMIN_KEY = "lgw_a_given_key"
@@ -58,6 +60,30 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 def error(messages: list[Object]) -> str:
     assert [message["type"] for message in messages] == ["error"]
     return str(messages[0]["message"])
+
+
+def door(url: str, *, loopback: bool) -> Object:
+    return {"name": "x", "url": url, "loopback": loopback}
+
+
+@pytest.mark.parametrize(
+    ("doors", "address"),
+    [
+        ([door("http://127.0.0.1:1", loopback=True)], "http://host.docker.internal:1/v1"),
+        (
+            [door("http://127.0.0.1:1", loopback=True), door("http://172.17.0.1:2", loopback=False)],
+            "http://host.docker.internal:2/v1",
+        ),
+        (
+            [door("http://127.0.0.1:1", loopback=True), door("https://127.0.0.1:2", loopback=False)],
+            "http://host.docker.internal:1/v1",
+        ),
+        ([door("https://127.0.0.1:2", loopback=False)], "https://host.docker.internal:2/v1"),
+    ],
+)
+def test_containers_get_a_door_that_they_can_use(doors: list[Object], address: str) -> None:
+    """Beside the laptop's door of docs/exposure.md, whose authority they do not know, the plain one."""
+    assert address_of(doors) == address
 
 
 def test_messages_are_single_lines_of_json_with_type_and_message() -> None:
@@ -102,6 +128,7 @@ def test_metadata_names_every_option_as_compose_reads_it(cli: Cli, capsys: pytes
         (("--model=m", "--pull=yes", "llm"), "true or false"),
         (("--model=m", "--url=llm-gateway:8080", "llm"), "must be a URL"),
         (("--model=m", "--url=http://user@h/v1", "llm"), "must be a URL"),
+        (("--model=m", "--url=http://h/v1\nX=1", "llm"), "without spaces and line breaks"),
         (("--model=m", "--key=x", "llm"), "unrecognized arguments"),
         (("--model=m", "--mod=x", "llm"), "unrecognized arguments"),
         (("--model=m", "a b"), "service's name"),
@@ -123,8 +150,8 @@ def test_a_project_without_a_name_gets_nothing(cli: Cli) -> None:
 
 def test_without_a_gateway_up_fails_with_the_next_step_and_makes_no_state(cli: Cli, tmp_path: Path) -> None:
     code, messages = cli("up", "--model=m", "llm")
-    assert code == 2
-    assert "LLM_GATEWAY_HOME" in error(messages)
+    assert code == 1
+    assert f"LLM_GATEWAY_HOME is {tmp_path / 'home'}" in error(messages)
     assert cli("down", "llm") == (0, [{"type": "info", "message": "there was no key"}])
     assert not (tmp_path / "home" / "gateway.db").exists()
 
@@ -132,12 +159,36 @@ def test_without_a_gateway_up_fails_with_the_next_step_and_makes_no_state(cli: C
 def test_nobody_who_answers_is_a_failure_that_says_what_to_do(cli: Cli, tmp_path: Path) -> None:
     home = tmp_path / "home"
     open_keys(home).store.create(Grant("first"))
-    note(home, Running(None, Bind("127.0.0.1", 1)))
-    code, messages = cli("up", "--model=m", "llm")
+    with note(home, Running(None, Bind("127.0.0.1", 1))):
+        code, messages = cli("up", "--model=m", "llm")
     assert code == 1
-    assert "no gateway answers on 127.0.0.1:1: start it with" in str(messages[-1]["message"])
+    assert "no gateway answers on 127.0.0.1:1 (LLM_GATEWAY_HOME is" in str(messages[-1]["message"])
     (first,) = open_keys(home).store.list()
     assert first.grant.name == "first", "the key it made for itself is gone"
+
+
+def test_who_listens_on_the_port_of_a_gateway_that_is_away_gets_no_key(cli: Cli, tmp_path: Path) -> None:
+    """Anybody of this machine may, and it would be an admin's."""
+    home = tmp_path / "home"
+    open_keys(home).store.create(Grant("first"))
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        stranger.setblocking(False)
+        note(home, Running(None, Bind("127.0.0.1", stranger.getsockname()[1]))).close()  # it has ended
+        code, messages = cli("up", "--model=m", "llm")
+        assert (code, "no gateway answers" in error(messages)) == (1, True)
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
+
+
+def test_a_note_tells_whether_its_gateway_runs(tmp_path: Path) -> None:
+    assert noted(tmp_path) is None
+    first = note(tmp_path, Running(None, Bind("127.0.0.1", 1)))
+    with note(tmp_path, Running(None, Bind("127.0.0.1", 2))):
+        found = noted(tmp_path)
+        assert (found and found.admin.port, found and found.alive) == (2, True)
+    found = noted(tmp_path)
+    assert (found and found.admin.port, found and found.alive) == (2, False), "the first one runs, elsewhere"
+    first.close()
 
 
 def test_down_revokes_though_no_gateway_runs_and_only_what_is_the_stacks(cli: Cli, tmp_path: Path) -> None:
@@ -184,6 +235,7 @@ def test_a_gateway_elsewhere_comes_from_the_environment(tmp_path: Path) -> None:
         ({"LLM_GATEWAY_ADMIN_URL": "http://h:x", "LLM_GATEWAY_ADMIN_KEY": "k"}, "is no address"),
         ({"LLM_GATEWAY_ADMIN_URL": "https://h/admin", "LLM_GATEWAY_ADMIN_KEY": "k"}, "is no address"),
         ({"LLM_GATEWAY_ADMIN_URL": "https://h", "LLM_GATEWAY_ADMIN_KEY_FILE": "/nonexistent"}, "cannot be read"),
+        ({"LLM_GATEWAY_ADMIN_URL": "https://h", "LLM_GATEWAY_ADMIN_KEY_FILE": __file__}, "holds no key"),
     ],
 )
 def test_an_address_without_a_key_or_in_clear_text_is_refused(
@@ -202,11 +254,12 @@ def test_the_state_folder_says_where_its_gateway_is_and_the_applications_folder_
     assert find(place(tmp_path)).where == Where("127.0.0.1", 8081)
     real = tmp_path / "real.yaml"
     real.write_text("stores: {database: 'sqlite:////elsewhere.db'}")
-    note(tmp_path, Running(real, Bind("0.0.0.0", 4711)))  # noqa: S104 - nothing listens there
-    found = find(place(tmp_path))
+    with note(tmp_path, Running(real, Bind("0.0.0.0", 4711))):  # noqa: S104 - nothing listens there
+        found = find(place(tmp_path))
     assert found.where == Where("127.0.0.1", 4711)
     assert isinstance(found.access, Made)
     assert found.state is not None
+    assert found.state.running
     assert found.state.settings.stores.database == "sqlite:////elsewhere.db"
     assert (tmp_path / "running.json").stat().st_mode & 0o777 == 0o600
     real.write_text("nonsense: 1")

@@ -48,6 +48,10 @@ ISSUER = "name: %s, issuer: 'https://%s/', audience: [x], jwks_url: 'https://i/j
             "issuers[1].name: `a` is the name of another issuer too",
         ),
         (
+            "identity: {issuers: [{" + ISSUER % ("compose", "x") + "}]}",
+            "issuers[0].name: owners called `compose:...` are Compose's stacks",
+        ),
+        (
             "identity: {issuers: [{" + ISSUER % ("a", "x") + "}, {" + ISSUER % ("b", "x") + "}]}",
             "issuers[1].issuer: is configured already",
         ),

@@ -126,12 +126,26 @@ def test_a_secret_that_was_rotated_out_and_stands_in_the_file_again_comes_back()
 def test_another_key_in_the_file_replaces_the_one_before_after_the_overlap() -> None:
     old, new = wanted(), wanted()
     record = stored(old)
-    assert plan([new], [record], matches, NOW) == [Made(new), Replaced(record, NOW + HOUR)]
-    running_out = replace(record, grant=replace(record.grant, expires_at=NOW + HOUR))
+    until = replace(record.grant, expires_at=NOW + HOUR)
+    assert plan([new], [record], matches, NOW) == [Made(new), Replaced(record, until)]
+    running_out = replace(record, grant=until)
     assert plan([new], [running_out, stored(new)], matches, NOW + 60) == []
     assert plan([new], [running_out, stored(new)], matches, NOW + 2 * HOUR) == []
     at_once = replace(new, overlap=0.0)
     assert plan([at_once], [record], matches, NOW) == [Made(at_once), Dropped(record)]
+
+
+def test_until_then_it_may_do_what_the_entry_says_today() -> None:
+    """An entry that allows less, because its secret was seen, allows the old secret less, too."""
+    old = wanted()
+    new = wanted(models=("tiny",), networks=(ip_network("10.0.0.0/8"),))
+    less = replace(new.grant, expires_at=NOW + HOUR)
+    assert plan([new], [stored(old), stored(new)], matches, NOW) == [Replaced(stored(old), less)]
+    running_out = stored(replace(old, grant=less))
+    assert plan([new], [running_out, stored(new)], matches, NOW + 60) == []
+    least = replace(new, grant=replace(new.grant, models=("a",)))
+    expected = replace(least.grant, expires_at=NOW + HOUR)
+    assert Replaced(running_out, expected) in plan([least], [running_out, stored(new)], matches, NOW + 60)
 
 
 def test_an_entry_that_is_gone_revokes_and_one_that_comes_back_makes_anew() -> None:

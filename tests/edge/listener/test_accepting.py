@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.listener import link
 from edge.listener.limits import ListenerLimits
 from edge.listener.request import AiohttpInbound
 from edge.tls.context import load, server_context
@@ -88,6 +90,30 @@ async def test_a_peer_from_elsewhere_is_reset_before_any_http(
     assert len(warnings) == 2  # the first and the second; the next is told at the fourth
     assert "1 connections from outside of its networks" in warnings[0]
     assert "127.0.0.1" in warnings[0]
+
+
+async def test_what_macos_does_with_a_peer_that_was_gone_first_does_not_end_the_accepting(
+    tls: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives no address for it, and no option can be set on its socket any more."""
+    accept = socket.socket.accept
+    odd = [True]
+
+    def accepted(sock: socket.socket) -> tuple[socket.socket, object]:
+        peer, address = accept(sock)
+        return peer, None if odd and odd.pop() else address
+
+    monkeypatch.setattr(socket.socket, "accept", accepted)
+    async with listening(ssl=tls.server) as door:
+        assert await received(door, GET) in {ConnectionResetError, BrokenPipeError, b""}
+        assert odd == []
+        await (await secured(door, tls)).send(GET)
+        await until(lambda: door.seen)
+    monkeypatch.setattr(link, "_RESET", b"")  # EINVAL here, too
+    async with listening(ssl=tls.server, networks=ELSEWHERE) as door:
+        for count in (1, 2):
+            assert await received(door, GET) in {ConnectionResetError, BrokenPipeError, b""}
+            assert door.listener.refused == count
 
 
 async def test_a_forged_header_opens_nothing(tls: Pair) -> None:

@@ -6,9 +6,10 @@ import socket
 from ipaddress import ip_address
 
 import psutil
+import pytest
 
 from edge.tls.machine import addresses, machine
-from edge.tls.names import Address
+from edge.tls.names import Address, Bounds, names_of
 
 
 def told_by_psutil() -> set[Address]:
@@ -24,6 +25,18 @@ def test_the_addresses_of_all_interfaces() -> None:
     assert before & after <= found <= before | after  # other tests bring up bridges meanwhile
 
 
-def test_the_host_name_and_its_name_on_the_link() -> None:
-    short = socket.gethostname().lower().partition(".")[0]
-    assert f"{short}.local" in machine().dns
+@pytest.mark.parametrize(
+    ("host", "names"),
+    [
+        ("Studio", ("studio.local",)),
+        ("studio.local", ("studio.local",)),
+        ("studio.home.arpa", ("studio.home.arpa", "studio.local")),
+    ],
+)
+def test_the_host_name_and_its_name_on_the_link_and_none_that_is_a_whole_domain(
+    host: str, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An authority for `studio` could sign for every site below .studio."""
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    assert machine().dns == names
+    assert not Bounds.around(names_of("0.0.0.0", (), machine())).allow_name("bank.studio")  # noqa: S104

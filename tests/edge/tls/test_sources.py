@@ -180,6 +180,15 @@ class TestGiven:
         assert changed is not None
         assert changed.names.dns == ("c.example",)
 
+    def test_a_file_that_may_be_read_at_last_is_tried_again(self, files: CertificateFiles) -> None:
+        """Whoever renews it writes first and gives it to the gateway's user then; nothing but that changes."""
+        source = Given(files)
+        source.first(NOW)
+        assert source.next(NOW) is None
+        files.key_file.chmod(0o640)
+        assert source.next(NOW) is not None
+        assert source.next(NOW) is None
+
     def test_a_key_that_others_can_read_is_told(
         self, files: CertificateFiles, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -9,8 +9,10 @@ import pytest
 from edge.cli.live.access import LIFE, Given, Made, access
 from edge.config.settings import Settings
 from edge.identity.grant import Grant
+from edge.identity.record import KeyRecord
 from edge.identity.state import StateError
 from edge.identity.store.opening import open_keys
+from edge.identity.store.store import KeyStore
 from edge.identity.token import parse
 from policies.principal import Scope
 from tests.edge.identity.fixtures import Clock, open_store
@@ -56,6 +58,24 @@ def test_what_a_killed_one_left_is_cleared_away_once_it_has_expired(tmp_path: Pa
         (record,) = store.list()
         assert record.id in made.key
         assert record.id not in left.key
+
+
+def test_several_may_clear_away_the_same_one_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose calls a provider for several services of a stack at once."""
+    clock, store = Clock(), open_store(tmp_path)
+    Made(lambda: open_store(tmp_path, clock), "top@mac", clock).__enter__()
+    clock.at += LIFE + 1
+
+    delete = KeyStore.delete
+
+    def second(mine: KeyStore, reference: str) -> KeyRecord:
+        delete(store, reference)
+        return delete(mine, reference)
+
+    monkeypatch.setattr(KeyStore, "delete", second)
+    made = Made(lambda: open_store(tmp_path, clock), "top@mac", clock)
+    made.__enter__()
+    assert [record.id in made.key for record in store.list()] == [True]
 
 
 def test_a_key_in_the_environment_is_used_instead(tmp_path: Path) -> None:

@@ -150,6 +150,20 @@ def test_revoked_by_hand_stays_revoked_whatever_the_configuration_says(house: Ho
     assert house.follow(house.write("web", mint(os.urandom))) == ["Made"]
 
 
+def test_revoked_by_hand_after_its_entry_went_it_does_not_come_back_with_the_entry(house: House) -> None:
+    token = mint(os.urandom)
+    entry = house.write("web", token)
+    house.follow(entry)
+    house.follow()
+    gone = house.store.show("web").revoked_at
+    house.clock.at += 10
+    revoked = house.store.revoke("web")
+    assert (revoked.revoked_at, revoked.revoked_by) == (gone, Origin.HAND)
+    with pytest.raises(StateError, match="was revoked"):
+        house.follow(entry)
+    assert not house.lets_in(token)
+
+
 def test_hands_off_the_configurations_keys_and_names(house: House) -> None:
     house.follow(house.write("web", mint(os.urandom)))
     store = house.store

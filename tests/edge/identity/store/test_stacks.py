@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from edge.identity.configured import ConfiguredKey
 from edge.identity.grant import Grant
 from edge.identity.pepper import of
 from edge.identity.record import KeyRecord, Origin
 from edge.identity.stack import StackService
+from edge.identity.store.configured import ConfiguredKeys
 from edge.identity.store.stacks import StackKeys
-from edge.identity.store.store import KeyStore
-from edge.identity.token import parse
+from edge.identity.store.store import KeyManagedError, KeyStore
+from edge.identity.token import mint, parse
 from edge.store.database import Database
 from policies.principal import Quota
 from tests.edge.identity.fixtures import PEPPERS, Clock
@@ -120,3 +123,24 @@ def test_the_secret_is_not_in_the_file(stacks: StackKeys, database: Database, tm
     content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert token.id.encode() in content
     assert token.secret.encode() not in content
+
+
+def test_a_stacks_key_keeps_the_name_and_the_owner_by_which_down_finds_it(stacks: StackKeys, store: KeyStore) -> None:
+    key_id, _, _ = stacks.provide(LLM, GRANT)
+    for change in ({"owner": "team"}, {"name": "mine"}):
+        with pytest.raises(KeyManagedError, match="Compose stack's"):
+            store.update(key_id, lambda grant, change=change: replace(grant, **change))  # type: ignore[misc]
+    store.update(key_id, lambda grant: replace(grant, groups=("dev",)))
+    assert stacks.withdraw(LLM) == [key_id]
+
+
+def test_a_name_of_the_configuration_is_no_stacks(
+    stacks: StackKeys, database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    """The gateway would not start again: two keys of one name."""
+    (tmp_path / "secret").write_text(mint(os.urandom).text)
+    entries = [ConfiguredKey(name=LLM.name, secret_file=tmp_path / "secret")]
+    ConfiguredKeys(database, PEPPERS, clock).follow(entries)
+    with pytest.raises(KeyManagedError, match="choose another name"):
+        stacks.provide(LLM, GRANT)
+    assert ConfiguredKeys(database, PEPPERS, clock).follow(entries) == []
