@@ -52,8 +52,8 @@ class OllamaRendering:
                 choice = as_object(item)
                 delta = as_object(choice.get("delta"))
                 self._note(choice, delta)
-                if said_of := _said(choice, delta):
-                    lines.append(self._line({**_shaped(said_of, self._form), "done": False}))
+                if told := _said(choice, delta):
+                    lines.append(self._line({**_shaped(told, self._form), "done": False}))
         return b"".join(lines)
 
     def end(self, final: Object) -> bytes:
@@ -76,7 +76,9 @@ class OllamaRendering:
     def _note(self, choice: Object, message: Object) -> None:
         """Keep what is said later: the calls, and why it ended."""
         self._finish = as_str(choice.get("finish_reason")) or self._finish
-        for position, item in enumerate(as_list(message.get("tool_calls"))):
+        if "tool_calls" not in message:
+            return
+        for position, item in enumerate(as_list(message["tool_calls"])):
             call = as_object(item)
             index = as_count(call.get("index"))
             self._calls.setdefault(position if index is None else index, _Held()).add(call)
@@ -146,13 +148,15 @@ def _said(choice: Object, message: Object) -> Object:
 
 
 def _shaped(told: Object, form: Form) -> Object:
-    """A message where `form` has it: `logprobs` stand beside it, and `/api/generate` has its members alone."""
-    beside: Object = {name: value for name, value in told.items() if name == "logprobs"}
-    message: Object = {name: value for name, value in told.items() if name != "logprobs"}
-    text = message.pop("content", "")
+    """A message, given away, as `form` has it: `logprobs` stand beside it, `/api/generate` has its members alone."""
+    tokens, text = told.pop("logprobs", None), told.pop("content", "")
     if form is Form.GENERATE:
-        return {"response": text, **message, **beside}
-    return {"message": {"role": "assistant", "content": text, **message}, **beside}
+        shaped: Object = {"response": text, **told}
+    else:
+        shaped = {"message": {"role": "assistant", "content": text, **told}}
+    if tokens:
+        shaped["logprobs"] = tokens
+    return shaped
 
 
 def unloaded(call: Call, wall: float) -> Object:
