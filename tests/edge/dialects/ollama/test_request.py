@@ -204,6 +204,13 @@ def test_results_find_their_calls() -> None:
     assert [turn["tool_call_id"] for turn in found[1:]] == ["mine", "call_0", "call_1", "call_2", "call_3"]
 
 
+def test_a_result_never_answers_a_call_of_an_earlier_turn() -> None:
+    calls: list[JSON] = [{"role": "assistant", "tool_calls": [call_of("f", id=name)]} for name in ("old", "new")]
+    result: Object = {"role": "tool", "content": "x", "tool_name": "f"}
+    found = messages(calls[0], HI, calls[1], result, result)
+    assert [as_object(turn)["tool_call_id"] for turn in found[-2:]] == ["new", "call_0"]
+
+
 def test_a_picture_that_a_tool_gave_is_shown_after_it() -> None:
     found = messages({"role": "tool", "content": "see", "tool_call_id": "a", "images": [PNG]})
     assert found == [
