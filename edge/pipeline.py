@@ -21,7 +21,9 @@ from edge import own
 from edge.accounts import Account, Accounts
 from edge.capturing import NO_CAPTURES, begin_capture, end_capture, foresee_captures
 from edge.dialects.errors import ANTHROPIC_REQUEST_ID
+from edge.dialects.ollama.answer import unloaded
 from edge.dialects.registry import rendering_of
+from edge.dialects.timing import Timing
 from edge.dialects.writing import write
 from edge.fleet import Fleet
 from edge.identity.authenticate import Authenticator
@@ -51,7 +53,7 @@ from observability.ids import new_id
 from observability.observers import Observers
 from observability.traces.tracer import Tracer
 from observability.traces.trust import NOBODY, ListenerTrace
-from policies.call import Call, Dialect, Operation
+from policies.call import Aim, Call, Dialect, Operation
 from policies.decision import Permit
 from policies.errors import EngineTimeout, GatewayError, Refusal
 from policies.exchange import Exchange
@@ -146,17 +148,25 @@ class Line:
         route = self._route(exchange, inbound)
         if self._shared.draining:
             raise Refusal(Reason.DRAINING, retry_after=5.0)
-        if route.operation in _OWN:
+        if route.operation in _OWN and inbound.method != "POST":
             await self._answer_own(exchange, reply, principal, route)
             return
         # Before the body is read: what one credential makes the gateway hold is bounded too.
         async with self._shared.callers.turn(principal):
             call = await self._parse(exchange, inbound, route)
-            await self._serve(exchange, reply, principal, call)
+            if route.operation in _OWN:
+                await self._answer_own(exchange, reply, principal, replace(route, model=call.model))
+            else:
+                await self._serve(exchange, reply, principal, call)
 
     async def _serve(self, exchange: Exchange, reply: Reply, principal: Principal, call: Call) -> None:
         permit, targets = await self._decide(exchange, principal, call)
         wanted = permit.obligations
+        if call.aim is Aim.UNLOAD:
+            exchange.outcome.status = 200
+            headers = _headers(exchange) | self._said(exchange, permit, call)
+            await reply.whole(200, headers, write(unloaded(call, self._shared.wall())))
+            return
         if wanted.capture != "none":
             await begin_capture(self._shared.captures, exchange, reply, wanted)
         async with self._shared.callers.turn_in(principal, wanted.rate_class):
@@ -256,14 +266,21 @@ class Line:
         visible = own.visible(permit, route, catalogue)
         standing: Standing | None = None
         captures = NO_CAPTURES
-        if route.operation is Operation.ME:
+        if own.tells_who(route):
             names, where = [entry.name for entry in visible], exchange.client.listener
             standing = await self._shared.accounts.levels(principal, where, names, permit.obligations.rate_class)
             named, enforcement = [entry.id for entry in visible], self._shared.enforcement
             captures = await foresee_captures(enforcement, exchange, principal, named, catalogue)
-        body = own.answer(permit, route, visible, now=self._shared.wall(), standing=standing, captures=captures)
+        now, held = self._shared.wall(), self._held
+        body = own.answer(permit, route, visible, now=now, standing=standing, captures=captures, left=held)
         exchange.outcome.status = 200
-        await reply.whole(200, _headers(exchange) | dict(permit.obligations.headers), body)
+        headers = _headers(exchange) | {"content-type": own.media_type(route)} | dict(permit.obligations.headers)
+        await reply.whole(200, headers, body)
+
+    def _held(self, model: str) -> float:
+        """Seconds for which some engine keeps `model` loaded."""
+        queues, targets = self._shared.queues, self._shared.fleet.catalogue.resolve(model)
+        return max((queues.of(target.engine).left(model) for target in targets), default=0.0)
 
     async def _parse(self, exchange: Exchange, inbound: Inbound, route: Route) -> Call:
         check_content_type(inbound.headers)
@@ -307,11 +324,7 @@ class Line:
     ) -> Leg:
         shared, call, target = self._shared, account.call, account.target
         exchange.asked = call
-        headers = {**dict(permit.obligations.headers), **account.headers, "x-request-id": exchange.id}
-        if call.dialect is Dialect.ANTHROPIC:
-            headers[ANTHROPIC_REQUEST_ID] = exchange.id
-        if call.ignored:
-            headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)
+        headers = {**account.headers, **self._said(exchange, permit, call)}
         salt = hashlib.blake2b(permit.principal.key_id.encode(), key=shared.salt_key, digest_size=16).hexdigest()
         return Leg(
             exchange=exchange,
@@ -327,8 +340,18 @@ class Line:
             salt=salt,
             began=began,
             meter=account.meter,
-            rendering=rendering_of(call, exchange.id),
+            rendering=rendering_of(call, exchange.id, Timing(exchange, shared.clock, shared.wall)),
         )
+
+    @staticmethod
+    def _said(exchange: Exchange, permit: Permit, call: Call) -> dict[str, str]:
+        """Headers of an answer to `call`, beside those about limits."""
+        headers = {**dict(permit.obligations.headers), "x-request-id": exchange.id}
+        if call.dialect is Dialect.ANTHROPIC:
+            headers[ANTHROPIC_REQUEST_ID] = exchange.id
+        if call.ignored:
+            headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)
+        return headers
 
     async def _fail(self, exchange: Exchange, inbound: Inbound, reply: Reply, error: GatewayError) -> None:
         outcome = exchange.outcome

@@ -30,6 +30,8 @@ class Pulse:
 
 
 PULSE: Final = Pulse()
+NEVER: Final = Pulse(0.0, 0.0)
+"""For streams in which nothing but events can stand. Nothing is sent while they wait, so a refusal keeps its status."""
 
 
 class Reply:

@@ -27,6 +27,25 @@ class Operation(StrEnum):
     ME = "me"
 
 
+class Form(StrEnum):
+    """Which answer is meant, where a dialect has several for one operation."""
+
+    ONLY = "only"
+    GENERATE = "generate"  # Ollama's /api/generate, beside /api/chat
+    EMBEDDING = "embedding"  # its older /api/embeddings, beside /api/embed
+    LOADED = "loaded"  # its /api/ps, beside /api/tags
+    VERSION = "version"
+    BANNER = "banner"  # its `/`
+
+
+class Aim(StrEnum):
+    """What a call is for. Ollama's callers ask without a prompt for a model to be loaded, or unloaded."""
+
+    ANSWER = "answer"
+    LOAD = "load"
+    UNLOAD = "unload"
+
+
 @dataclass(slots=True)
 class Call:
     """A parsed, checked request.
@@ -48,3 +67,5 @@ class Call:
     body: Object = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     counts: bool = False
+    form: Form = Form.ONLY
+    aim: Aim = Aim.ANSWER

@@ -9,6 +9,7 @@ kinds.py            kinds that hold others: Array, Map, Union, Tagged
 openai_messages.py  messages, media, tools
 openai_params.py    SPECS: the parameters of each operation
 anthropic_params.py MESSAGES_SPEC, COUNT_SPEC: the same of Anthropic's Messages
+ollama_params.py    SPECS: the same of Ollama's routes, by operation and form
 intake.py           read_call(): route + document -> Call; check_content_type()
 offload.py          Parser: the same beside the event loop when the body is large
 """

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, assert_never
 
 from edge.dialects.anthropic.request import chat_body
+from edge.dialects.contract import Translated
+from edge.dialects.ollama.request import translate
+from edge.intake import ollama_params
 from edge.intake.anthropic_params import COUNT_SPEC, MESSAGES_SPEC
 from edge.intake.fields import Record, check
 from edge.intake.openai_params import SPECS, count
@@ -43,19 +46,17 @@ def read_call(
     `body` lacks `model`, `stream` and `stream_options`: the engine's adapter makes those anew. Where both token limits
     are given, the smaller counts and both say so. `n` is per prompt, of which `body["prompt"]` may hold several.
     """
-    spec = specs.get(route.operation)
+    spec = _spec(route, specs)
     if spec is None:
-        return Call(route.operation, route.dialect, model=route.model, engine=route.engine)
-    if route.dialect is Dialect.ANTHROPIC:
-        message, ignored = check(document, COUNT_SPEC if route.counts else MESSAGES_SPEC, strict=strict)
-        body = chat_body(message)
-    else:
-        body, ignored = check(document, spec, strict=strict)
+        return Call(route.operation, route.dialect, model=route.model, engine=route.engine, form=route.form)
+    request, ignored = check(document, spec, strict=strict)
+    told = _translated(route, request)
+    body = told.body
     model = as_str(body.pop("model"))
     stream = body.pop("stream", False) is True
     options = as_object(body.pop("stream_options", None))
     return Call(
-        operation=route.operation,
+        operation=told.operation,
         dialect=route.dialect,
         model=model,
         engine=route.engine,
@@ -64,9 +65,34 @@ def read_call(
         max_tokens=_agree(body),
         n=count(body.get("n")),
         body=body,
-        ignored=(*ignored, *_tidy(body)),
+        ignored=(*ignored, *told.ignored, *_tidy(body)),
         counts=route.counts,
+        form=route.form,
+        aim=told.aim,
     )
+
+
+def _spec(route: Route, specs: Mapping[Operation, Record]) -> Record | None:
+    """What a document on that route may hold; None if it has no body."""
+    match route.dialect:
+        case Dialect.OLLAMA:
+            return ollama_params.SPECS.get((route.operation, route.form))
+        case Dialect.ANTHROPIC if route.operation is Operation.CHAT:
+            return COUNT_SPEC if route.counts else MESSAGES_SPEC
+        case _:
+            return specs.get(route.operation)
+
+
+def _translated(route: Route, request: Object) -> Translated:
+    """A checked request in the internal form."""
+    match route.dialect:
+        case Dialect.OLLAMA:
+            return translate(request, route.operation, route.form)
+        case Dialect.ANTHROPIC:
+            return Translated(route.operation, chat_body(request))
+        case Dialect.OPENAI:
+            return Translated(route.operation, request)
+    assert_never(route.dialect)
 
 
 def _agree(body: Object) -> int | None:

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from policies.call import Dialect, Operation
+from policies.call import Dialect, Form, Operation
 from policies.names import is_name
 
 
@@ -35,6 +35,7 @@ class Route:
     engine: str | None = None
     model: str = ""
     counts: bool = False
+    form: Form = Form.ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Entry:
     operation: Operation
     dialect: Dialect = Dialect.OPENAI
     counts: bool = False
+    form: Form = Form.ONLY
 
 
 Mounts: TypeAlias = tuple[tuple[str, tuple[Entry, ...]], ...]
@@ -64,8 +66,23 @@ ANTHROPIC: Final = (
 )
 _LISTINGS: Final = tuple(replace(entry, dialect=Dialect.ANTHROPIC) for entry in OPENAI if entry.method == "GET")
 OWN: Final = (Entry("GET", "/v1/me", Operation.ME),)
+OLLAMA: Final = tuple(
+    Entry(method, path, operation, Dialect.OLLAMA, form=form)
+    for method, path, operation, form in (
+        ("POST", "/api/chat", Operation.CHAT, Form.ONLY),
+        ("POST", "/api/generate", Operation.CHAT, Form.GENERATE),
+        ("POST", "/api/embed", Operation.EMBEDDINGS, Form.ONLY),
+        ("POST", "/api/embeddings", Operation.EMBEDDINGS, Form.EMBEDDING),
+        ("POST", "/api/show", Operation.MODELS_SHOW, Form.ONLY),
+        ("GET", "/api/tags", Operation.MODELS_LIST, Form.ONLY),
+        ("GET", "/api/ps", Operation.MODELS_LIST, Form.LOADED),
+        ("GET", "/api/version", Operation.ME, Form.VERSION),
+        ("GET", "/", Operation.ME, Form.BANNER),
+        ("HEAD", "/", Operation.ME, Form.BANNER),
+    )
+)
 MOUNTS: Final[Mounts] = (
-    ("", OWN),
+    ("", OWN + OLLAMA),
     ("/v1", OPENAI + ANTHROPIC),
     ("/anthropic/v1", ANTHROPIC + _LISTINGS),
     ("/engines/v1", OPENAI),
@@ -112,7 +129,7 @@ class _Table:
         for mount, entries in mounts:
             for entry in entries:
                 path = mount + entry.path
-                route = Route(entry.operation, entry.dialect, under + path, counts=entry.counts)
+                route = Route(entry.operation, entry.dialect, under + path, counts=entry.counts, form=entry.form)
                 if path.endswith(_ID):
                     self._named.append((entry.method, path.removesuffix(_ID), route))
                 else:

@@ -25,7 +25,7 @@ from edge.relay.meter import Meter
 from edge.relay.prompt import expected_choices, prompt_text
 from edge.relay.sse import SseDecoder
 from edge.relay.usage import usage_object
-from edge.reply import Pulse, Reply
+from edge.reply import NEVER, Pulse, Reply
 from edge.tasks import Tasks
 from engines.contract import Adapter, Target, Transport, UpstreamResponse
 from policies.call import Call, Operation
@@ -79,7 +79,7 @@ class Leg:
         if not self._streams:
             return contextlib.nullcontext()
         headers = {"content-type": self.rendering.content_type, **STREAM_HEADERS, **self.headers}
-        return self.reply.streams(headers, self.tasks, say, pulse)
+        return self.reply.streams(headers, self.tasks, say, pulse if self.rendering.comments else NEVER)
 
     async def run(self) -> Whole | None:
         """Send the call and relay the answer, then `finish`; GatewayErrors leave here.
@@ -89,8 +89,8 @@ class Leg:
         """
         if self.permit.model != self.target.model.name:
             raise RuntimeError("a permit for another model")
-        # An answer that may have to be stopped is streamed from the engine, whatever the caller gets.
-        always = self.adapter.always_stream or self.meter.limited
+        # An answer that may have to be stopped, or to be timed, is streamed from the engine, whatever the caller gets.
+        always = self.adapter.always_stream or self.meter.limited or self.rendering.paced
         streamed = self.call.operation is not Operation.EMBEDDINGS and (self.call.stream or always)
         try:
             async with asyncio.timeout(self.target.engine.timeouts.total):

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-import orjson
-
+from edge.dialects import said
 from edge.dialects.chat import SSE_TYPE
 from edge.dialects.writing import event
 from policies.errors import EngineBroke
@@ -30,6 +29,8 @@ class AnthropicRendering:
     """`model` as the caller named it."""
 
     content_type = SSE_TYPE
+    comments = True
+    paced = False
 
     def __init__(self, model: str, request_id: str) -> None:
         self._message: Object = {
@@ -79,15 +80,15 @@ class AnthropicRendering:
         self._note_end(choice)
         message = as_object(choice.get("message"))
         blocks: list[JSON] = []
-        if thought := _thought(message):
+        if thought := said.thought(message):
             blocks.append({"type": "thinking", "thinking": thought, "signature": ""})
-        if text := _text(message):
+        if text := said.text(message):
             blocks.append({"type": "text", "text": text})
         for item in as_list(message.get("tool_calls")):
             call = as_object(item)
             self._called = True
             function = as_object(call.get("function"))
-            given = self._input(as_str(function.get("arguments")))
+            given = said.arguments(as_str(function.get("arguments")), self._finish)
             blocks.append(
                 {"type": "tool_use", "id": self._id(call), "name": as_str(function.get("name")), "input": given}
             )
@@ -96,9 +97,9 @@ class AnthropicRendering:
         return {**self._message, "content": blocks, **ending, "usage": _usage(answer)}
 
     def _add(self, delta: Object, events: list[bytes]) -> None:
-        if thought := _thought(delta):
+        if thought := said.thought(delta):
             self._say("thinking", thought, events)
-        if text := _text(delta):
+        if text := said.text(delta):
             self._say("text", text, events)
         for item in as_list(delta.get("tool_calls")):
             self._add_call(as_object(item), events)
@@ -134,7 +135,7 @@ class AnthropicRendering:
         if self._open == "thinking":
             events.append(self._delta({"type": "signature_delta", "signature": ""}))
         elif self._open == "tool_use":
-            self._input("".join(self._arguments))
+            said.arguments("".join(self._arguments), self._finish)
             self._arguments.clear()
         events.append(event("content_block_stop", {"type": "content_block_stop", "index": self._blocks}))
         self._open = ""
@@ -145,18 +146,6 @@ class AnthropicRendering:
 
     def _id(self, call: Object) -> str:
         return as_str(call.get("id")) or f"toolu_{as_str(self._message['id'])[4:]}_{self._blocks}"
-
-    def _input(self, arguments: str) -> Object:
-        """EngineBroke unless it is an object; what ends at the limit of tokens ends anywhere."""
-        try:
-            given: JSON = orjson.loads(arguments or "{}")
-        except orjson.JSONDecodeError:
-            given = None
-        if isinstance(given, dict):
-            return given
-        if self._finish == "length":
-            return {}
-        raise EngineBroke("arguments that are no JSON object")
 
     def _note_end(self, choice: Object) -> None:
         self._finish = as_str(choice.get("finish_reason")) or self._finish
@@ -169,14 +158,6 @@ class AnthropicRendering:
         if self._sequence is not None and self._finish == "stop":
             return "stop_sequence"
         return _STOPS.get(self._finish, "end_turn")
-
-
-def _thought(said: Object) -> str:
-    return as_str(said.get("reasoning")) or as_str(said.get("reasoning_content"))
-
-
-def _text(said: Object) -> str:
-    return as_str(said.get("content")) + as_str(said.get("refusal"))
 
 
 def _usage(document: Object) -> Object:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import orjson
-
+from edge.dialects.turns import json_schema, picture, system_turn, tool_call
 from policies.json import JSON, Object, as_list, as_object, as_str
 
 _SAME: Final = ("model", "stream", "max_tokens", "temperature", "top_p", "top_k")
@@ -35,9 +34,7 @@ def chat_body(request: Object) -> Object:
 def _messages(request: Object) -> Iterator[JSON]:
     turns = [as_object(turn) for turn in as_list(request.get("messages"))]
     said = [_system(request.get("system")), *(_system(turn["content"]) for turn in turns if turn["role"] == "system")]
-    # One, at the start: templates of Qwen and others refuse a second one.
-    if system := "\n\n".join(text for text in said if text):
-        yield {"role": "system", "content": system}
+    yield from system_turn(said)
     for turn in turns:
         if turn["role"] == "user":
             yield from _user(turn["content"])
@@ -86,8 +83,7 @@ def _parts(content: JSON) -> list[Object]:
                 found.append({"type": "text", "text": block["text"]})
             case "image":
                 source = as_object(block["source"])
-                url = f"data:{source['media_type']};base64,{source['data']}"
-                found.append({"type": "image_url", "image_url": {"url": url}})
+                found.append(picture(as_str(source["media_type"]), as_str(source["data"])))
             case "document" | "search_result":
                 found.append({"type": "text", "text": _document(block)})
             case _:  # thoughts and calls in a user's turn say nothing
@@ -115,16 +111,11 @@ def _assistant(content: JSON) -> JSON:
     message: Object = {"role": "assistant", "content": text or None}
     if thought := "".join(as_str(block["thinking"]) for block in blocks if block["type"] == "thinking"):
         message["reasoning_content"] = thought
-    if calls := [_call(block) for block in blocks if block["type"] == "tool_use"]:
-        message["tool_calls"] = calls
+    if used := [block for block in blocks if block["type"] == "tool_use"]:
+        message["tool_calls"] = [tool_call(block["id"], block["name"], block["input"]) for block in used]
     elif not text:
         message["content"] = ""
     return message
-
-
-def _call(block: Object) -> JSON:
-    function: Object = {"name": block["name"], "arguments": orjson.dumps(block["input"]).decode()}
-    return {"id": block["id"], "type": "function", "function": function}
 
 
 def _tool(tool: Object) -> JSON:
@@ -155,5 +146,5 @@ def _thinking(request: Object) -> Object:
     if "effort" in output:
         found["reasoning_effort"] = output["effort"]
     if form := as_object(output.get("format")):
-        found["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": form["schema"]}}
+        found["response_format"] = json_schema(form["schema"])
     return found

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.intake.routes import Entry, Route, Routes, dialect_of, is_health
-from policies.call import Dialect, Operation
+from policies.call import Dialect, Form, Operation
 from policies.names import is_name
 from tests.edge.intake.fuzzing import CALM
 
@@ -104,7 +104,13 @@ def test_what_cannot_be_a_models_name_is_no_route(raw: str) -> None:
         ("POST", "/v1/models"),
         ("DELETE", "/v1/models/tiny"),
         ("HEAD", "/v1/models"),
-        ("HEAD", "/"),
+        ("HEAD", "/api/tags"),
+        ("POST", "/"),
+        ("GET", "/api"),
+        ("GET", "/api/"),
+        ("GET", "/api/chat"),
+        ("POST", "/api/chat/"),
+        ("POST", "/engines/ollama/api/chat"),
         ("OPTIONS", "*"),
         ("POST", "/v1/chat/completions/"),
         ("POST", "/v1/chat/completions?x"),
@@ -116,6 +122,8 @@ def test_what_cannot_be_a_models_name_is_no_route(raw: str) -> None:
         ("POST", "/chat/completions"),
         ("POST", "/v1/responses"),
         ("POST", "/api/pull"),
+        ("DELETE", "/api/delete"),
+        ("POST", "/api/create"),
         ("POST", "/invocations"),
         ("POST", "/engines/chat/completions"),
         ("POST", "/engines/v1/v1/chat/completions"),
@@ -138,6 +146,25 @@ def test_what_cannot_be_a_models_name_is_no_route(raw: str) -> None:
 )
 def test_everything_else_is_no_route(method: str, path: str) -> None:
     assert ROUTES.match(method, path) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation", "form"),
+    [
+        ("POST", "/api/chat", Operation.CHAT, Form.ONLY),
+        ("POST", "/api/generate", Operation.CHAT, Form.GENERATE),
+        ("POST", "/api/embed", Operation.EMBEDDINGS, Form.ONLY),
+        ("POST", "/api/embeddings", Operation.EMBEDDINGS, Form.EMBEDDING),
+        ("POST", "/api/show", Operation.MODELS_SHOW, Form.ONLY),
+        ("GET", "/api/tags", Operation.MODELS_LIST, Form.ONLY),
+        ("GET", "/api/ps", Operation.MODELS_LIST, Form.LOADED),
+        ("GET", "/api/version", Operation.ME, Form.VERSION),
+        ("GET", "/", Operation.ME, Form.BANNER),
+        ("HEAD", "/", Operation.ME, Form.BANNER),
+    ],
+)
+def test_ollamas_routes(method: str, path: str, operation: Operation, form: Form) -> None:
+    assert ROUTES.match(method, path) == Route(operation, Dialect.OLLAMA, path, form=form)
 
 
 def test_who_am_i() -> None:
