@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from edge.dialects.anthropic.request import chat_body
+from edge.dialects.responses.kept import resolved, wanted_of
+from edge.dialects.responses.request import chat_body as responses_body
+from edge.dialects.responses.request import items_of
 from edge.intake.anthropic_params import COUNT_SPEC, MESSAGES_SPEC
-from edge.intake.fields import Record, check
+from edge.intake.fields import Record, check, fail
 from edge.intake.openai_params import SPECS, count
+from edge.intake.responses_params import INPUT_TOKENS_SPEC, RESPONSES_SPEC
 from edge.intake.routes import Route
 from policies.call import Call, Dialect, Operation
 from policies.errors import Refusal
@@ -46,9 +51,13 @@ def read_call(
     spec = specs.get(route.operation)
     if spec is None:
         return Call(route.operation, route.dialect, model=route.model, engine=route.engine)
+    asked: Object = {}
     if route.dialect is Dialect.ANTHROPIC:
         message, ignored = check(document, COUNT_SPEC if route.counts else MESSAGES_SPEC, strict=strict)
         body = chat_body(message)
+    elif route.dialect is Dialect.RESPONSES:
+        asked, ignored = check(document, INPUT_TOKENS_SPEC if route.counts else RESPONSES_SPEC, strict=strict)
+        body = _responses_body(asked, whole=not wanted_of(asked))
     else:
         body, ignored = check(document, spec, strict=strict)
     model = as_str(body.pop("model"))
@@ -66,7 +75,32 @@ def read_call(
         body=body,
         ignored=(*ignored, *_tidy(body)),
         counts=route.counts,
+        asked=asked,
     )
+
+
+def continued(call: Call, history: Sequence[Object], named: Sequence[Object]) -> Call:
+    """`call` with its conversation so far, and with its references followed to items among `named`.
+
+    All of it is checked as if the caller had sent it: there are bounds on the whole. Raises what `fields.check` raises.
+    """
+    asked = resolved(call.asked, named)
+    items: list[JSON] = [*history, *items_of(asked["input"])]
+    spec = INPUT_TOKENS_SPEC if call.counts else RESPONSES_SPEC
+    whole, _ = check({**asked, "model": call.model, "input": items}, spec)
+    body = _responses_body(whole, whole=True)
+    for name in ("model", "stream"):
+        body.pop(name, None)
+    _tidy(body)
+    return replace(call, body=body, asked=asked)
+
+
+def _responses_body(asked: Object, *, whole: bool) -> Object:
+    """`whole`: whether what is sent is all of the conversation."""
+    body = responses_body(asked)
+    if whole and not body["messages"]:
+        fail((None, "input"), None, Reason.MISSING_PARAMETER)
+    return body
 
 
 def _agree(body: Object) -> int | None:

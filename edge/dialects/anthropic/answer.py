@@ -13,6 +13,7 @@ from typing import Final
 import orjson
 
 from edge.dialects.chat import SSE_TYPE
+from edge.dialects.functions import thought
 from edge.dialects.writing import event
 from policies.errors import EngineBroke
 from policies.json import JSON, Object, as_count, as_list, as_object, as_str
@@ -79,8 +80,8 @@ class AnthropicRendering:
         self._note_end(choice)
         message = as_object(choice.get("message"))
         blocks: list[JSON] = []
-        if thought := _thought(message):
-            blocks.append({"type": "thinking", "thinking": thought, "signature": ""})
+        if said := thought(message):
+            blocks.append({"type": "thinking", "thinking": said, "signature": ""})
         if text := _text(message):
             blocks.append({"type": "text", "text": text})
         for item in as_list(message.get("tool_calls")):
@@ -96,8 +97,8 @@ class AnthropicRendering:
         return {**self._message, "content": blocks, **ending, "usage": _usage(answer)}
 
     def _add(self, delta: Object, events: list[bytes]) -> None:
-        if thought := _thought(delta):
-            self._say("thinking", thought, events)
+        if said := thought(delta):
+            self._say("thinking", said, events)
         if text := _text(delta):
             self._say("text", text, events)
         for item in as_list(delta.get("tool_calls")):
@@ -169,10 +170,6 @@ class AnthropicRendering:
         if self._sequence is not None and self._finish == "stop":
             return "stop_sequence"
         return _STOPS.get(self._finish, "end_turn")
-
-
-def _thought(said: Object) -> str:
-    return as_str(said.get("reasoning")) or as_str(said.get("reasoning_content"))
 
 
 def _text(said: Object) -> str:

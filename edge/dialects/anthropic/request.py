@@ -10,6 +10,7 @@ from typing import Final
 
 import orjson
 
+from edge.dialects import functions
 from policies.json import JSON, Object, as_list, as_object, as_str
 
 _SAME: Final = ("model", "stream", "max_tokens", "temperature", "top_p", "top_k")
@@ -27,7 +28,7 @@ def chat_body(request: Object) -> Object:
     if user := as_object(request.get("metadata")).get("user_id"):
         body["user"] = user
     if tools := as_list(request.get("tools")):
-        body["tools"] = [_tool(as_object(tool)) for tool in tools]
+        body["tools"] = [functions.tool(as_object(tool), "input_schema") for tool in tools]
         body |= _tool_choice(as_object(request.get("tool_choice")))
     return body | _thinking(request)
 
@@ -123,21 +124,14 @@ def _assistant(content: JSON) -> JSON:
 
 
 def _call(block: Object) -> JSON:
-    function: Object = {"name": block["name"], "arguments": orjson.dumps(block["input"]).decode()}
-    return {"id": block["id"], "type": "function", "function": function}
-
-
-def _tool(tool: Object) -> JSON:
-    function: Object = {"name": tool["name"], "parameters": tool["input_schema"]}
-    function |= {name: tool[name] for name in ("description", "strict") if name in tool}
-    return {"type": "function", "function": function}
+    return functions.call(block["id"], block["name"], orjson.dumps(block["input"]).decode())
 
 
 def _tool_choice(choice: Object) -> Object:
     found: Object = {}
     kind = as_str(choice.get("type"))
     if kind == "tool":
-        found["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
+        found["tool_choice"] = functions.choice(choice["name"])
     elif kind:
         found["tool_choice"] = _CHOICES[kind]
     if "disable_parallel_tool_use" in choice:
