@@ -51,6 +51,7 @@ from edge.queue.engine_queue import Queues
 from edge.queue.gate import CallerGates, RateClass
 from edge.queue.opening import open_queues
 from edge.reply import Pulse
+from edge.responses.opening import open_shelf
 from edge.tasks import Tasks
 from edge.telemetry import Parts, Telemetry
 from engines.adapters.registry import adapter_for
@@ -125,7 +126,8 @@ class Gateway:
         fleet = self._fleet(transport, queues)
         self._close.append(fleet.stop)
         books = await open_books(self._settings, keys.database, self._tasks)
-        self._close.append(books.close)
+        shelf = open_shelf(self._settings.responses, keys.database, self._tasks)
+        self._close += [books.close, lambda: asyncio.to_thread(shelf.close)]
         self._shared = Shared(
             authenticator=authenticator,
             enforcement=policy.enforcement,
@@ -134,6 +136,7 @@ class Gateway:
             queues=queues,
             callers=_callers(self._settings),
             accounts=books.accounts,
+            shelf=shelf,
             pulse=Pulse(self._settings.queue.tell_after, self._settings.queue.tell_every),
             observers=Observers([AccessLines(lines), *telemetry.observers(fleet), captures]),
             captures=captures,

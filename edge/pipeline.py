@@ -22,7 +22,7 @@ from edge.accounts import Account, Accounts
 from edge.capturing import NO_CAPTURES, begin_capture, end_capture, foresee_captures
 from edge.dialects.errors import ANTHROPIC_REQUEST_ID
 from edge.dialects.ollama.answer import unloaded
-from edge.dialects.registry import rendering_of
+from edge.dialects.registry import counted, failing_of, rendering_of
 from edge.dialects.timing import Timing
 from edge.dialects.writing import write
 from edge.fleet import Fleet
@@ -44,6 +44,9 @@ from edge.queue.gate import CallerGates
 from edge.relay.counting import prompt_tokens
 from edge.relay.relay import Leg, Whole
 from edge.reply import Pulse, Reply
+from edge.responses.answers import Question, stored_answer
+from edge.responses.following import keeping, with_past
+from edge.responses.shelf import Shelf
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
 from engines.contract import Target, Transport
@@ -81,6 +84,7 @@ class Shared:
     queues: Queues
     callers: CallerGates
     accounts: Accounts
+    shelf: Shelf
     pulse: Pulse
     observers: Observers
     captures: CaptureLog
@@ -153,7 +157,10 @@ class Line:
             return
         # Before the body is read: what one credential makes the gateway hold is bounded too.
         async with self._shared.callers.turn(principal):
-            call = await self._parse(exchange, inbound, route)
+            if route.stored is not None:
+                await self._answer_stored(exchange, inbound, reply, route, principal)
+                return
+            call = await self._parse(exchange, inbound, route, principal)
             if route.operation in _OWN:
                 await self._answer_own(exchange, reply, principal, replace(route, model=call.model))
             else:
@@ -214,7 +221,7 @@ class Line:
         if known is None:
             messages = exchange.shape.messages
             known = self._shared.accounts.estimate(exchange.model, account.chars, messages)
-        return Whole(write({"input_tokens": known}), None)
+        return Whole(write(counted(account.call, known)), None)
 
     def _trace(self, exchange: Exchange, inbound: Inbound, reply: Reply) -> None:
         if (tracer := self._shared.tracer) is None:
@@ -282,12 +289,25 @@ class Line:
         queues, targets = self._shared.queues, self._shared.fleet.catalogue.resolve(model)
         return max((queues.of(target.engine).left(model) for target in targets), default=0.0)
 
-    async def _parse(self, exchange: Exchange, inbound: Inbound, route: Route) -> Call:
+    async def _answer_stored(
+        self, exchange: Exchange, inbound: Inbound, reply: Reply, route: Route, principal: Principal
+    ) -> None:
+        shared = self._shared
+        ask = Question(exchange, principal, shared.enforcement, shared.fleet.catalogue)
+        body = await stored_answer(shared.shelf, ask, route, inbound.query)
+        exchange.stages.decided = shared.clock()
+        exchange.outcome.status = 200
+        await reply.whole(200, _headers(exchange), body)
+
+    async def _parse(self, exchange: Exchange, inbound: Inbound, route: Route, principal: Principal) -> Call:
         check_content_type(inbound.headers)
         body = await inbound.body(self._manner.body_limit)
         exchange.outcome.bytes_in = len(body)
         exchange.stages.received = self._shared.clock()
         call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
+        if call.dialect is Dialect.RESPONSES:
+            exchange.call = call  # whatever is refused from here on
+            call = await with_past(self._shared.shelf, self._shared.parser, principal.id, call)
         exchange.call, exchange.shape = call, shape_of(call)
         exchange.requested = redact(call.model)  # a key pasted into the wrong field is a valid model name
         exchange.stages.parsed = self._shared.clock()
@@ -324,7 +344,8 @@ class Line:
     ) -> Leg:
         shared, call, target = self._shared, account.call, account.target
         exchange.asked = call
-        headers = {**account.headers, **self._said(exchange, permit, call)}
+        rendering = rendering_of(call, exchange.id, Timing(exchange, shared.clock, shared.wall))
+        reply.failing = failing_of(rendering)
         salt = hashlib.blake2b(permit.principal.key_id.encode(), key=shared.salt_key, digest_size=16).hexdigest()
         return Leg(
             exchange=exchange,
@@ -336,11 +357,12 @@ class Line:
             transport=shared.transport,
             tasks=shared.tasks,
             clock=shared.clock,
-            headers=headers,
+            headers={**self._said(exchange, permit, call), **account.headers},
             salt=salt,
             began=began,
             meter=account.meter,
-            rendering=rendering_of(call, exchange.id, Timing(exchange, shared.clock, shared.wall)),
+            rendering=rendering,
+            said=keeping(shared.shelf, permit.principal.id, call, rendering),
         )
 
     @staticmethod

@@ -12,6 +12,7 @@ class Dialect(StrEnum):
     """The wire format of the caller; errors are rendered in it."""
 
     OPENAI = "openai"
+    RESPONSES = "responses"
     ANTHROPIC = "anthropic"
     OLLAMA = "ollama"
 
@@ -53,7 +54,8 @@ class Call:
     `body` holds only known parameters with checked types: it is what adapters build the engine's body from. `model` is
     the name as the caller wrote it. `engine` is set when the path named one (`/engines/{engine}/v1/...`).
     `include_usage` says whether a streaming caller asked for the usage chunk. `ignored` names dropped unknown fields.
-    `max_tokens` is what the caller asked for, None if nothing. `counts`: only the prompt's tokens are wanted.
+    `max_tokens` is what the caller asked for, None if nothing. `counts`: only the prompt's tokens are wanted. `asked`
+    is the checked request in its own dialect, where answers repeat it.
     """
 
     operation: Operation
@@ -69,3 +71,4 @@ class Call:
     counts: bool = False
     form: Form = Form.ONLY
     aim: Aim = Aim.ANSWER
+    asked: Object = field(default_factory=dict)

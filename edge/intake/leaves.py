@@ -112,6 +112,18 @@ class Choice(Leaf):
         return isinstance(value, str) and value in self.values
 
 
+class Never(Leaf):
+    """What is known and not offered: refused by name, since to leave it out would answer another question."""
+
+    def __init__(self, hint: str, *, but: JSON = None) -> None:
+        self.hint = hint
+        self._but = but
+        self.types = frozenset({str, dict, list, bool, int, float})
+
+    def fits(self, value: JSON) -> bool:
+        return self._but is not None and value is self._but
+
+
 class Free(Leaf):
     """An object that goes on as it is (a JSON Schema), within `size` bytes, `depth` levels and `nodes` parts.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -56,7 +56,8 @@ class Whole(NamedTuple):
 class Leg:
     """One call on its way to one engine and back. `headers` go into the answer; `salt` isolates prefix caches.
 
-    `began` is called once, when the first byte of the engine's answer is there.
+    `began` is called once, when the first byte of the engine's answer is there; `said` when the whole answer is there,
+    before the caller is given its end.
     """
 
     exchange: Exchange
@@ -73,6 +74,7 @@ class Leg:
     meter: Meter
     rendering: Rendering
     began: Callable[[], None] = field(default=lambda: None)
+    said: Callable[[], Awaitable[None]] | None = None
 
     def waiting(self, say: Callable[[], str], pulse: Pulse) -> AbstractContextManager[None]:
         """To be entered before `run`, and before the wait for a turn: a streaming caller hears what it waits for."""
@@ -102,7 +104,10 @@ class Leg:
             raise EngineTimeout("total") from None
         self.exchange.outcome.finish = finish_reason(document)
         taped = document if self.reply.tape is not None and self.call.operation is not Operation.EMBEDDINGS else None
-        return Whole(write(self.rendering.whole(document)), taped)
+        body = write(self.rendering.whole(document))
+        if self.said is not None:
+            await self.said()
+        return Whole(body, taped)
 
     async def finish(self, answer: Whole | None) -> None:
         """Give the caller what `run` returned, or the end of the stream."""
@@ -120,16 +125,19 @@ class Leg:
     async def _stream(self) -> None:
         reader = self._reader()
         async with self._send(stream=True) as response, self._charged(reader):
-            head = self.rendering.begin(self.meter.input)
+            head: bytes | None = None
             async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
                 async for chunks in blocks:
                     if chunks:
+                        head = self.rendering.begin(self.meter.input) if head is None else b""
                         await self.reply.write(head + self.rendering.chunks(chunks))
-                        head = b""
                         if self.reply.tape is not None:
                             self.reply.tape.chunks(chunks)
             await self._finish(reader)
-            await self.reply.write(self.rendering.end(reader.usage_chunk()))
+            end = self.rendering.end(reader.usage_chunk())
+            if self.said is not None:
+                await self.said()
+            await self.reply.write(end)
             if not reader.cut:
                 await _linger(response)
 

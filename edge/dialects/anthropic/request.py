@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from edge.dialects import functions
 from edge.dialects.turns import json_schema, picture, system_turn, tool_call
 from policies.json import JSON, Object, as_list, as_object, as_str
 
@@ -26,7 +27,7 @@ def chat_body(request: Object) -> Object:
     if user := as_object(request.get("metadata")).get("user_id"):
         body["user"] = user
     if tools := as_list(request.get("tools")):
-        body["tools"] = [_tool(as_object(tool)) for tool in tools]
+        body["tools"] = [functions.tool(as_object(tool), "input_schema") for tool in tools]
         body |= _tool_choice(as_object(request.get("tool_choice")))
     return body | _thinking(request)
 
@@ -118,17 +119,11 @@ def _assistant(content: JSON) -> JSON:
     return message
 
 
-def _tool(tool: Object) -> JSON:
-    function: Object = {"name": tool["name"], "parameters": tool["input_schema"]}
-    function |= {name: tool[name] for name in ("description", "strict") if name in tool}
-    return {"type": "function", "function": function}
-
-
 def _tool_choice(choice: Object) -> Object:
     found: Object = {}
     kind = as_str(choice.get("type"))
     if kind == "tool":
-        found["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
+        found["tool_choice"] = functions.choice(choice["name"])
     elif kind:
         found["tool_choice"] = _CHOICES[kind]
     if "disable_parallel_tool_use" in choice:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.intake.fields import Notes
-from edge.intake.leaves import Choice, Flag, Free, Int, Leaf, Number, Text
+from edge.intake.leaves import Choice, Flag, Free, Int, Leaf, Never, Number, Text
 from edge.intake.strict_json import INT_HIGH, INT_LOW
 from policies.json import JSON
 from policies.reasons import Reason
@@ -97,3 +97,10 @@ def test_hints_say_the_range() -> None:
     assert Int(INT_LOW, INT_HIGH).hint == "It must be an integer of 64 bits."
     assert Number(0.01, 10).hint == "It must be a number from 0.01 to 10."
     assert Text(1, 3).hint == "It must be a string of 1 to 3 characters."
+
+
+def test_what_is_not_offered_is_refused_but_for_what_comes_to_the_same() -> None:
+    never, all_but = Never("Not here."), Never("Not here.", but=False)
+    values: list[JSON] = ["", "x", 0, 1.5, True, False, [], {}]
+    assert [value for value in values if never.fits(value)] == []
+    assert [value for value in values if all_but.fits(value)] == [False]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import pytest
 from edge.identity.grant import Grant
 from edge.identity.state import StateError
 from edge.identity.store.opening import open_keys
-from edge.store.database import Database
+from edge.store.database import Database, make_engine
+from edge.store.statements import KEYS_COUNTER, bump, counter
 from tests.edge.identity.fixtures import open_store
 
 OPEN_TWICE = """
@@ -129,3 +131,29 @@ def test_a_writer_does_not_block_the_poll(tmp_path: Path) -> None:
     finally:
         writer.execute("ROLLBACK")
         writer.close()
+
+
+def test_connections_beside_leave_the_first_ones_their_locks(tmp_path: Path) -> None:
+    """Without locks of ours another process takes itself for the last one, and deletes SQLite's log under our feet."""
+    path = tmp_path / "gateway.db"
+    database = Database(f"sqlite:///{path}")
+    visit = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM meta').fetchall(); c.close()"
+    )
+    journal = make_engine(database.url, synchronous="NORMAL")
+    with journal.connect() as held:  # stays open, as the ledger's does
+        with held.begin():
+            held.execute(bump(KEYS_COUNTER))
+        beside = database.beside(partial(make_engine, synchronous="NORMAL", wipes=True))
+        with beside.writing() as connection:
+            assert connection.exec_driver_sql("PRAGMA secure_delete").scalar() == 1
+            connection.execute(bump(KEYS_COUNTER))
+        beside.close()
+        subprocess.run([sys.executable, "-c", visit, str(path)], check=True)
+        assert Path(f"{path}-wal").exists()
+        with held.begin():
+            held.execute(bump(KEYS_COUNTER))
+    with database.reading() as connection:
+        assert connection.execute(counter(KEYS_COUNTER)).scalar_one() == 4
+    journal.dispose()
+    database.close()
