@@ -44,7 +44,7 @@ from edge.listener.server import Listener, require_c_parser
 from edge.live import Live
 from edge.logs import access_lines
 from edge.origin.opening import open_origins
-from edge.pipeline import Line, Manner, Shared
+from edge.pipeline import Line, Manner
 from edge.policy.opening import PolicyPart, open_policy
 from edge.policy.service import PolicyService
 from edge.queue.engine_queue import Queues
@@ -52,6 +52,7 @@ from edge.queue.gate import CallerGates, RateClass
 from edge.queue.opening import open_queues
 from edge.reply import Pulse
 from edge.responses.opening import open_shelf
+from edge.shared import Shared
 from edge.tasks import Tasks
 from edge.telemetry import Parts, Telemetry
 from engines.adapters.registry import adapter_for

@@ -13,48 +13,34 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
-from edge import own
-from edge.accounts import Account, Accounts
-from edge.capturing import NO_CAPTURES, begin_capture, end_capture, foresee_captures
-from edge.dialects.errors import ANTHROPIC_REQUEST_ID
-from edge.dialects.ollama.answer import unloaded
+from edge.accounts import Account
+from edge.capturing import begin_capture, end_capture
 from edge.dialects.registry import counted, failing_of, rendering_of
 from edge.dialects.timing import Timing
 from edge.dialects.writing import write
-from edge.fleet import Fleet
-from edge.identity.authenticate import Authenticator
+from edge.headers import call_headers
 from edge.identity.token import redact
-from edge.inflight import Inflight
 from edge.intake.intake import check_content_type
-from edge.intake.offload import Parser
-from edge.intake.routes import HEALTH, Route, Routes, dialect_of, is_health
-from edge.limits.standing import Standing
+from edge.intake.routes import Route, Routes, dialect_of, is_health
 from edge.listener.inbound import Inbound
-from edge.origin.opening import Origin, unknown
-from edge.policy.enforcement import Asked, Enforcement
+from edge.own_routes import OWN, OwnRoutes
+from edge.policy.enforcement import Asked
 from edge.policy.obligations import honour
 from edge.progress import Progress, said_of
 from edge.queue.contract import Phase, Wish
-from edge.queue.engine_queue import Queues
-from edge.queue.gate import CallerGates
 from edge.relay.counting import prompt_tokens
 from edge.relay.relay import Leg, Whole
-from edge.reply import Pulse, Reply
-from edge.responses.answers import Question, stored_answer
+from edge.reply import Reply
 from edge.responses.following import keeping, with_past
-from edge.responses.shelf import Shelf
-from edge.tasks import Tasks
+from edge.shared import Shared
 from engines.adapters.registry import adapter_for
-from engines.contract import Target, Transport
+from engines.contract import Target
 from observability.agents import family
-from observability.captures.log import CaptureLog
 from observability.ids import new_id
-from observability.observers import Observers
-from observability.traces.tracer import Tracer
 from observability.traces.trust import NOBODY, ListenerTrace
 from policies.call import Aim, Call, Dialect, Operation
 from policies.decision import Permit
@@ -70,34 +56,6 @@ _log = logging.getLogger(__name__)
 _BANDS: Final[dict[str | None, Priority]] = {band.value: band for band in Priority}
 _LISTINGS: Final = frozenset({Operation.MODELS_LIST, Operation.MODELS_SHOW})
 _ANTHROPIC_VERSION: Final = "anthropic-version"
-_OWN: Final = frozenset({Operation.ME, Operation.MODELS_LIST, Operation.MODELS_SHOW})
-
-
-@dataclass(slots=True)
-class Shared:
-    """What all listeners' lines share."""
-
-    authenticator: Authenticator
-    enforcement: Enforcement
-    parser: Parser
-    transport: Transport
-    queues: Queues
-    callers: CallerGates
-    accounts: Accounts
-    shelf: Shelf
-    pulse: Pulse
-    observers: Observers
-    captures: CaptureLog
-    tasks: Tasks
-    clock: Callable[[], float]
-    wall: Callable[[], float]
-    randomness: Callable[[int], bytes]
-    salt_key: bytes = field(repr=False)
-    fleet: Fleet
-    tracer: Tracer | None = None
-    origin: Origin = unknown
-    inflight: Inflight = field(default_factory=Inflight)
-    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +75,7 @@ class Line:
         self._shared = shared
         self._manner = manner
         self._routes = routes
+        self._own = OwnRoutes(shared)
 
     async def __call__(self, inbound: Inbound) -> None:
         """Walk one request to its answer. Cancelled when the caller leaves."""
@@ -124,7 +83,7 @@ class Line:
         exchange = Exchange(id=new_id(shared.randomness), client=inbound.client, method=inbound.method)
         exchange.stages.accepted = shared.clock()
         exchange.agent = family(inbound.headers.get("user-agent", ""))
-        self._locate(exchange)
+        self._shared.locate(exchange)
         reply = Reply(inbound)
         try:
             with shared.inflight.scope(exchange):
@@ -145,24 +104,24 @@ class Line:
     async def _walk(self, exchange: Exchange, inbound: Inbound, reply: Reply) -> None:
         self._trace(exchange, inbound, reply)
         if is_health(inbound.method, inbound.path):
-            await self._answer_health(exchange, reply)
+            await self._own.health(exchange, reply)
             return
         principal = await self._identify(exchange, inbound)
         self._trace(exchange, inbound, reply)  # again: an authenticated caller may be trusted
         route = self._route(exchange, inbound)
         if self._shared.draining:
             raise Refusal(Reason.DRAINING, retry_after=5.0)
-        if route.operation in _OWN and inbound.method != "POST":
-            await self._answer_own(exchange, reply, principal, route)
+        if route.operation in OWN and inbound.method != "POST":
+            await self._own.about(exchange, reply, principal, route)
             return
         # Before the body is read: what one credential makes the gateway hold is bounded too.
         async with self._shared.callers.turn(principal):
             if route.stored is not None:
-                await self._answer_stored(exchange, inbound, reply, route, principal)
+                await self._own.stored(exchange, inbound, reply, principal, route)
                 return
             call = await self._parse(exchange, inbound, route, principal)
-            if route.operation in _OWN:
-                await self._answer_own(exchange, reply, principal, replace(route, model=call.model))
+            if route.operation in OWN:
+                await self._own.about(exchange, reply, principal, replace(route, model=call.model))
             else:
                 await self._serve(exchange, reply, principal, call)
 
@@ -170,9 +129,7 @@ class Line:
         permit, targets = await self._decide(exchange, principal, call)
         wanted = permit.obligations
         if call.aim is Aim.UNLOAD:
-            exchange.outcome.status = 200
-            headers = _headers(exchange) | self._said(exchange, permit, call)
-            await reply.whole(200, headers, write(unloaded(call, self._shared.wall())))
+            await self._own.unloaded(exchange, reply, permit, call)
             return
         if wanted.capture != "none":
             await begin_capture(self._shared.captures, exchange, reply, wanted)
@@ -230,16 +187,6 @@ class Line:
         if exchange.trace is not None and exchange.trace.id != exchange.id:
             reply.always = {"x-trace-id": exchange.trace.id}
 
-    def _locate(self, exchange: Exchange) -> None:
-        """Again and again: the first time asks, and what was not known then may be by now. Nothing waits for it."""
-        if exchange.container is None:
-            exchange.container = self._shared.origin(exchange.client.ip)
-
-    async def _answer_health(self, exchange: Exchange, reply: Reply) -> None:
-        exchange.route, exchange.trace = HEALTH, None  # whoever polls is no story
-        exchange.outcome.status = 503 if self._shared.draining else 200
-        await reply.whole(exchange.outcome.status, _headers(exchange), own.health(draining=self._shared.draining))
-
     async def _identify(self, exchange: Exchange, inbound: Inbound) -> Principal:
         principal = await self._shared.authenticator.authenticate(inbound.headers, inbound.client)
         exchange.principal = principal
@@ -252,62 +199,18 @@ class Line:
         if route is None:
             raise Refusal(Reason.UNKNOWN_ROUTE)
         exchange.route = route.pattern
-        if route.operation in _LISTINGS and _ANTHROPIC_VERSION in inbound.headers:
+        if route.dialect is Dialect.OPENAI and route.operation in _LISTINGS and _ANTHROPIC_VERSION in inbound.headers:
             return replace(route, dialect=Dialect.ANTHROPIC)  # `/v1/models` is a route of both dialects
         return route
-
-    async def _answer_own(self, exchange: Exchange, reply: Reply, principal: Principal, route: Route) -> None:
-        """The routes that the gateway answers itself; one decision each, as for any other."""
-        self._locate(exchange)
-        catalogue = self._shared.fleet.catalogue
-        asked = Asked(
-            route.operation,
-            route.dialect,
-            model=route.model,
-            engine=route.engine or "",
-            models=() if route.model else own.candidates(principal, catalogue),
-        )
-        permit = await self._shared.enforcement.permit(exchange, principal, asked, catalogue.meaning)
-        exchange.model = permit.model if catalogue.resolve(permit.model) else ""
-        exchange.stages.decided = self._shared.clock()
-        visible = own.visible(permit, route, catalogue)
-        standing: Standing | None = None
-        captures = NO_CAPTURES
-        if own.tells_who(route):
-            names, where = [entry.name for entry in visible], exchange.client.listener
-            standing = await self._shared.accounts.levels(principal, where, names, permit.obligations.rate_class)
-            named, enforcement = [entry.id for entry in visible], self._shared.enforcement
-            captures = await foresee_captures(enforcement, exchange, principal, named, catalogue)
-        now, held = self._shared.wall(), self._held
-        body = own.answer(permit, route, visible, now=now, standing=standing, captures=captures, left=held)
-        exchange.outcome.status = 200
-        headers = _headers(exchange) | {"content-type": own.media_type(route)} | dict(permit.obligations.headers)
-        await reply.whole(200, headers, body)
-
-    def _held(self, model: str) -> float:
-        """Seconds for which some engine keeps `model` loaded."""
-        queues, targets = self._shared.queues, self._shared.fleet.catalogue.resolve(model)
-        return max((queues.of(target.engine).left(model) for target in targets), default=0.0)
-
-    async def _answer_stored(
-        self, exchange: Exchange, inbound: Inbound, reply: Reply, route: Route, principal: Principal
-    ) -> None:
-        shared = self._shared
-        ask = Question(exchange, principal, shared.enforcement, shared.fleet.catalogue)
-        body = await stored_answer(shared.shelf, ask, route, inbound.query)
-        exchange.stages.decided = shared.clock()
-        exchange.outcome.status = 200
-        await reply.whole(200, _headers(exchange), body)
 
     async def _parse(self, exchange: Exchange, inbound: Inbound, route: Route, principal: Principal) -> Call:
         check_content_type(inbound.headers)
         body = await inbound.body(self._manner.body_limit)
         exchange.outcome.bytes_in = len(body)
         exchange.stages.received = self._shared.clock()
-        call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
-        if call.dialect is Dialect.RESPONSES:
-            exchange.call = call  # whatever is refused from here on
-            call = await with_past(self._shared.shelf, self._shared.parser, principal.id, call)
+        exchange.call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
+        # From here on a refusal is said in the call's own dialect.
+        call = await with_past(self._shared.shelf, self._shared.parser, principal.id, exchange.call)
         exchange.call, exchange.shape = call, shape_of(call)
         exchange.requested = redact(call.model)  # a key pasted into the wrong field is a valid model name
         exchange.stages.parsed = self._shared.clock()
@@ -315,7 +218,7 @@ class Line:
 
     async def _decide(self, exchange: Exchange, principal: Principal, call: Call) -> tuple[Permit, tuple[Target, ...]]:
         """Permission first, existence after: only who may use a model learns whether there is one."""
-        self._locate(exchange)
+        self._shared.locate(exchange)
         fleet = self._shared.fleet
         usage = await self._shared.accounts.counters(principal)
         asked = Asked(call.operation, call.dialect, call.model, call.engine or "", exchange.shape, usage=usage)
@@ -357,23 +260,13 @@ class Line:
             transport=shared.transport,
             tasks=shared.tasks,
             clock=shared.clock,
-            headers={**self._said(exchange, permit, call), **account.headers},
+            headers={**call_headers(exchange, permit, call), **account.headers},
             salt=salt,
             began=began,
             meter=account.meter,
             rendering=rendering,
             said=keeping(shared.shelf, permit.principal.id, call, rendering),
         )
-
-    @staticmethod
-    def _said(exchange: Exchange, permit: Permit, call: Call) -> dict[str, str]:
-        """Headers of an answer to `call`, beside those about limits."""
-        headers = {**dict(permit.obligations.headers), "x-request-id": exchange.id}
-        if call.dialect is Dialect.ANTHROPIC:
-            headers[ANTHROPIC_REQUEST_ID] = exchange.id
-        if call.ignored:
-            headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)
-        return headers
 
     async def _fail(self, exchange: Exchange, inbound: Inbound, reply: Reply, error: GatewayError) -> None:
         outcome = exchange.outcome
@@ -394,7 +287,7 @@ class Line:
     def _record(self, exchange: Exchange, reply: Reply) -> None:
         exchange.outcome.bytes_out = reply.sent
         end_capture(exchange, reply)
-        self._locate(exchange)
+        self._shared.locate(exchange)
         exchange.stages.done = self._shared.clock()
         exchange.progress = None  # whoever keeps the exchange does not keep all that was needed to serve it
         self._shared.observers.ended(exchange, self._shared.wall())
@@ -415,7 +308,3 @@ async def _within(seconds: float, answer: Awaitable[None]) -> None:
 def _band(permit: Permit) -> Priority:
     """The policy's word, else the credential's own, else the middle."""
     return permit.obligations.priority or _BANDS.get(permit.principal.quota.priority, Priority.NORMAL)
-
-
-def _headers(exchange: Exchange) -> dict[str, str]:
-    return {"content-type": "application/json", "x-request-id": exchange.id, "cache-control": "no-store"}

@@ -10,12 +10,14 @@ from edge.dialects.responses.kept import wanted_of
 from edge.intake.intake import continued
 from edge.intake.offload import Parser
 from edge.responses.shelf import Shelf
-from policies.call import Call
+from policies.call import Call, Dialect
 
 
 async def with_past(shelf: Shelf, parser: Parser, owner: str, call: Call) -> Call:
-    """`call` with the earlier responses of `owner` that it needs. What policy, limits and engine see is all of it.
-    Refusal."""
+    """`call` with the earlier responses of `owner` that it needs, where its dialect has any. What policy, limits and
+    engine see is all of it. Refusal."""
+    if call.dialect is not Dialect.RESPONSES:
+        return call
     call.asked["store"] = shelf.keeps(call)
     if not (wanted := wanted_of(call.asked)):
         return call

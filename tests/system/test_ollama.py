@@ -334,3 +334,10 @@ def test_what_it_says_of_itself_wants_a_key(gateway: Gateway, engine: RecordingE
     for path in ("/", "/api/version", "/api/tags", "/api/ps"):
         assert gateway.get(path).status == 401
     assert engine.requests == []
+
+
+def test_a_header_of_anthropics_clients_changes_nothing(gateway: Gateway, key: Key) -> None:
+    version = "anthropic-version: 2023-06-01"
+    assert gateway.get("/api/tags", key.bearer, version).json() == gateway.get("/api/tags", key.bearer).json()
+    shown = gateway.post("/api/show", {"model": ASKED}, key.bearer, version)
+    assert shown.json()["details"] == gateway.post("/api/show", {"model": ASKED}, key.bearer).json()["details"]
