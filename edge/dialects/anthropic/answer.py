@@ -13,8 +13,7 @@ from typing import Final
 from edge.dialects import said
 from edge.dialects.chat import SSE_TYPE
 from edge.dialects.writing import event
-from policies.errors import EngineBroke
-from policies.json import JSON, Object, as_count, as_list, as_object, as_str
+from policies.json import JSON, Object, as_list, as_object, as_str
 
 _STOPS: Final = {
     "stop": "end_turn",
@@ -76,7 +75,7 @@ class AnthropicRendering:
 
     def whole(self, answer: Object) -> Object:
         """The message."""
-        choice = as_object(next(iter(as_list(answer.get("choices"))), None))
+        choice = said.choice(answer)
         self._note_end(choice)
         message = as_object(choice.get("message"))
         blocks: list[JSON] = []
@@ -111,15 +110,12 @@ class AnthropicRendering:
         events.append(self._delta({"type": f"{kind}_delta", kind: text}))
 
     def _add_call(self, call: Object, events: list[bytes]) -> None:
-        function = as_object(call.get("function"))
         index = call.get("index")
         if self._open != "tool_use" or index != self._call:
-            name = as_str(function.get("name"))
-            if not name:  # of a call whose block is closed, or that never was introduced
-                raise EngineBroke("pieces of several calls in turns")
+            name = said.new_call(call)
             self._begin("tool_use", {"type": "tool_use", "id": self._id(call), "name": name, "input": {}}, events)
             self._call, self._called = index, True
-        if piece := as_str(function.get("arguments")):
+        if piece := as_str(as_object(call.get("function")).get("arguments")):
             self._arguments.append(piece)
             events.append(self._delta({"type": "input_json_delta", "partial_json": piece}))
 
@@ -161,12 +157,10 @@ class AnthropicRendering:
 
 
 def _usage(document: Object) -> Object:
-    usage = as_object(document.get("usage"))
-    cached = as_count(as_object(usage.get("prompt_tokens_details")).get("cached_tokens")) or 0
-    read = as_count(usage.get("prompt_tokens")) or 0
+    usage = said.usage(document)
     return {
-        "input_tokens": max(read - cached, 0),
-        "output_tokens": as_count(usage.get("completion_tokens")) or 0,
+        "input_tokens": usage.read - usage.cached,
+        "output_tokens": usage.written,
         "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": min(cached, read),
+        "cache_read_input_tokens": usage.cached,
     }

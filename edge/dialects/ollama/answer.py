@@ -67,7 +67,7 @@ class OllamaRendering:
         told: Object = {}
         if not self._loads:
             self._timings = answer.get("timings")
-            choice = as_object(next(iter(as_list(answer.get("choices"))), None))
+            choice = said.choice(answer)
             message = as_object(choice.get("message"))
             self._note(choice, message)
             told = _said(choice, message) | self._made()
@@ -98,7 +98,7 @@ class OllamaRendering:
     def _ending(self, document: Object) -> Object:
         if self._loads:
             return {"done": True, "done_reason": "load"}
-        usage = as_object(document.get("usage"))
+        usage = said.usage(document)
         spans = self._timing.spans(self._timings)
         known: Object = {} if spans.prompt is None else {"prompt_eval_duration": nanoseconds(spans.prompt)}
         return {
@@ -106,9 +106,9 @@ class OllamaRendering:
             "done_reason": "length" if self._finish == "length" else "stop",
             "total_duration": nanoseconds(spans.total),
             "load_duration": nanoseconds(spans.waiting),
-            "prompt_eval_count": as_count(usage.get("prompt_tokens")) or 0,
+            "prompt_eval_count": usage.read,
             **known,
-            "eval_count": as_count(usage.get("completion_tokens")) or 0,
+            "eval_count": usage.written,
             "eval_duration": nanoseconds(spans.answer),
         }
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from edge.dialects import turns
 from edge.dialects.contract import Translated
 from edge.dialects.ollama.pictures import media_type
-from edge.dialects.turns import json_schema, picture, system_turn, tool_call
 from policies.call import Aim, Form, Operation
 from policies.json import JSON, Object, as_list, as_object, as_str
 
@@ -91,54 +91,43 @@ def _thinking(think: JSON) -> Object:
 
 def _format(wanted: JSON) -> Object:
     if isinstance(wanted, dict):
-        return {"response_format": json_schema(wanted)}
+        return {"response_format": turns.json_schema(wanted)}
     return {"response_format": {"type": "json_object"}} if wanted else {}
 
 
 def _prompt(request: Object) -> Iterator[JSON]:
-    yield from system_turn([as_str(request.get("system"))])
+    yield from turns.system_turn([as_str(request.get("system"))])
     yield {"role": "user", "content": _content(as_str(request.get("prompt")), request)}
 
 
 def _messages(request: Object) -> Iterator[JSON]:
-    turns = [as_object(turn) for turn in as_list(request.get("messages"))]
-    yield from system_turn(as_str(turn.get("content")) for turn in turns if turn["role"] == "system")
+    given = [as_object(turn) for turn in as_list(request.get("messages"))]
+    yield from turns.system_turn(as_str(turn.get("content")) for turn in given if turn["role"] == "system")
     calls = _Calls()
-    for turn in turns:
+    for turn in given:
         text = as_str(turn.get("content"))
         match turn["role"]:
             case "user":
                 yield {"role": "user", "content": _content(text, turn)}
             case "assistant":
-                yield _assistant(text, turn, calls)
+                made = calls.made([as_object(call) for call in as_list(turn.get("tool_calls"))])
+                yield turns.assistant_turn(text, as_str(turn.get("thinking")), made)
             case "tool":
                 identity = calls.answered(as_str(turn.get("tool_call_id")), as_str(turn.get("tool_name")))
-                yield {"role": "tool", "tool_call_id": identity, "content": text}
+                yield turns.result_turn(identity, text)
                 if pictures := _pictures(turn):
-                    yield {"role": "user", "content": pictures}
+                    yield {"role": "user", "content": turns.content(pictures)}
             case _:
                 pass
 
 
 def _content(text: str, turn: Object) -> JSON:
-    pictures = _pictures(turn)
-    if not pictures:
-        return text
-    return [{"type": "text", "text": text}, *pictures] if text else pictures
+    return turns.content([*([turns.words(text)] if text else []), *_pictures(turn)])
 
 
-def _pictures(turn: Object) -> list[JSON]:
-    return [picture(media_type(data), data) for data in map(as_str, as_list(turn.get("images")))]
-
-
-def _assistant(text: str, turn: Object, calls: _Calls) -> JSON:
-    message: Object = {"role": "assistant", "content": text}
-    if thought := turn.get("thinking"):
-        message["reasoning_content"] = thought
-    if made := [as_object(call) for call in as_list(turn.get("tool_calls"))]:
-        message["tool_calls"] = calls.made(made)
-        message["content"] = text or None
-    return message
+def _pictures(turn: Object) -> list[Object]:
+    datas = map(as_str, as_list(turn.get("images")))
+    return [turns.picture(turns.data_url(media_type(data), data)) for data in datas]
 
 
 class _Calls:
@@ -149,14 +138,16 @@ class _Calls:
         self._open: list[tuple[str, str]] = []  # identity, function; of the latest turn
 
     def made(self, calls: list[Object]) -> list[JSON]:
-        """The calls of a turn in the chat's form."""
+        """The calls of a turn in the chat's form. A turn without any leaves those before it open."""
+        if not calls:
+            return []
         told: list[JSON] = []
         self._open = []
         for call in calls:
             function = as_object(call["function"])
             identity = as_str(call.get("id")) or self._name()
             self._open.append((identity, as_str(function["name"])))
-            told.append(tool_call(identity, function["name"], function.get("arguments", {})))
+            told.append(turns.tool_call(identity, function["name"], function.get("arguments", {})))
         return told
 
     def answered(self, identity: str, function: str) -> str:

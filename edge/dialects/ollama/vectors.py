@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from edge.dialects import said
 from edge.dialects.ollama.answer import NDJSON_TYPE, nanoseconds
 from edge.dialects.timing import Timing
 from policies.call import Call, Form
@@ -46,7 +47,7 @@ class OllamaVectors:
             "embeddings": vectors,
             "total_duration": nanoseconds(spans.total),
             "load_duration": nanoseconds(spans.waiting),
-            "prompt_eval_count": as_count(as_object(answer.get("usage")).get("prompt_tokens")) or 0,
+            "prompt_eval_count": said.usage(answer).read,
         }
 
 

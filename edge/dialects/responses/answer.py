@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Final
 
+from edge.dialects import said
 from edge.dialects.chat import SSE_TYPE
 from edge.dialects.errors import error_event
-from edge.dialects.functions import thought
 from edge.dialects.responses.items import (
     COMPLETED,
     IN_PROGRESS,
@@ -26,7 +26,7 @@ from edge.dialects.responses.items import (
 )
 from edge.dialects.responses.names import item_id, response_id
 from policies.errors import EngineBroke, GatewayError
-from policies.json import JSON, Object, as_count, as_list, as_object, as_str
+from policies.json import JSON, Object, as_list, as_object, as_str
 from policies.reasons import Reason
 
 MOST: Final = 16 << 20
@@ -65,7 +65,7 @@ class ResponsesRendering:
         """Of the only choice that there is."""
         for chunk in chunks:
             for choice in as_list(chunk.get("choices")):
-                self._add(as_object(choice), "delta")
+                self._add(as_object(choice), as_object(as_object(choice).get("delta")))
         return self._take()
 
     def end(self, final: Object) -> bytes:
@@ -76,7 +76,8 @@ class ResponsesRendering:
     def whole(self, answer: Object) -> Object:
         """The response."""
         self._events = Events(mute=True)
-        self._add(as_object(next(iter(as_list(answer.get("choices"))), None)), "message")
+        choice = said.choice(answer)
+        self._add(choice, as_object(choice.get("message")))
         return self._complete(answer)
 
     def failed(self, error: GatewayError, *, begun: bool) -> bytes:
@@ -88,9 +89,9 @@ class ResponsesRendering:
         events = self._events = Events(self._said if begun else 0)
         if not begun:
             self._begin()
-        said: Object = {"code": _code(error), "message": error.text}
+        why: Object = {"code": _code(error), "message": error.text}
         items: list[JSON] = list(self._items) if begun else []
-        events.add("response.failed", response={**self._response, "status": "failed", "error": said, "output": items})
+        events.add("response.failed", response={**self._response, "status": "failed", "error": why, "output": items})
         events.add("error", **error_event(error))
         return self._take()
 
@@ -102,9 +103,8 @@ class ResponsesRendering:
         self._said = self._events.number
         return self._events.take()
 
-    def _add(self, choice: Object, said: str) -> None:
-        delta = as_object(choice.get(said))
-        if text := thought(delta):
+    def _add(self, choice: Object, delta: Object) -> None:
+        if text := said.thought(delta):
             self._count(text)
             self._thought().add(text, self._events)
         for kind, name in (("output_text", "content"), ("refusal", "refusal")):
@@ -139,9 +139,7 @@ class ResponsesRendering:
             item.add(piece, self._events)
 
     def _start_call(self, call: Object, number: JSON) -> FunctionCall:
-        name = as_str(as_object(call.get("function")).get("name"))
-        if not name:  # of a call that is closed, or that never was introduced
-            raise EngineBroke("pieces of several calls in turns")
+        name = said.new_call(call)
         item_name = self._id("function_call")
         call_id = as_str(call.get("id")) or f"call_{self.request_id}_{self._index}"
         item = FunctionCall(item_name, self._index, number, call_id, name)
@@ -220,16 +218,14 @@ def _skeleton(asked: Object, model: str, identity: str, created: int) -> Object:
 
 
 def _usage(document: Object) -> Object:
-    usage = as_object(document.get("usage"))
-    read, written = as_count(usage.get("prompt_tokens")) or 0, as_count(usage.get("completion_tokens")) or 0
-    cached = as_count(as_object(usage.get("prompt_tokens_details")).get("cached_tokens")) or 0
+    usage = said.usage(document)
     return {
-        "input_tokens": read,
-        "input_tokens_details": {"cached_tokens": min(cached, read), "cache_write_tokens": 0},
-        "output_tokens": written,
+        "input_tokens": usage.read,
+        "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+        "output_tokens": usage.written,
         # Which of them were thoughts, engines do not say.
         "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": read + written,
+        "total_tokens": usage.read + usage.written,
     }
 
 

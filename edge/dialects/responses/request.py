@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge.dialects import functions
+from edge.dialects import turns
 from edge.intake.responses_params import LOGPROBS, MESSAGE
 from policies.json import JSON, Object, as_list, as_object, as_str
 
@@ -48,40 +48,30 @@ class _Said:
     spoke: bool = False
 
     def message(self) -> Object:
-        text = "\n".join(self.texts)
-        message: Object = {"role": "assistant", "content": text if text or not self.calls else None}
-        if self.thoughts:
-            message["reasoning_content"] = "\n".join(self.thoughts)
-        if self.calls:
-            message["tool_calls"] = self.calls
-        return message
+        return turns.assistant_turn("\n".join(self.texts), "\n".join(self.thoughts), self.calls)
 
 
 def _messages(instructions: str, items: Iterable[Object]) -> list[JSON]:
-    system, turns = [instructions], _Turns()
+    system, told = [instructions], _Turns()
     for item in items:
         match item.get("type", MESSAGE):
             case "message" if item["role"] in _SYSTEM:
                 system.append(_plain(item["content"]))
             case "message" if item["role"] == "user":
-                turns.user(item["content"])
+                told.user(item["content"])
             case "message":
-                turns.said.spoke = True
-                turns.said.texts += [text for text in [_plain(item["content"])] if text]
+                told.said.spoke = True
+                told.said.texts += [text for text in [_plain(item["content"])] if text]
             case "reasoning":
-                turns.said.thoughts += [text for text in [_thought(item)] if text]
+                told.said.thoughts += [text for text in [_thought(item)] if text]
             case "function_call":
-                turns.said.spoke = True
-                turns.said.calls.append(functions.call(item["call_id"], item["name"], as_str(item["arguments"])))
+                told.said.spoke = True
+                told.said.calls.append(turns.tool_call(item["call_id"], item["name"], item["arguments"]))
             case "function_call_output":
-                turns.result(item)
+                told.result(item)
             case _:  # a reference that leads nowhere was refused
                 pass
-    found = turns.end()
-    # One, at the start: templates of Qwen and others refuse a second one.
-    if text := "\n\n".join(text for text in system if text):
-        found.insert(0, {"role": "system", "content": text})
-    return found
+    return [*turns.system_turn(system), *told.end()]
 
 
 class _Turns:
@@ -90,18 +80,17 @@ class _Turns:
     def __init__(self) -> None:
         self.said = _Said()
         self._messages: list[JSON] = []
-        self._shown: list[JSON] = []  # pictures among results: they come behind the last of a row of results
+        self._shown: list[Object] = []  # pictures among results: they come behind the last of a row of results
 
     def user(self, content: JSON) -> None:
         self._close()
-        self._messages.append({"role": "user", "content": _content(content)})
+        self._messages.append({"role": "user", "content": turns.content(_parts(content))})
 
     def result(self, item: Object) -> None:
         self._end_said()
-        parts = _parts(item["output"])
-        text = "\n".join(as_str(part.get("text")) for part in parts if part["type"] == "text")
-        self._messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": text})
-        self._shown += [part for part in parts if part["type"] != "text"]
+        texts, pictures = turns.parted(_parts(item["output"]))
+        self._messages.append(turns.result_turn(item["call_id"], "\n".join(texts)))
+        self._shown += pictures
 
     def end(self) -> list[JSON]:
         self._close()
@@ -119,38 +108,29 @@ class _Turns:
 
     def _end_results(self) -> None:
         if self._shown:
-            self._messages.append({"role": "user", "content": self._shown})
+            self._messages.append({"role": "user", "content": turns.content(self._shown)})
             self._shown = []
 
 
-def _content(content: JSON) -> JSON:
-    """A lone text as such: not every template reads parts."""
-    parts = _parts(content)
-    if len(parts) == 1 and parts[0]["type"] == "text":
-        return parts[0]["text"]
-    return list[JSON](parts) or ""
-
-
 def _plain(content: JSON) -> str:
-    return "".join(as_str(part.get("text")) for part in _parts(content))
+    texts, _ = turns.parted(_parts(content))
+    return "".join(texts)
 
 
 def _parts(content: JSON) -> list[Object]:
     """Content as text and images of the chat dialect."""
     if isinstance(content, str):
-        return [{"type": "text", "text": content}]
+        return [turns.words(content)]
     found: list[Object] = []
     for item in as_list(content):
         part = as_object(item)
         match part["type"]:
             case "input_image":
-                picture: Object = {"url": part["image_url"]}
-                picture |= {"detail": part["detail"]} if "detail" in part else {}
-                found.append({"type": "image_url", "image_url": picture})
+                found.append(turns.picture(part["image_url"], part.get("detail")))
             case "refusal":
-                found.append({"type": "text", "text": part["refusal"]})
+                found.append(turns.words(part["refusal"]))
             case _:
-                found.append({"type": "text", "text": part["text"]})
+                found.append(turns.words(part["text"]))
     return found
 
 
@@ -169,11 +149,11 @@ def _tools(request: Object) -> Object:
         tools = [tool for tool in tools if tool["name"] in allowed]
         found["tool_choice"] = choice["mode"]
     elif isinstance(choice, dict):
-        found["tool_choice"] = functions.choice(choice["name"])
+        found["tool_choice"] = turns.tool_choice(choice["name"])
     elif choice is not None:
         found["tool_choice"] = choice
     if tools:
-        found["tools"] = [functions.tool(tool, "parameters") for tool in tools]
+        found["tools"] = [turns.tool(tool) for tool in tools]
     if "parallel_tool_calls" in request:
         found["parallel_tool_calls"] = request["parallel_tool_calls"]
     return found
@@ -183,8 +163,8 @@ def _format(request: Object) -> Object:
     form = as_object(as_object(request.get("text")).get("format"))
     match form.get("type"):
         case "json_schema":
-            named = {name: value for name, value in form.items() if name != "type"}
-            return {"response_format": {"type": "json_schema", "json_schema": named}}
+            more = {name: value for name, value in form.items() if name not in {"type", "schema"}}
+            return {"response_format": turns.json_schema(form["schema"], **more)}
         case "json_object":
             return {"response_format": {"type": "json_object"}}
         case _:
