@@ -16,6 +16,7 @@ from edge.intake.fields import Field, Record
 from edge.intake.kinds import Array, Tagged, Union
 from edge.intake.leaves import Choice, Flag, Int, Number, Text
 from edge.intake.openai_messages import (
+    ARGUMENTS,
     FUNCTION_NAME,
     IDENTIFIER,
     MAX_TOOLS,
@@ -88,15 +89,13 @@ _SHOWN: Final = {
 _RESULT: Final = Union(
     PROSE, Array(Tagged("type", _SHOWN), 0, _MANY), hint="It must be a string or a list of content blocks."
 )
-# Its arguments go back to the engine as the text that they once were.
-_INPUT: Final = SCHEMA
 _BLOCKS: Final = {
     **_SHOWN,
     "tool_use": _block(
         "tool_use",
         Field("id", IDENTIFIER, required=True),
         Field("name", FUNCTION_NAME, required=True),
-        Field("input", _INPUT, required=True),
+        Field("input", ARGUMENTS, required=True),
     ),
     "tool_result": _block(
         "tool_result",

@@ -17,7 +17,17 @@ from edge.dialects.ollama.pictures import SIGNS
 from edge.intake.fields import Field, Record, Trail, fail
 from edge.intake.kinds import Array, Union
 from edge.intake.leaves import Choice, Int, Number, Text
-from edge.intake.openai_messages import FUNCTION_NAME, IDENTIFIER, MAX_MEDIA, MAX_TURNS, PROSE, SCHEMA, TOOLS, Media
+from edge.intake.openai_messages import (
+    ARGUMENTS,
+    FUNCTION_NAME,
+    IDENTIFIER,
+    MAX_MEDIA,
+    MAX_TURNS,
+    PROSE,
+    SCHEMA,
+    TOOLS,
+    Media,
+)
 from edge.intake.openai_params import CEILINGS, FLAG, MODEL, SAMPLING, ModelName
 from policies.call import Form, Operation
 from policies.json import Object
@@ -91,7 +101,7 @@ PICTURE: Final = Media(
 )
 _PICTURES: Final = Field("images", Array(PICTURE, 0, MAX_MEDIA))
 
-_CALLED: Final = Record(Field("name", FUNCTION_NAME, required=True), Field("arguments", SCHEMA), dropped=("index",))
+_CALLED: Final = Record(Field("name", FUNCTION_NAME, required=True), Field("arguments", ARGUMENTS), dropped=("index",))
 _TOOL_CALL: Final = Record(
     Field("id", Text(0, 256, IDENTIFIER.form)),
     Field("type", Choice("function")),

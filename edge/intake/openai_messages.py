@@ -25,7 +25,10 @@ MAX_TOOLS: Final = 256
 MAX_TURNS: Final = 10_000
 # Agents' tool schemas are 1-4 KB; 32 levels and 5,000 parts are beyond any that we saw, and a schema becomes a grammar
 # in the engine (facts 3.3: "json_schema size").
-SCHEMA: Final = Free(size=128 * 1024, depth=32, nodes=5_000)
+SCHEMA: Final = Free(size=128 * 1024, depth=32, nodes=5_000, schema=True)
+# What a model once called a function with, where a dialect has it as an object: it goes back to the engine as the text
+# that it was. Agents write whole files that way.
+ARGUMENTS: Final = Free(size=4 * 1024 * 1024, depth=32, nodes=50_000, schema=False)
 
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _IMAGE: Final = re.compile(r"data:image/(?:png|jpeg|webp|gif);base64,", re.ASCII)

@@ -15,8 +15,9 @@ from edge.intake.ollama_params import NO_TOKENS, PLAIN
 from edge.intake.routes import Routes
 from policies.call import Aim, Call, Dialect, Form, Operation
 from policies.errors import Refusal
-from policies.json import JSON, Object, as_list, as_object
+from policies.json import JSON, Object, as_list, as_object, as_str
 from policies.reasons import Reason
+from tests.edge.dialects.arguments import TOO_MUCH, WRITTEN
 from tests.edge.intake.refusals import refused
 
 HI: Final[Object] = {"role": "user", "content": "hi"}
@@ -188,6 +189,19 @@ def test_a_turn_of_tools() -> None:
     ]
 
 
+@pytest.mark.parametrize("given", WRITTEN.values(), ids=WRITTEN)
+def test_what_a_tool_was_called_with_goes_back_as_it_was(given: Object) -> None:
+    (turn,) = messages({"role": "assistant", "tool_calls": [call_of("write", given)]})
+    (call,) = as_list(as_object(turn)["tool_calls"])
+    assert json.loads(as_str(as_object(as_object(call)["function"])["arguments"])) == given
+
+
+@pytest.mark.parametrize("given", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_what_no_tool_was_called_with_is_refused(given: JSON) -> None:
+    with refused(Reason.INVALID_PARAMETER, "messages[].tool_calls[].function.arguments"):
+        messages({"role": "assistant", "tool_calls": [{"function": {"name": "write", "arguments": given}}]})
+
+
 def test_results_find_their_calls() -> None:
     """By the name of the call, by that of the function in order, or simply in order."""
     calls: list[JSON] = [call_of("f", {"a": 1}), call_of("g", id="mine"), call_of("f", {"a": 2}), call_of("h")]
@@ -297,10 +311,6 @@ def turn(**more: JSON) -> Object:
         (turn(images=["data:image/png;base64," + PNG]), "messages[].images[]"),
         (turn(images=["aGVsbG8gd29ybGQ="]), "messages[].images[]"),
         (turn(images=[PNG + "!"]), "messages[].images[]"),
-        (
-            turn(tool_calls=[call_of("f") | {"function": {"name": "f", "arguments": "{}"}}]),
-            "messages[].tool_calls[].function.arguments",
-        ),
         ({"think": "hard"}, "think"),
         ({"format": "yaml"}, "format"),
         ({"format": {"$ref": "http://internal/"}}, "format"),
