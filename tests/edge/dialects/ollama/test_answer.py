@@ -9,15 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.dialects.ollama.answer import OllamaRendering, unloaded
-from edge.relay.aggregate import Aggregate
-from edge.relay.fragments import Fragments
 from policies.call import Aim, Call, Dialect, Form, Operation
 from policies.errors import EngineBroke
-from policies.exchange import Usage
 from policies.json import JSON, Object, as_list, as_object, as_str
+from tests.edge.dialects.chunks import USAGE, aggregated, answers, call, chunk
 from tests.edge.dialects.test_timing import timing
 
-USAGE: Object = {"prompt_tokens": 7, "completion_tokens": 3}
 AT = "1970-01-01T00:00:00.000000Z"
 HEAD: Object = {"model": "tiny", "created_at": AT}
 TOOK: Object = {
@@ -35,20 +32,6 @@ def rendering(form: Form = Form.ONLY, aim: Aim = Aim.ANSWER, *, loaded: bool = F
     return OllamaRendering(Call(Operation.CHAT, Dialect.OLLAMA, "tiny", form=form, aim=aim), timing(loaded=loaded))
 
 
-def chunk(finish: str | None = None, /, **delta: JSON) -> Object:
-    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
-
-
-def call(index: int, arguments: str, name: str | None = None, call_id: str | None = None) -> Object:
-    function: Object = {"arguments": arguments}
-    made: Object = {"index": index, "function": function}
-    if name is not None:
-        function["name"] = name
-    if call_id is not None:
-        made["id"] = call_id
-    return chunk(tool_calls=[made])
-
-
 def lines(*chunks: Object, form: Form = Form.ONLY, aim: Aim = Aim.ANSWER, loaded: bool = False) -> list[Object]:
     made = rendering(form, aim, loaded=loaded)
     body = made.begin(9) + made.chunks(chunks) + made.end({"usage": USAGE, "choices": []})
@@ -57,10 +40,7 @@ def lines(*chunks: Object, form: Form = Form.ONLY, aim: Aim = Aim.ANSWER, loaded
 
 
 def whole(*chunks: Object, form: Form = Form.ONLY, aim: Aim = Aim.ANSWER) -> Object:
-    aggregate = Aggregate()
-    for each in chunks:
-        aggregate.add(each)
-    return rendering(form, aim).whole({**aggregate.answer(Usage(), chat=True), "usage": USAGE})
+    return rendering(form, aim).whole(aggregated(chunks))
 
 
 def gathered(found: list[Object]) -> Object:
@@ -209,33 +189,12 @@ def test_a_load_says_so_and_nothing_else(form: Form) -> None:
     assert unloaded(wish, 0.0) == {**expected, "done_reason": "unload"}
 
 
-PIECES = st.lists(st.text(min_size=1, max_size=5), max_size=4)
-INPUTS = st.dictionaries(st.text(max_size=4), st.integers(-(2**63), 2**63) | st.text(max_size=6), max_size=3)
-
-
-@st.composite
-def answers(draw: st.DrawFn) -> list[Object]:
-    """Thoughts, text, and calls whose arguments come in pieces, all of them in any order."""
-    chunks = [chunk(reasoning=piece) for piece in draw(PIECES)]
-    chunks += [chunk(content=piece) for piece in draw(PIECES)]
-    for index, asked in enumerate(draw(st.lists(INPUTS, max_size=3))):
-        arguments = json.dumps(asked)
-        cuts = sorted(draw(st.lists(st.integers(0, len(arguments)), max_size=3)))
-        pieces = [arguments[a:b] for a, b in zip([0, *cuts], [*cuts, len(arguments)], strict=True)]
-        chunks.append(call(index, pieces[0], "f", f"c{index}"))
-        chunks += [call(index, piece) for piece in pieces[1:]]
-    return [*chunks, chunk(draw(st.sampled_from(["stop", "tool_calls", "length"])))]
-
-
-@given(answers())
+@given(answers("stop", "tool_calls", "length"))
 def test_a_stream_says_what_the_whole_answer_says(chunks: list[Object]) -> None:
-    fragments = Fragments()
-    for each in chunks:
-        fragments.tidy(0, as_object(as_object(as_list(each["choices"])[0])["delta"]))
     assert gathered(lines(*chunks)) == whole(*chunks)
 
 
-@given(answers(), st.data())
+@given(answers("stop", "tool_calls", "length"), st.data())
 def test_how_chunks_come_together_does_not_matter(chunks: list[Object], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(chunks)))
     one, other = rendering(), rendering()

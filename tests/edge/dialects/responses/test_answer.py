@@ -11,15 +11,12 @@ from hypothesis import strategies as st
 
 from edge.dialects.responses import answer
 from edge.dialects.responses.answer import ResponsesRendering
-from edge.relay.aggregate import Aggregate
-from edge.relay.fragments import Fragments
 from policies.errors import EngineBroke, EngineTimeout, Refusal
-from policies.exchange import Usage
 from policies.json import JSON, Object, as_list, as_object, as_str
 from policies.reasons import Reason
+from tests.edge.dialects.chunks import USAGE, aggregated, answers, call, chunk
 
 ID = "0" * 32
-USAGE: Object = {"prompt_tokens": 7, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 2}}
 COUNTED: Object = {
     "input_tokens": 7,
     "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 0},
@@ -32,20 +29,6 @@ SUMMED: Object = {"reasoning": {"summary": "auto"}}
 
 def rendering(**asked: JSON) -> ResponsesRendering:
     return ResponsesRendering(asked, "tiny", ID, lambda: 1_700_000_000.5)
-
-
-def chunk(finish: str | None = None, /, logprobs: JSON = None, **delta: JSON) -> Object:
-    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": logprobs}]}
-
-
-def call(index: int, arguments: str, name: str | None = None, call_id: str | None = None) -> Object:
-    function: Object = {"arguments": arguments}
-    made: Object = {"index": index, "function": function}
-    if name is not None:
-        function["name"] = name
-    if call_id is not None:
-        made["id"] = call_id
-    return chunk(tool_calls=[made])
 
 
 def read(body: bytes, first: int = 0) -> list[Object]:
@@ -135,10 +118,7 @@ def _same(item: Object, done: Object, parts: list[Object]) -> None:
 
 
 def whole(*chunks: Object, **asked: JSON) -> Object:
-    aggregate = Aggregate()
-    for each in chunks:
-        aggregate.add(each)
-    return rendering(**asked).whole({**aggregate.answer(Usage(), chat=True), "usage": USAGE})
+    return rendering(**asked).whole(aggregated(chunks))
 
 
 def test_a_stream_of_text() -> None:
@@ -330,32 +310,14 @@ def test_one_that_fails_before_anything_was_said_begins_first(reason: Reason, co
     assert as_object(as_object(found[2]["response"])["error"])["code"] == code
 
 
-PIECES = st.lists(st.text(min_size=1, max_size=5), max_size=4)
-
-
-@st.composite
-def answers(draw: st.DrawFn) -> list[Object]:
-    """Thoughts, then text, then a refusal, then calls whose arguments come in pieces, as engines write them."""
-    chunks = [chunk(reasoning=piece) for piece in draw(PIECES)]
-    chunks += [chunk(content=piece) for piece in draw(PIECES)]
-    chunks += [chunk(refusal=piece) for piece in draw(PIECES)]
-    for index, arguments in enumerate(draw(st.lists(st.text(max_size=8), max_size=3))):
-        cuts = sorted(draw(st.lists(st.integers(0, len(arguments)), max_size=3)))
-        pieces = [arguments[a:b] for a, b in zip([0, *cuts], [*cuts, len(arguments)], strict=True)]
-        chunks.append(call(index, pieces[0], "f", f"c{index}"))
-        chunks += [call(index, piece) for piece in pieces[1:]]
-    return [*chunks, chunk(draw(st.sampled_from(["stop", "length", "tool_calls"])))]
-
-
-@given(answers(), st.sampled_from([{}, SUMMED]))
+@given(
+    answers("stop", "tool_calls", "length", refuses=True, arguments=st.text(max_size=8)), st.sampled_from([{}, SUMMED])
+)
 def test_a_stream_says_what_the_whole_answer_says(chunks: list[Object], asked: Object) -> None:
-    fragments = Fragments()
-    for each in chunks:
-        fragments.tidy(0, as_object(as_object(as_list(each["choices"])[0])["delta"]))
     assert told(events(*chunks, **asked)) == whole(*chunks, **asked)
 
 
-@given(answers(), st.data())
+@given(answers("stop", "tool_calls", "length", refuses=True, arguments=st.text(max_size=8)), st.data())
 def test_how_chunks_come_together_does_not_matter(chunks: list[Object], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(chunks)))
     one, other = rendering(), rendering()
