@@ -5,7 +5,7 @@ strict_json.py      parse(): bytes -> object that every parser reads alike; seri
 spelling.py         which spellings of a name some decoder would take for it
 fields.py           Record, check(): the known part of a document, and the names of the rest
 leaves.py           kinds of value: Flag, Int, Number, Text, Choice, Never, Free
-kinds.py            kinds that hold others: Array, Map, Union, Tagged
+kinds.py            kinds that hold others: Array, Map, Union, Tagged; type_of()
 openai_messages.py  messages, media, tools
 openai_params.py    SPECS: the parameters of each operation
 anthropic_params.py MESSAGES_SPEC, COUNT_SPEC: the same of Anthropic's Messages

@@ -13,7 +13,7 @@ import re
 from typing import Final
 
 from edge.intake.fields import Field, Record
-from edge.intake.kinds import Array, Tagged, Union
+from edge.intake.kinds import Array, Tagged, Union, type_of
 from edge.intake.leaves import Choice, Flag, Int, Number, Text
 from edge.intake.openai_messages import (
     ARGUMENTS,
@@ -111,8 +111,8 @@ _NOT_OURS: Final = re.compile(
 
 
 def _only_anthropics(block: JSON) -> bool:
-    kind = block.get("type") if isinstance(block, dict) else None
-    return isinstance(kind, str) and kind not in _BLOCKS and _NOT_OURS.fullmatch(kind) is not None
+    kind = type_of(block)
+    return kind is not None and kind not in _BLOCKS and _NOT_OURS.fullmatch(kind) is not None
 
 
 _CONTENT: Final = Union(
@@ -129,8 +129,7 @@ _SYSTEM: Final = Union(
 
 
 def _servers_tool(tool: JSON) -> bool:
-    kind = tool.get("type") if isinstance(tool, dict) else None
-    return isinstance(kind, str) and kind != "custom"
+    return type_of(tool) not in {None, "custom"}
 
 
 _TOOL: Final = Record(

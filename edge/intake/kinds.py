@@ -9,6 +9,12 @@ from edge.intake.fields import Kind, Notes, Record, Trail, fail
 from policies.json import JSON
 
 
+def type_of(value: JSON) -> str | None:
+    """What the member `type` of an object says, None if that is no text or there is none."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 class Array:
     """A list of `low` to `high` elements; those that `skip` picks are left out and named `[]`."""
 

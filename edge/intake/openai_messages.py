@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.intake.fields import Field, Notes, Record, Trail, fail
-from edge.intake.kinds import Array, Tagged, Union
+from edge.intake.kinds import Array, Tagged, Union, type_of
 from edge.intake.leaves import Choice, Flag, Free, Text
 from policies.json import JSON, Object
 from policies.reasons import Reason
@@ -139,12 +139,12 @@ _FUNCTION: Final = Record(
 _TOOL: Final = Record(Field("type", Choice("function"), required=True), Field("function", _FUNCTION, required=True))
 
 
-def _other_tool(tool: JSON) -> bool:
-    kind = tool.get("type") if isinstance(tool, dict) else None
-    return isinstance(kind, str) and kind != "function"
+def other_tool(tool: JSON) -> bool:
+    """Whether `tool` is known to be no function."""
+    return type_of(tool) not in {None, "function"}
 
 
-TOOLS: Final = Array(_TOOL, 0, MAX_TOOLS, skip=_other_tool)
+TOOLS: Final = Array(_TOOL, 0, MAX_TOOLS, skip=other_tool)
 
 _NAMED: Final = Record(Field("name", FUNCTION_NAME, required=True))
 TOOL_CHOICE: Final = Union(

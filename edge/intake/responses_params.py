@@ -13,7 +13,7 @@ import re
 from typing import Final
 
 from edge.intake.fields import Field, Record, Trail, fail
-from edge.intake.kinds import Array, Tagged, Union
+from edge.intake.kinds import Array, Tagged, Union, type_of
 from edge.intake.leaves import Choice, Int, Never, Number
 from edge.intake.openai_messages import (
     FUNCTION_NAME,
@@ -23,6 +23,7 @@ from edge.intake.openai_messages import (
     MAX_TURNS,
     PROSE,
     SCHEMA,
+    other_tool,
 )
 from edge.intake.openai_params import CEILINGS, FLAG, LABEL, METADATA, MODEL
 from policies.json import JSON, Object, as_list, as_object
@@ -110,8 +111,8 @@ _NOT_OURS: Final = re.compile(
 
 
 def _only_others(item: JSON) -> bool:
-    kind = item.get("type") if isinstance(item, dict) else None
-    return isinstance(kind, str) and _NOT_OURS.fullmatch(kind) is not None
+    kind = type_of(item)
+    return kind is not None and _NOT_OURS.fullmatch(kind) is not None
 
 
 _INPUT: Final = Union(
@@ -119,11 +120,6 @@ _INPUT: Final = Union(
     Array(Tagged("type", _CASES, default=MESSAGE), 0, MAX_TURNS, skip=_only_others),
     hint="It must be a string or a list of input items.",
 )
-
-
-def _other_tool(tool: JSON) -> bool:
-    kind = tool.get("type") if isinstance(tool, dict) else None
-    return isinstance(kind, str) and kind != "function"
 
 
 _TOOL: Final = _part(
@@ -144,7 +140,7 @@ _TOOL_CHOICE: Final = Union(
             "allowed_tools": _part(
                 "allowed_tools",
                 Field("mode", Choice("auto", "required"), required=True),
-                Field("tools", Array(_NAMED, 0, MAX_TOOLS, skip=_other_tool), required=True),
+                Field("tools", Array(_NAMED, 0, MAX_TOOLS, skip=other_tool), required=True),
             ),
         },
     ),
@@ -197,7 +193,7 @@ _PROMPT: Final = (
     Field("input", _INPUT, required=True),
     Field("instructions", PROSE),
     Field("previous_response_id", IDENTIFIER),
-    Field("tools", Array(_TOOL, 0, MAX_TOOLS, skip=_other_tool)),
+    Field("tools", Array(_TOOL, 0, MAX_TOOLS, skip=other_tool)),
     Field("tool_choice", _TOOL_CHOICE),
     Field("parallel_tool_calls", FLAG),
     Field("reasoning", _REASONING),

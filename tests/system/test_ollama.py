@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from policies.json import JSON, Object, as_list, as_object, as_str
-from tests.system.calls import ASKED, CHAT, assert_constant, start_stream
+from tests.system.calls import ASKED, CHAT, assert_constant, assert_leaving_is_noticed, start_stream
 from tests.system.conftest import Launch
 from tests.system.misbehaviour import BROKEN_ANSWERS, BROKEN_STREAMS, ERROR_SHAPES, SECRET_DETAIL, VARIANTS
 from tests.system.process import Gateway, Key
@@ -244,10 +243,7 @@ def test_the_engine_learns_of_a_caller_that_leaves(gateway: Gateway, engine: Rec
     engine.play(always(*Stream().until(2, Hold())))
     with ask(gateway, key) as wire:
         next(lines(wire, wire.head()))
-        seen = engine.request()
-        left = time.monotonic()
-        wire.reset()
-        assert engine.gone(seen, within=5.0) - left <= 1.0
+        assert_leaving_is_noticed(engine, wire)
 
 
 def test_a_budget_ends_the_answer_well_formed(launch: Launch, engine: RecordingEngine) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from contextlib import closing
 
 import pytest
 
 from policies.json import JSON, Object, as_list, as_object, as_str
-from tests.system.calls import ASKED, CHAT
+from tests.system.calls import ASKED, CHAT, assert_leaving_is_noticed
 from tests.system.conftest import Launch
 from tests.system.process import Gateway, Key, until
 from tests.system.recording_engine import RecordingEngine
@@ -166,10 +165,7 @@ def test_the_engine_learns_of_a_caller_that_leaves(gateway: Gateway, engine: Rec
     with ask(gateway, key) as wire:
         head = wire.head()
         next(wire.events(head))
-        seen = engine.request()
-        left = time.monotonic()
-        wire.reset()
-        assert engine.gone(seen, within=5.0) - left <= 1.0
+        assert_leaving_is_noticed(engine, wire)
 
 
 def test_a_budget_ends_the_response_incomplete(launch: Launch, engine: RecordingEngine) -> None:

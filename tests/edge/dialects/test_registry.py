@@ -13,6 +13,7 @@ from tests.edge.dialects.test_timing import timing
     ("dialect", "operation", "content_type", "comments"),
     [
         (Dialect.OPENAI, Operation.CHAT, "text/event-stream; charset=utf-8", True),
+        (Dialect.RESPONSES, Operation.CHAT, "text/event-stream; charset=utf-8", True),
         (Dialect.ANTHROPIC, Operation.CHAT, "text/event-stream; charset=utf-8", True),
         (Dialect.OLLAMA, Operation.CHAT, "application/x-ndjson", False),
         (Dialect.OLLAMA, Operation.COMPLETIONS, "application/x-ndjson", False),
