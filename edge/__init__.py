@@ -10,13 +10,15 @@ policy/      asks the policy, honours what it ties its yes to, and changes it wi
 limits/      what callers have used, and whether there is more
 ledger/      the journal of all requests: on disk before the engine sees one;  usage
 queue/       a bounded, fair turn on the engine
+responses/   kept responses, for whom they are, and the requests that go on from them
 relay/       the engine's events -> the caller's bytes; meters as it goes
 dialects/    how answers and errors look on the wire
 admin/       health and readiness; metrics; the policy for OPAs and for admins
 config/      one YAML file -> frozen settings
 cli/         the command line
 service/     the gateway as a service of the host: units for systemd and launchd
-pipeline.py  the request handler: reads like docs/life-of-a-request.md;  own.py, reply.py  answers, and one for each
+pipeline.py  the request handler: reads like docs/life-of-a-request.md;  shared.py  what all of them share
+own_routes.py  what the gateway answers itself, in the words of own.py;  reply.py, headers.py  one answer for each
 gateway.py   puts the house together;  doors.py  its listeners;  fleet.py  the engines as the line sees them
 administration.py  admins' routes
 accounts.py  what one request holds and is charged (charging.py);  bookkeeping.py  opens what it is accounted with

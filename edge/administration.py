@@ -21,10 +21,10 @@ from edge.identity.directory import KeyDirectory
 from edge.identity.store.opening import Keys
 from edge.identity.store.stacks import StackKeys
 from edge.live import Live
-from edge.pipeline import Shared
 from edge.policy.instances import StoredInstances
 from edge.policy.opening import DECISIONS, PolicyPart
 from edge.policy.signing_key import SigningKey
+from edge.shared import Shared
 from edge.telemetry import Telemetry
 from engines.pulling import Puller
 from observability.captures.log import CAPTURES

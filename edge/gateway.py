@@ -44,13 +44,15 @@ from edge.listener.server import Listener, require_c_parser
 from edge.live import Live
 from edge.logs import access_lines
 from edge.origin.opening import open_origins
-from edge.pipeline import Line, Manner, Shared
+from edge.pipeline import Line, Manner
 from edge.policy.opening import PolicyPart, open_policy
 from edge.policy.service import PolicyService
 from edge.queue.engine_queue import Queues
 from edge.queue.gate import CallerGates, RateClass
 from edge.queue.opening import open_queues
 from edge.reply import Pulse
+from edge.responses.opening import open_shelf
+from edge.shared import Shared
 from edge.tasks import Tasks
 from edge.telemetry import Parts, Telemetry
 from engines.adapters.registry import adapter_for
@@ -125,7 +127,8 @@ class Gateway:
         fleet = self._fleet(transport, queues)
         self._close.append(fleet.stop)
         books = await open_books(self._settings, keys.database, self._tasks)
-        self._close.append(books.close)
+        shelf = open_shelf(self._settings.responses, keys.database, self._tasks)
+        self._close += [books.close, lambda: asyncio.to_thread(shelf.close)]
         self._shared = Shared(
             authenticator=authenticator,
             enforcement=policy.enforcement,
@@ -134,6 +137,7 @@ class Gateway:
             queues=queues,
             callers=_callers(self._settings),
             accounts=books.accounts,
+            shelf=shelf,
             pulse=Pulse(self._settings.queue.tell_after, self._settings.queue.tell_every),
             observers=Observers([AccessLines(lines), *telemetry.observers(fleet), captures]),
             captures=captures,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import orjson
 
 from edge.capturing import NO_CAPTURES, Foreseen, most_of
 from edge.dialects.anthropic.models import model_info, model_page
+from edge.dialects.ollama import models as ollama
 from edge.dialects.openai import model_document, model_list
 from edge.intake.routes import Route
 from edge.limits import words
 from edge.limits.standing import Filled, Standing
 from engines.catalogue import Catalogue, Entry
-from policies.call import Dialect, Operation
+from policies.call import Dialect, Form, Operation
 from policies.decision import Permit, may_use
 from policies.errors import Refusal
 from policies.json import JSON, Object
@@ -22,6 +24,7 @@ from policies.principal import Principal
 from policies.reasons import Reason
 
 _UNKNOWN: Final = "What is used and left is not known: the store that counts it does not answer. Ask again later."
+_UNLOADED: Final[Callable[[str], float]] = lambda _: 0.0  # noqa: E731 - one constant answer
 
 
 def health(*, draining: bool) -> bytes:
@@ -46,13 +49,17 @@ def answer(
     now: float,
     standing: Standing | None = None,
     captures: Foreseen = NO_CAPTURES,
+    left: Callable[[str], float] = _UNLOADED,
 ) -> bytes:
     """The document of an own route for the permitted caller, of the `visible` models; `now` is seconds since the epoch.
 
     `standing`: how full its limits are, for `/v1/me`; None = nobody knows. `captures`: what would be captured.
+    `left`: for how many seconds a model stays loaded.
     """
-    if permit.operation is Operation.ME:
+    if tells_who(route):
         return orjson.dumps(me(permit, visible, now=now, standing=standing, captures=captures))
+    if route.dialect is Dialect.OLLAMA:
+        return _ollama(permit, route, visible, now=now, left=left)
     anthropic = route.dialect is Dialect.ANTHROPIC
     documents = [
         model_info(entry.id, entry.created) if anthropic else model_document(entry.id, entry.created, entry.engines[0])
@@ -64,6 +71,34 @@ def answer(
         if entry.name == permit.model:
             return orjson.dumps({**document, "id": route.model})
     raise Refusal(Reason.MODEL_NOT_PERMITTED)
+
+
+def tells_who(route: Route) -> bool:
+    """Whether the answer is what `/v1/me` says."""
+    return route.operation is Operation.ME and route.form is Form.ONLY
+
+
+def media_type(route: Route) -> str:
+    """Of the answer."""
+    return "text/plain; charset=utf-8" if route.form is Form.BANNER else "application/json"
+
+
+def _ollama(
+    permit: Permit, route: Route, visible: Sequence[Entry], *, now: float, left: Callable[[str], float]
+) -> bytes:
+    shown = [ollama.Shown(entry.id, entry.name, entry.created, entry.context) for entry in visible]
+    if route.form is Form.BANNER:
+        return ollama.BANNER
+    if route.form is Form.VERSION:
+        return orjson.dumps(ollama.version())
+    if route.form is Form.LOADED:
+        return orjson.dumps(ollama.loaded(shown, left, now))
+    if permit.operation is Operation.MODELS_LIST:
+        return orjson.dumps(ollama.tags(shown))
+    model = next((model for model in shown if model.identity == permit.model), None)
+    if model is None:
+        raise Refusal(Reason.MODEL_NOT_PERMITTED)
+    return orjson.dumps(ollama.show(replace(model, name=route.model)))
 
 
 def candidates(principal: Principal, catalogue: Catalogue) -> tuple[str, ...]:

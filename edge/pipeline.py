@@ -13,45 +13,36 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
-from edge import own
-from edge.accounts import Account, Accounts
-from edge.capturing import NO_CAPTURES, begin_capture, end_capture, foresee_captures
-from edge.dialects.errors import ANTHROPIC_REQUEST_ID
-from edge.dialects.registry import rendering_of
+from edge.accounts import Account
+from edge.capturing import begin_capture, end_capture
+from edge.dialects.registry import counted, failing_of, rendering_of
+from edge.dialects.timing import Timing
 from edge.dialects.writing import write
-from edge.fleet import Fleet
-from edge.identity.authenticate import Authenticator
+from edge.headers import call_headers
 from edge.identity.token import redact
-from edge.inflight import Inflight
 from edge.intake.intake import check_content_type
-from edge.intake.offload import Parser
-from edge.intake.routes import HEALTH, Route, Routes, dialect_of, is_health
-from edge.limits.standing import Standing
+from edge.intake.routes import Route, Routes, dialect_of, is_health
 from edge.listener.inbound import Inbound
-from edge.origin.opening import Origin, unknown
-from edge.policy.enforcement import Asked, Enforcement
+from edge.own_routes import OWN, OwnRoutes
+from edge.policy.enforcement import Asked
 from edge.policy.obligations import honour
 from edge.progress import Progress, said_of
 from edge.queue.contract import Phase, Wish
-from edge.queue.engine_queue import Queues
-from edge.queue.gate import CallerGates
 from edge.relay.counting import prompt_tokens
 from edge.relay.relay import Leg, Whole
-from edge.reply import Pulse, Reply
-from edge.tasks import Tasks
+from edge.reply import Reply
+from edge.responses.following import keeping, with_past
+from edge.shared import Shared
 from engines.adapters.registry import adapter_for
-from engines.contract import Target, Transport
+from engines.contract import Target
 from observability.agents import family
-from observability.captures.log import CaptureLog
 from observability.ids import new_id
-from observability.observers import Observers
-from observability.traces.tracer import Tracer
 from observability.traces.trust import NOBODY, ListenerTrace
-from policies.call import Call, Dialect, Operation
+from policies.call import Aim, Call, Dialect, Operation
 from policies.decision import Permit
 from policies.errors import EngineTimeout, GatewayError, Refusal
 from policies.exchange import Exchange
@@ -65,33 +56,6 @@ _log = logging.getLogger(__name__)
 _BANDS: Final[dict[str | None, Priority]] = {band.value: band for band in Priority}
 _LISTINGS: Final = frozenset({Operation.MODELS_LIST, Operation.MODELS_SHOW})
 _ANTHROPIC_VERSION: Final = "anthropic-version"
-_OWN: Final = frozenset({Operation.ME, Operation.MODELS_LIST, Operation.MODELS_SHOW})
-
-
-@dataclass(slots=True)
-class Shared:
-    """What all listeners' lines share."""
-
-    authenticator: Authenticator
-    enforcement: Enforcement
-    parser: Parser
-    transport: Transport
-    queues: Queues
-    callers: CallerGates
-    accounts: Accounts
-    pulse: Pulse
-    observers: Observers
-    captures: CaptureLog
-    tasks: Tasks
-    clock: Callable[[], float]
-    wall: Callable[[], float]
-    randomness: Callable[[int], bytes]
-    salt_key: bytes = field(repr=False)
-    fleet: Fleet
-    tracer: Tracer | None = None
-    origin: Origin = unknown
-    inflight: Inflight = field(default_factory=Inflight)
-    draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +75,7 @@ class Line:
         self._shared = shared
         self._manner = manner
         self._routes = routes
+        self._own = OwnRoutes(shared)
 
     async def __call__(self, inbound: Inbound) -> None:
         """Walk one request to its answer. Cancelled when the caller leaves."""
@@ -118,7 +83,7 @@ class Line:
         exchange = Exchange(id=new_id(shared.randomness), client=inbound.client, method=inbound.method)
         exchange.stages.accepted = shared.clock()
         exchange.agent = family(inbound.headers.get("user-agent", ""))
-        self._locate(exchange)
+        self._shared.locate(exchange)
         reply = Reply(inbound)
         try:
             with shared.inflight.scope(exchange):
@@ -139,24 +104,33 @@ class Line:
     async def _walk(self, exchange: Exchange, inbound: Inbound, reply: Reply) -> None:
         self._trace(exchange, inbound, reply)
         if is_health(inbound.method, inbound.path):
-            await self._answer_health(exchange, reply)
+            await self._own.health(exchange, reply)
             return
         principal = await self._identify(exchange, inbound)
         self._trace(exchange, inbound, reply)  # again: an authenticated caller may be trusted
         route = self._route(exchange, inbound)
         if self._shared.draining:
             raise Refusal(Reason.DRAINING, retry_after=5.0)
-        if route.operation in _OWN:
-            await self._answer_own(exchange, reply, principal, route)
+        if route.operation in OWN and inbound.method != "POST":
+            await self._own.about(exchange, reply, principal, route)
             return
         # Before the body is read: what one credential makes the gateway hold is bounded too.
         async with self._shared.callers.turn(principal):
-            call = await self._parse(exchange, inbound, route)
-            await self._serve(exchange, reply, principal, call)
+            if route.stored is not None:
+                await self._own.stored(exchange, inbound, reply, principal, route)
+                return
+            call = await self._parse(exchange, inbound, route, principal)
+            if route.operation in OWN:
+                await self._own.about(exchange, reply, principal, replace(route, model=call.model))
+            else:
+                await self._serve(exchange, reply, principal, call)
 
     async def _serve(self, exchange: Exchange, reply: Reply, principal: Principal, call: Call) -> None:
         permit, targets = await self._decide(exchange, principal, call)
         wanted = permit.obligations
+        if call.aim is Aim.UNLOAD:
+            await self._own.unloaded(exchange, reply, permit, call)
+            return
         if wanted.capture != "none":
             await begin_capture(self._shared.captures, exchange, reply, wanted)
         async with self._shared.callers.turn_in(principal, wanted.rate_class):
@@ -204,7 +178,7 @@ class Line:
         if known is None:
             messages = exchange.shape.messages
             known = self._shared.accounts.estimate(exchange.model, account.chars, messages)
-        return Whole(write({"input_tokens": known}), None)
+        return Whole(write(counted(account.call, known)), None)
 
     def _trace(self, exchange: Exchange, inbound: Inbound, reply: Reply) -> None:
         if (tracer := self._shared.tracer) is None:
@@ -212,16 +186,6 @@ class Line:
         tracer.place(exchange, inbound.headers, self._manner.trace)
         if exchange.trace is not None and exchange.trace.id != exchange.id:
             reply.always = {"x-trace-id": exchange.trace.id}
-
-    def _locate(self, exchange: Exchange) -> None:
-        """Again and again: the first time asks, and what was not known then may be by now. Nothing waits for it."""
-        if exchange.container is None:
-            exchange.container = self._shared.origin(exchange.client.ip)
-
-    async def _answer_health(self, exchange: Exchange, reply: Reply) -> None:
-        exchange.route, exchange.trace = HEALTH, None  # whoever polls is no story
-        exchange.outcome.status = 503 if self._shared.draining else 200
-        await reply.whole(exchange.outcome.status, _headers(exchange), own.health(draining=self._shared.draining))
 
     async def _identify(self, exchange: Exchange, inbound: Inbound) -> Principal:
         principal = await self._shared.authenticator.authenticate(inbound.headers, inbound.client)
@@ -235,42 +199,18 @@ class Line:
         if route is None:
             raise Refusal(Reason.UNKNOWN_ROUTE)
         exchange.route = route.pattern
-        if route.operation in _LISTINGS and _ANTHROPIC_VERSION in inbound.headers:
+        if route.dialect is Dialect.OPENAI and route.operation in _LISTINGS and _ANTHROPIC_VERSION in inbound.headers:
             return replace(route, dialect=Dialect.ANTHROPIC)  # `/v1/models` is a route of both dialects
         return route
 
-    async def _answer_own(self, exchange: Exchange, reply: Reply, principal: Principal, route: Route) -> None:
-        """The routes that the gateway answers itself; one decision each, as for any other."""
-        self._locate(exchange)
-        catalogue = self._shared.fleet.catalogue
-        asked = Asked(
-            route.operation,
-            route.dialect,
-            model=route.model,
-            engine=route.engine or "",
-            models=() if route.model else own.candidates(principal, catalogue),
-        )
-        permit = await self._shared.enforcement.permit(exchange, principal, asked, catalogue.meaning)
-        exchange.model = permit.model if catalogue.resolve(permit.model) else ""
-        exchange.stages.decided = self._shared.clock()
-        visible = own.visible(permit, route, catalogue)
-        standing: Standing | None = None
-        captures = NO_CAPTURES
-        if route.operation is Operation.ME:
-            names, where = [entry.name for entry in visible], exchange.client.listener
-            standing = await self._shared.accounts.levels(principal, where, names, permit.obligations.rate_class)
-            named, enforcement = [entry.id for entry in visible], self._shared.enforcement
-            captures = await foresee_captures(enforcement, exchange, principal, named, catalogue)
-        body = own.answer(permit, route, visible, now=self._shared.wall(), standing=standing, captures=captures)
-        exchange.outcome.status = 200
-        await reply.whole(200, _headers(exchange) | dict(permit.obligations.headers), body)
-
-    async def _parse(self, exchange: Exchange, inbound: Inbound, route: Route) -> Call:
+    async def _parse(self, exchange: Exchange, inbound: Inbound, route: Route, principal: Principal) -> Call:
         check_content_type(inbound.headers)
         body = await inbound.body(self._manner.body_limit)
         exchange.outcome.bytes_in = len(body)
         exchange.stages.received = self._shared.clock()
-        call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
+        exchange.call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
+        # From here on a refusal is said in the call's own dialect.
+        call = await with_past(self._shared.shelf, self._shared.parser, principal.id, exchange.call)
         exchange.call, exchange.shape = call, shape_of(call)
         exchange.requested = redact(call.model)  # a key pasted into the wrong field is a valid model name
         exchange.stages.parsed = self._shared.clock()
@@ -278,7 +218,7 @@ class Line:
 
     async def _decide(self, exchange: Exchange, principal: Principal, call: Call) -> tuple[Permit, tuple[Target, ...]]:
         """Permission first, existence after: only who may use a model learns whether there is one."""
-        self._locate(exchange)
+        self._shared.locate(exchange)
         fleet = self._shared.fleet
         usage = await self._shared.accounts.counters(principal)
         asked = Asked(call.operation, call.dialect, call.model, call.engine or "", exchange.shape, usage=usage)
@@ -307,11 +247,8 @@ class Line:
     ) -> Leg:
         shared, call, target = self._shared, account.call, account.target
         exchange.asked = call
-        headers = {**dict(permit.obligations.headers), **account.headers, "x-request-id": exchange.id}
-        if call.dialect is Dialect.ANTHROPIC:
-            headers[ANTHROPIC_REQUEST_ID] = exchange.id
-        if call.ignored:
-            headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)
+        rendering = rendering_of(call, exchange.id, Timing(exchange, shared.clock, shared.wall))
+        reply.failing = failing_of(rendering)
         salt = hashlib.blake2b(permit.principal.key_id.encode(), key=shared.salt_key, digest_size=16).hexdigest()
         return Leg(
             exchange=exchange,
@@ -323,11 +260,12 @@ class Line:
             transport=shared.transport,
             tasks=shared.tasks,
             clock=shared.clock,
-            headers=headers,
+            headers={**call_headers(exchange, permit, call), **account.headers},
             salt=salt,
             began=began,
             meter=account.meter,
-            rendering=rendering_of(call, exchange.id),
+            rendering=rendering,
+            said=keeping(shared.shelf, permit.principal.id, call, rendering),
         )
 
     async def _fail(self, exchange: Exchange, inbound: Inbound, reply: Reply, error: GatewayError) -> None:
@@ -349,7 +287,7 @@ class Line:
     def _record(self, exchange: Exchange, reply: Reply) -> None:
         exchange.outcome.bytes_out = reply.sent
         end_capture(exchange, reply)
-        self._locate(exchange)
+        self._shared.locate(exchange)
         exchange.stages.done = self._shared.clock()
         exchange.progress = None  # whoever keeps the exchange does not keep all that was needed to serve it
         self._shared.observers.ended(exchange, self._shared.wall())
@@ -370,7 +308,3 @@ async def _within(seconds: float, answer: Awaitable[None]) -> None:
 def _band(permit: Permit) -> Priority:
     """The policy's word, else the credential's own, else the middle."""
     return permit.obligations.priority or _BANDS.get(permit.principal.quota.priority, Priority.NORMAL)
-
-
-def _headers(exchange: Exchange) -> dict[str, str]:
-    return {"content-type": "application/json", "x-request-id": exchange.id, "cache-control": "no-store"}

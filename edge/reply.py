@@ -30,12 +30,14 @@ class Pulse:
 
 
 PULSE: Final = Pulse()
+NEVER: Final = Pulse(0.0, 0.0)
+"""For streams in which nothing but events can stand. Nothing is sent while they wait, so a refusal keeps its status."""
 
 
 class Reply:
     """One per exchange. A stream begins with its first block, so that an early failure still gets its real status."""
 
-    __slots__ = ("_answered", "_inbound", "_lock", "_stream_headers", "always", "begun", "sent", "tape")
+    __slots__ = ("_answered", "_inbound", "_lock", "_stream_headers", "always", "begun", "failing", "sent", "tape")
 
     def __init__(self, inbound: Inbound) -> None:
         self._inbound = inbound
@@ -49,6 +51,9 @@ class Reply:
         """Bytes of body or events given to the caller (comments not counted)."""
         self.tape: Tape | None = None
         """Is told what the caller was given of an engine's answer, where that is captured."""
+        self.failing: Callable[[GatewayError, bool], bytes] | None = None
+        """How a begun stream says that it fails, where the dialect's one event will not do; is told whether the caller
+        was given any event."""
 
     async def whole(self, status: int, headers: Headers, body: bytes, *, close: bool = False) -> None:
         """A complete answer."""
@@ -103,7 +108,9 @@ class Reply:
             status, headers, body = render(error, dialect, request_id)
             await self.whole(status, headers, body)
             return status
-        await self._write(stream_error(error, dialect, request_id))
+        failing = self.failing
+        last = stream_error(error, dialect, request_id) if failing is None else failing(error, self.sent > 0)
+        await self._write(last)
         await self.end()
         return 200
 

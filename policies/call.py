@@ -12,6 +12,7 @@ class Dialect(StrEnum):
     """The wire format of the caller; errors are rendered in it."""
 
     OPENAI = "openai"
+    RESPONSES = "responses"
     ANTHROPIC = "anthropic"
     OLLAMA = "ollama"
 
@@ -27,6 +28,25 @@ class Operation(StrEnum):
     ME = "me"
 
 
+class Form(StrEnum):
+    """Which answer is meant, where a dialect has several for one operation."""
+
+    ONLY = "only"
+    GENERATE = "generate"  # Ollama's /api/generate, beside /api/chat
+    EMBEDDING = "embedding"  # its older /api/embeddings, beside /api/embed
+    LOADED = "loaded"  # its /api/ps, beside /api/tags
+    VERSION = "version"
+    BANNER = "banner"  # its `/`
+
+
+class Aim(StrEnum):
+    """What a call is for. Ollama's callers ask without a prompt for a model to be loaded, or unloaded."""
+
+    ANSWER = "answer"
+    LOAD = "load"
+    UNLOAD = "unload"
+
+
 @dataclass(slots=True)
 class Call:
     """A parsed, checked request.
@@ -34,7 +54,8 @@ class Call:
     `body` holds only known parameters with checked types: it is what adapters build the engine's body from. `model` is
     the name as the caller wrote it. `engine` is set when the path named one (`/engines/{engine}/v1/...`).
     `include_usage` says whether a streaming caller asked for the usage chunk. `ignored` names dropped unknown fields.
-    `max_tokens` is what the caller asked for, None if nothing. `counts`: only the prompt's tokens are wanted.
+    `max_tokens` is what the caller asked for, None if nothing. `counts`: only the prompt's tokens are wanted. `asked`
+    is the checked request in its own dialect, where answers repeat it.
     """
 
     operation: Operation
@@ -48,3 +69,6 @@ class Call:
     body: Object = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     counts: bool = False
+    form: Form = Form.ONLY
+    aim: Aim = Aim.ANSWER
+    asked: Object = field(default_factory=dict)

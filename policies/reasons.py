@@ -44,6 +44,10 @@ class Reason(StrEnum):
     POLICY_OBLIGATION = "policy_obligation"
     POLICY_FAILED = "policy_failed"
     POLICY_UNAVAILABLE = "policy_unavailable"
+    # kept responses
+    RESPONSE_NOT_FOUND = "response_not_found"
+    PREVIOUS_RESPONSE_NOT_FOUND = "previous_response_not_found"
+    RESPONSES_UNAVAILABLE = "responses_unavailable"
     # limits
     LIMIT_EXCEEDED = "rate_limit_exceeded"
     LIMITS_UNAVAILABLE = "limits_unavailable"
@@ -112,6 +116,12 @@ CAUSES: dict[Reason, Cause] = {
     Reason.POLICY_OBLIGATION: Cause(403, "The policy ties its yes to something this gateway cannot do.", _DENIED),
     Reason.POLICY_FAILED: Cause(403, "The policy gave no usable decision; the operator's log has the id.", _DENIED),
     Reason.POLICY_UNAVAILABLE: Cause(503, "The policy engine does not answer.", _SERVER, retry=True),
+    Reason.RESPONSE_NOT_FOUND: Cause(404, "There is no such response, or it is kept no longer.", _INVALID),
+    # 400, as OpenAI's: agents look for the code, and then send the whole conversation.
+    Reason.PREVIOUS_RESPONSE_NOT_FOUND: Cause(
+        400, "An earlier response that this one needs is not there, or is kept no longer.", _INVALID
+    ),
+    Reason.RESPONSES_UNAVAILABLE: Cause(503, "The store of responses does not answer.", _SERVER, retry=True),
     Reason.LIMIT_EXCEEDED: Cause(429, "A limit is used up.", _LIMIT, retry=True),
     Reason.LIMITS_UNAVAILABLE: Cause(503, "The store of the limits does not answer.", _SERVER, retry=True),
     Reason.LEDGER_UNAVAILABLE: Cause(503, "The request could not be written into the ledger.", _SERVER, retry=True),

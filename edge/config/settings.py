@@ -27,6 +27,7 @@ from edge.intake.strict_json import Limits as JsonLimits
 from edge.limits.settings import LimitSettings
 from edge.listener.limits import ListenerLimits
 from edge.queue.settings import QueueLimits
+from edge.responses.settings import ResponseSettings
 from edge.tls.settings import CertificateFiles
 from engines.contract import Engine, Kind, Timeouts
 from observability.decisions.settings import DecisionLogSettings
@@ -225,5 +226,6 @@ class Settings:
     queue: QueueLimits = setting(QueueLimits(), "the line in front of a busy engine, and what one caller may hold")
     json: JsonLimits = setting(JsonLimits(), "what a request's JSON document may be")
     ledger: Ledger = setting(Ledger(), "the accounts")
+    responses: ResponseSettings = setting(ResponseSettings(), "the responses that callers can go on from")
     stores: Stores = setting(Stores(), "the state")
     telemetry: Telemetry = setting(Telemetry(), "the records")

@@ -1,1 +1,12 @@
-"""How answers and errors look on the wire. `errors.py` is the one place that turns an error into an answer."""
+"""How requests, answers and errors look on the wire. Pure.
+
+contract.py   the seam: a dialect's request becomes a chat body (`Translated`), a `Rendering` says a chat answer in it
+registry.py   which rendering belongs to a call
+errors.py     the one place that turns an error into an answer
+chat.py, openai.py   OpenAI's, the internal form itself
+anthropic/, ollama/, responses/  the dialects that are translated
+turns.py      what they make of a conversation, its tools and its form
+said.py       what they read in an answer
+timing.py     how long the parts of an answer took
+writing.py    documents as bytes
+"""

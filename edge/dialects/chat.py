@@ -16,6 +16,8 @@ class OpenAiRendering:
     """`include_usage`: whether the caller asked for the chunk with the usage."""
 
     content_type = SSE_TYPE
+    comments = True
+    paced = False
 
     def __init__(self, *, include_usage: bool) -> None:
         self._include_usage = include_usage

@@ -8,9 +8,21 @@ and a `Rendering` turns the latter into its own answer. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
+from policies.call import Aim, Operation
 from policies.json import Object
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A body of the internal form, what is to be done with it, and which names of the request went nowhere."""
+
+    operation: Operation
+    body: Object
+    aim: Aim = Aim.ANSWER
+    ignored: tuple[str, ...] = ()
 
 
 class Rendering(Protocol):
@@ -18,6 +30,10 @@ class Rendering(Protocol):
 
     content_type: str
     """Of a stream."""
+    comments: bool
+    """Whether a stream may hold comments, which every client passes over."""
+    paced: bool
+    """Whether a complete answer tells how long each part of it took, so that it has to be seen as it comes."""
 
     def begin(self, prompt: int) -> bytes:
         """What stands before the first event of a stream; `prompt`: the input's tokens, as far as they are known."""

@@ -63,7 +63,7 @@ def body(error: GatewayError, dialect: Dialect, request_id: str) -> Object:
     """The error document of each dialect; also what goes into a stream that breaks."""
     cause = error.cause
     match dialect:
-        case Dialect.OPENAI:
+        case Dialect.OPENAI | Dialect.RESPONSES:
             return {"error": _openai(error, cause)}
         case Dialect.ANTHROPIC:
             kind = _ANTHROPIC_TYPES.get(
@@ -86,6 +86,12 @@ def _coded(error: GatewayError) -> str:
     return f"{named}{error.text} ({error.reason.value})"
 
 
+def error_event(error: GatewayError) -> Object:
+    """The members of an `error` event of Responses; `error` is what OpenAI's SDKs raise for."""
+    said = _openai(error, error.cause)
+    return {"code": said["code"], "message": said["message"], "param": said["param"], "error": said}
+
+
 def stream_error(error: GatewayError, dialect: Dialect, request_id: str) -> bytes:
     """The event that makes the caller's SDK raise: an end of file alone reads as success in every SDK tried
     (facts/clients.md finding 2)."""
@@ -93,6 +99,9 @@ def stream_error(error: GatewayError, dialect: Dialect, request_id: str) -> byte
     match dialect:
         case Dialect.OPENAI:
             return b"data: " + document + b"\n\n"
+        case Dialect.RESPONSES:
+            said: Object = {"type": "error", "sequence_number": 0, **error_event(error)}
+            return b"event: error\ndata: " + orjson.dumps(said) + b"\n\n"
         case Dialect.ANTHROPIC:
             return b"event: error\ndata: " + document + b"\n\n"
         case Dialect.OLLAMA:

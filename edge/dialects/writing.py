@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import orjson
 
 from policies.errors import EngineBroke
@@ -19,3 +21,8 @@ def write(document: Object) -> bytes:
 def event(kind: str, document: Object) -> bytes:
     """A server-sent event with a name: Anthropic's SDKs and OpenAI's for Responses dispatch on it."""
     return b"event: " + kind.encode() + b"\ndata: " + write(document) + b"\n\n"
+
+
+def instant(at: float, timespec: str = "seconds") -> str:
+    """`at`, in seconds since the epoch, as RFC 3339 writes it; `timespec` as of `datetime.isoformat`."""
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat(timespec=timespec) + "Z"

@@ -13,9 +13,10 @@ import re
 from typing import Final
 
 from edge.intake.fields import Field, Record
-from edge.intake.kinds import Array, Tagged, Union
+from edge.intake.kinds import Array, Tagged, Union, type_of
 from edge.intake.leaves import Choice, Flag, Int, Number, Text
 from edge.intake.openai_messages import (
+    ARGUMENTS,
     FUNCTION_NAME,
     IDENTIFIER,
     MAX_TOOLS,
@@ -88,15 +89,13 @@ _SHOWN: Final = {
 _RESULT: Final = Union(
     PROSE, Array(Tagged("type", _SHOWN), 0, _MANY), hint="It must be a string or a list of content blocks."
 )
-# Its arguments go back to the engine as the text that they once were.
-_INPUT: Final = SCHEMA
 _BLOCKS: Final = {
     **_SHOWN,
     "tool_use": _block(
         "tool_use",
         Field("id", IDENTIFIER, required=True),
         Field("name", FUNCTION_NAME, required=True),
-        Field("input", _INPUT, required=True),
+        Field("input", ARGUMENTS, required=True),
     ),
     "tool_result": _block(
         "tool_result",
@@ -112,8 +111,8 @@ _NOT_OURS: Final = re.compile(
 
 
 def _only_anthropics(block: JSON) -> bool:
-    kind = block.get("type") if isinstance(block, dict) else None
-    return isinstance(kind, str) and kind not in _BLOCKS and _NOT_OURS.fullmatch(kind) is not None
+    kind = type_of(block)
+    return kind is not None and kind not in _BLOCKS and _NOT_OURS.fullmatch(kind) is not None
 
 
 _CONTENT: Final = Union(
@@ -130,8 +129,7 @@ _SYSTEM: Final = Union(
 
 
 def _servers_tool(tool: JSON) -> bool:
-    kind = tool.get("type") if isinstance(tool, dict) else None
-    return isinstance(kind, str) and kind != "custom"
+    return type_of(tool) not in {None, "custom"}
 
 
 _TOOL: Final = Record(

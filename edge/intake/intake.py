@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, assert_never
 
 from edge.dialects.anthropic.request import chat_body
+from edge.dialects.contract import Translated
+from edge.dialects.ollama.request import translate
+from edge.dialects.responses.kept import resolved, wanted_of
+from edge.dialects.responses.request import chat_body as responses_body
+from edge.dialects.responses.request import items_of
+from edge.intake import ollama_params
 from edge.intake.anthropic_params import COUNT_SPEC, MESSAGES_SPEC
-from edge.intake.fields import Record, check
+from edge.intake.fields import Record, check, fail
 from edge.intake.openai_params import SPECS, count
+from edge.intake.responses_params import INPUT_TOKENS_SPEC, RESPONSES_SPEC
 from edge.intake.routes import Route
 from policies.call import Call, Dialect, Operation
 from policies.errors import Refusal
@@ -43,19 +51,17 @@ def read_call(
     `body` lacks `model`, `stream` and `stream_options`: the engine's adapter makes those anew. Where both token limits
     are given, the smaller counts and both say so. `n` is per prompt, of which `body["prompt"]` may hold several.
     """
-    spec = specs.get(route.operation)
+    spec = _spec(route, specs)
     if spec is None:
-        return Call(route.operation, route.dialect, model=route.model, engine=route.engine)
-    if route.dialect is Dialect.ANTHROPIC:
-        message, ignored = check(document, COUNT_SPEC if route.counts else MESSAGES_SPEC, strict=strict)
-        body = chat_body(message)
-    else:
-        body, ignored = check(document, spec, strict=strict)
+        return Call(route.operation, route.dialect, model=route.model, engine=route.engine, form=route.form)
+    request, ignored = check(document, spec, strict=strict)
+    told = _translated(route, request)
+    body = told.body
     model = as_str(body.pop("model"))
     stream = body.pop("stream", False) is True
     options = as_object(body.pop("stream_options", None))
     return Call(
-        operation=route.operation,
+        operation=told.operation,
         dialect=route.dialect,
         model=model,
         engine=route.engine,
@@ -64,9 +70,63 @@ def read_call(
         max_tokens=_agree(body),
         n=count(body.get("n")),
         body=body,
-        ignored=(*ignored, *_tidy(body)),
+        ignored=(*ignored, *told.ignored, *_tidy(body)),
         counts=route.counts,
+        form=route.form,
+        aim=told.aim,
+        asked=request if route.dialect is Dialect.RESPONSES else {},
     )
+
+
+def continued(call: Call, history: Sequence[Object], named: Sequence[Object]) -> Call:
+    """`call` with its conversation so far, and with its references followed to items among `named`.
+
+    All of it is checked as if the caller had sent it: there are bounds on the whole. Raises what `fields.check` raises.
+    """
+    asked = resolved(call.asked, named)
+    items: list[JSON] = [*history, *items_of(asked["input"])]
+    spec = INPUT_TOKENS_SPEC if call.counts else RESPONSES_SPEC
+    whole, _ = check({**asked, "model": call.model, "input": items}, spec)
+    body = _responses_body(whole, whole=True)
+    for name in ("model", "stream"):
+        body.pop(name, None)
+    _tidy(body)
+    return replace(call, body=body, asked=asked)
+
+
+def _spec(route: Route, specs: Mapping[Operation, Record]) -> Record | None:
+    """What a document on that route may hold; None if it has no body."""
+    match route.dialect:
+        case Dialect.OLLAMA:
+            return ollama_params.SPECS.get((route.operation, route.form))
+        case Dialect.ANTHROPIC if route.operation is Operation.CHAT:
+            return COUNT_SPEC if route.counts else MESSAGES_SPEC
+        case Dialect.RESPONSES:
+            return INPUT_TOKENS_SPEC if route.counts else RESPONSES_SPEC
+        case _:
+            return specs.get(route.operation)
+
+
+def _translated(route: Route, request: Object) -> Translated:
+    """A checked request in the internal form."""
+    match route.dialect:
+        case Dialect.OPENAI:
+            return Translated(route.operation, request)
+        case Dialect.RESPONSES:
+            return Translated(route.operation, _responses_body(request, whole=not wanted_of(request)))
+        case Dialect.ANTHROPIC:
+            return Translated(route.operation, chat_body(request))
+        case Dialect.OLLAMA:
+            return translate(request, route.operation, route.form)
+    assert_never(route.dialect)
+
+
+def _responses_body(asked: Object, *, whole: bool) -> Object:
+    """`whole`: whether what is sent is all of the conversation."""
+    body = responses_body(asked)
+    if whole and not body["messages"]:
+        fail((None, "input"), None, Reason.MISSING_PARAMETER)
+    return body
 
 
 def _agree(body: Object) -> int | None:

@@ -9,6 +9,12 @@ from edge.intake.fields import Kind, Notes, Record, Trail, fail
 from policies.json import JSON
 
 
+def type_of(value: JSON) -> str | None:
+    """What the member `type` of an object says, None if that is no text or there is none."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 class Array:
     """A list of `low` to `high` elements; those that `skip` picks are left out and named `[]`."""
 
@@ -78,17 +84,18 @@ class Union:
 
 
 class Tagged:
-    """An object whose member `tag` says which record it is."""
+    """An object whose member `tag` says which record it is; one without it is a `default`, if that is given."""
 
     types = frozenset({dict})
 
-    def __init__(self, tag: str, cases: Mapping[str, Record]) -> None:
+    def __init__(self, tag: str, cases: Mapping[str, Record], *, default: str | None = None) -> None:
         self._tag = tag
+        self._default = default
         self._cases = dict(cases)
         self.hint = f"It must be an object whose {tag} is one of: {', '.join(cases)}."
 
     def read(self, value: JSON, at: Trail, notes: Notes, /) -> JSON:
-        tag = value.get(self._tag) if isinstance(value, dict) else None
+        tag = value.get(self._tag, self._default) if isinstance(value, dict) else None
         case = self._cases.get(tag) if isinstance(tag, str) else None
         if case is None:
             fail(at, self.hint)

@@ -112,25 +112,40 @@ class Choice(Leaf):
         return isinstance(value, str) and value in self.values
 
 
-class Free(Leaf):
-    """An object that goes on as it is (a JSON Schema), within `size` bytes, `depth` levels and `nodes` parts.
+class Never(Leaf):
+    """What is known and not offered: refused by name, since to leave it out would answer another question."""
 
-    Repeated keys were refused by the parser. References to other machines are refused.
+    def __init__(self, hint: str, *, but: JSON = None) -> None:
+        self.hint = hint
+        self._but = but
+        self.types = frozenset({str, dict, list, bool, int, float})
+
+    def fits(self, value: JSON) -> bool:
+        return self._but is not None and value is self._but
+
+
+class Free(Leaf):
+    """An object that goes on as it is, within `size` bytes, `depth` levels and `nodes` parts.
+
+    Repeated keys were refused by the parser. `schema`: it is a JSON Schema, and may hold no reference to another
+    machine; elsewhere a member of that name is data like any other.
     """
 
     types = _OBJECT
 
-    def __init__(self, *, size: int, depth: int, nodes: int) -> None:
+    def __init__(self, *, size: int, depth: int, nodes: int, schema: bool) -> None:
         self.size = size
         self.depth = depth
         self.nodes = nodes
-        self.hint = f"It must be an object of at most {size} bytes and {depth} levels without remote references."
+        self.schema = schema
+        without = " without remote references" if schema else ""
+        self.hint = f"It must be an object of at most {size} bytes and {depth} levels{without}."
 
     def fits(self, value: JSON) -> bool:
         if not isinstance(value, dict):
             return False
         text = serialize(value)
-        if len(text) > self.size or _REMOTE.search(text) is not None:
+        if len(text) > self.size or (self.schema and _REMOTE.search(text) is not None):
             return False
         shape = measure(text, self.nodes)
         return shape.nodes <= self.nodes and shape.depth <= self.depth

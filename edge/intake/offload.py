@@ -53,6 +53,10 @@ class Parser:
         """`parse` and `intake.read_call` in one go: checking a large document is no work for the loop either."""
         return await self._run(len(body), lambda: read_call(route, parse(body, self._limits), strict=strict))
 
+    async def aside(self, size: int, work: Callable[[], T]) -> T:
+        """What `work` returns: in the lane if it is about more than a few bytes."""
+        return await self._run(size, work)
+
     def close(self) -> None:
         """Let what runs finish, drop what waits."""
         self._lane.shutdown(wait=False, cancel_futures=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.intake.fields import Field, Notes, Record, Trail, fail
-from edge.intake.kinds import Array, Tagged, Union
+from edge.intake.kinds import Array, Tagged, Union, type_of
 from edge.intake.leaves import Choice, Flag, Free, Text
 from policies.json import JSON, Object
 from policies.reasons import Reason
@@ -25,7 +25,10 @@ MAX_TOOLS: Final = 256
 MAX_TURNS: Final = 10_000
 # Agents' tool schemas are 1-4 KB; 32 levels and 5,000 parts are beyond any that we saw, and a schema becomes a grammar
 # in the engine (facts 3.3: "json_schema size").
-SCHEMA: Final = Free(size=128 * 1024, depth=32, nodes=5_000)
+SCHEMA: Final = Free(size=128 * 1024, depth=32, nodes=5_000, schema=True)
+# What a model once called a function with, where a dialect has it as an object: it goes back to the engine as the text
+# that it was. Agents write whole files that way.
+ARGUMENTS: Final = Free(size=4 * 1024 * 1024, depth=32, nodes=50_000, schema=False)
 
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _IMAGE: Final = re.compile(r"data:image/(?:png|jpeg|webp|gif);base64,", re.ASCII)
@@ -136,12 +139,12 @@ _FUNCTION: Final = Record(
 _TOOL: Final = Record(Field("type", Choice("function"), required=True), Field("function", _FUNCTION, required=True))
 
 
-def _other_tool(tool: JSON) -> bool:
-    kind = tool.get("type") if isinstance(tool, dict) else None
-    return isinstance(kind, str) and kind != "function"
+def other_tool(tool: JSON) -> bool:
+    """Whether `tool` is known to be no function."""
+    return type_of(tool) not in {None, "function"}
 
 
-TOOLS: Final = Array(_TOOL, 0, MAX_TOOLS, skip=_other_tool)
+TOOLS: Final = Array(_TOOL, 0, MAX_TOOLS, skip=other_tool)
 
 _NAMED: Final = Record(Field("name", FUNCTION_NAME, required=True))
 TOOL_CHOICE: Final = Union(

@@ -105,7 +105,7 @@ _STREAMING: Final = (
         Record(Field("include_usage", FLAG), dropped=("include_obfuscation", "continuous_usage_stats")),
     ),
 )
-_SAMPLING: Final = (
+SAMPLING: Final = (
     Field("temperature", Number(0, 5)),
     Field("top_p", Number(0, 1)),
     Field("top_k", Int(-1, 100_000)),
@@ -143,7 +143,7 @@ def _chat(top: Ceilings) -> Record:
         MODEL,
         Field("messages", MESSAGES, required=True),
         *_STREAMING,
-        *_SAMPLING,
+        *SAMPLING,
         Field("n", Int(1, top.n)),
         Field("max_tokens", Int(1, top.max_tokens)),
         Field("max_completion_tokens", Int(1, top.max_tokens)),
@@ -168,7 +168,7 @@ def _completions(top: Ceilings) -> Record:
         MODEL,
         Field("prompt", _prompts(top.prompts), required=True),
         *_STREAMING,
-        *_SAMPLING,
+        *SAMPLING,
         Field("n", Int(1, top.n)),
         Field("max_tokens", Int(1, top.max_tokens)),
         Field("logprobs", Int(0, 5)),

@@ -84,6 +84,10 @@ class EngineQueue:
         """The models that it holds now, as far as its answers tell; None = it never swaps, all are there."""
         return self._order.models.loaded(self._clock())
 
+    def left(self, model: str) -> float:
+        """Seconds for which `model` will stay loaded if nobody asks for it; see `Residency.left`."""
+        return self._order.models.left(model, self._clock())
+
     def turn(self, wish: Wish) -> EngineTicket:
         """See `contract.Turns.turn`."""
         return EngineTicket(self, wish)

@@ -6,6 +6,7 @@ sort (facts/engines.md 0). What was answered last is loaded; what was not used f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -42,6 +43,15 @@ class Residency:
         if self.most is None:
             return None
         return sorted(model for model in {*self._running, *self._used} if self.ready(model, now))
+
+    def left(self, model: str, now: float) -> float:
+        """Seconds for which `model` is taken for loaded if nobody asks for it: infinite where the engine never swaps,
+        0 if it is not loaded."""
+        if not self.ready(model, now):
+            return 0.0
+        if self.most is None:
+            return math.inf
+        return UNLOADED_AFTER - (0.0 if model in self._running else now - self._used[model])
 
     def may_load(self) -> bool:
         """Whether another model fits beside those that are answering, and none is being loaded."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -25,7 +25,7 @@ from edge.relay.meter import Meter
 from edge.relay.prompt import expected_choices, prompt_text
 from edge.relay.sse import SseDecoder
 from edge.relay.usage import usage_object
-from edge.reply import Pulse, Reply
+from edge.reply import NEVER, Pulse, Reply
 from edge.tasks import Tasks
 from engines.contract import Adapter, Target, Transport, UpstreamResponse
 from policies.call import Call, Operation
@@ -56,7 +56,8 @@ class Whole(NamedTuple):
 class Leg:
     """One call on its way to one engine and back. `headers` go into the answer; `salt` isolates prefix caches.
 
-    `began` is called once, when the first byte of the engine's answer is there.
+    `began` is called once, when the first byte of the engine's answer is there; `said` when the whole answer is there,
+    before the caller is given its end.
     """
 
     exchange: Exchange
@@ -73,13 +74,14 @@ class Leg:
     meter: Meter
     rendering: Rendering
     began: Callable[[], None] = field(default=lambda: None)
+    said: Callable[[], Awaitable[None]] | None = None
 
     def waiting(self, say: Callable[[], str], pulse: Pulse) -> AbstractContextManager[None]:
         """To be entered before `run`, and before the wait for a turn: a streaming caller hears what it waits for."""
         if not self._streams:
             return contextlib.nullcontext()
         headers = {"content-type": self.rendering.content_type, **STREAM_HEADERS, **self.headers}
-        return self.reply.streams(headers, self.tasks, say, pulse)
+        return self.reply.streams(headers, self.tasks, say, pulse if self.rendering.comments else NEVER)
 
     async def run(self) -> Whole | None:
         """Send the call and relay the answer, then `finish`; GatewayErrors leave here.
@@ -89,8 +91,8 @@ class Leg:
         """
         if self.permit.model != self.target.model.name:
             raise RuntimeError("a permit for another model")
-        # An answer that may have to be stopped is streamed from the engine, whatever the caller gets.
-        always = self.adapter.always_stream or self.meter.limited
+        # An answer that may have to be stopped, or to be timed, is streamed from the engine, whatever the caller gets.
+        always = self.adapter.always_stream or self.meter.limited or self.rendering.paced
         streamed = self.call.operation is not Operation.EMBEDDINGS and (self.call.stream or always)
         try:
             async with asyncio.timeout(self.target.engine.timeouts.total):
@@ -102,7 +104,10 @@ class Leg:
             raise EngineTimeout("total") from None
         self.exchange.outcome.finish = finish_reason(document)
         taped = document if self.reply.tape is not None and self.call.operation is not Operation.EMBEDDINGS else None
-        return Whole(write(self.rendering.whole(document)), taped)
+        body = write(self.rendering.whole(document))
+        if self.said is not None:
+            await self.said()
+        return Whole(body, taped)
 
     async def finish(self, answer: Whole | None) -> None:
         """Give the caller what `run` returned, or the end of the stream."""
@@ -120,16 +125,19 @@ class Leg:
     async def _stream(self) -> None:
         reader = self._reader()
         async with self._send(stream=True) as response, self._charged(reader):
-            head = self.rendering.begin(self.meter.input)
+            head: bytes | None = None
             async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
                 async for chunks in blocks:
                     if chunks:
+                        head = self.rendering.begin(self.meter.input) if head is None else b""
                         await self.reply.write(head + self.rendering.chunks(chunks))
-                        head = b""
                         if self.reply.tape is not None:
                             self.reply.tape.chunks(chunks)
             await self._finish(reader)
-            await self.reply.write(self.rendering.end(reader.usage_chunk()))
+            end = self.rendering.end(reader.usage_chunk())
+            if self.said is not None:
+                await self.said()
+            await self.reply.write(end)
             if not reader.cut:
                 await _linger(response)
 

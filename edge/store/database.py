@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
@@ -64,6 +65,17 @@ class Database:
                 immediate = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
                 with immediate.begin():
                     yield immediate
+
+    def beside(self, make: Callable[[URL], Engine]) -> Self:
+        """The same database by connections of their own, as `make` makes them.
+
+        Not a second `Database` of that URL: whoever opens and closes SQLite's file in a process takes the locks of its
+        other connections away (sqlite.org/howtocorrupt.html 2.2). The next other process then takes itself for the last
+        one and deletes SQLite's log, and they fail with "disk I/O error".
+        """
+        other = copy(self)
+        other._engine = make(self.url)  # noqa: SLF001 - it is one of us
+        return other
 
     def close(self) -> None:
         self._engine.dispose()
@@ -128,11 +140,16 @@ def _parse(url: str) -> URL:
 
 
 def make_engine(
-    url: URL, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", busy_seconds: int = BUSY_SECONDS
+    url: URL,
+    *,
+    synchronous: Literal["FULL", "NORMAL"] = "FULL",
+    busy_seconds: int = BUSY_SECONDS,
+    wipes: bool = False,
 ) -> Engine:
     """An engine whose SQLite connections are in WAL mode; `synchronous` and the wait for others' locks as asked.
 
-    FULL survives a power cut, for an fsync per commit; NORMAL survives whatever happens to this process.
+    FULL survives a power cut, for an fsync per commit; NORMAL survives whatever happens to this process. `wipes`: what
+    is deleted is overwritten in SQLite's file.
     """
     sqlite = url.get_backend_name() == "sqlite"
     # check_same_thread: callers use threads of their choosing, and the pool lends a connection to one at a time.
@@ -149,19 +166,24 @@ def make_engine(
     except ModuleNotFoundError as error:
         raise StateError(f"the driver {error.name} is missing", "pip install 'psycopg[binary]'") from None
     if sqlite:
-        event.listen(engine, "connect", partial(_prepare, synchronous, busy_seconds))
+        # FULL: a revoked key stays revoked after a power cut.
+        pragmas = (f"synchronous={synchronous}", *(["secure_delete=ON"] if wipes else []))
+        event.listen(engine, "connect", partial(_prepare, busy_seconds, pragmas))
         event.listen(engine, "begin", _begin)
     return engine
 
 
-def _prepare(synchronous: str, busy_seconds: int, connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+def _prepare(
+    busy_seconds: int, pragmas: tuple[str, ...], connection: DBAPIConnection, _record: ConnectionPoolEntry
+) -> None:
     # sqlite3 would begin transactions on its own, but not before DDL: migrations would not be atomic. `_begin` does it.
     connection.isolation_level = None
     cursor = connection.cursor()
     try:
         _to_wal(cursor, busy_seconds)
-        cursor.execute(f"PRAGMA synchronous={synchronous}")  # FULL: a revoked key stays revoked after a power cut
         cursor.execute("PRAGMA foreign_keys=ON")
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
     finally:
         cursor.close()
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 
 METADATA: Final = MetaData()
 
@@ -203,6 +203,23 @@ LEDGER_INSTANCES: Final = Table(
     Column("started_at", Double, nullable=False),
     Column("beat", BigInteger, nullable=False),
     Column("floor", BigInteger, nullable=False),
+)
+
+# Kept responses. `thread` is the first response of the conversation: all of it is kept for equally long. `input` is
+# what was sent for this response, `document` what was answered, both JSON, both texts of callers.
+RESPONSES: Final = Table(
+    "responses",
+    METADATA,
+    Column("id", String(37), primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("thread", String(37), nullable=False),
+    Column("previous", String(37)),
+    Column("expires_at", Double, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("input", LargeBinary, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Index("ix_responses_owner", "owner", "thread", "expires_at", "bytes"),
+    Index("ix_responses_expires_at", "expires_at"),
 )
 
 # Alembic's own table, spelled as alembic does: read and first written without importing it.

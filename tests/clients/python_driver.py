@@ -14,6 +14,7 @@ from openai.types.chat import (
     ChatCompletionMessageFunctionToolCallParam,
     ChatCompletionNamedToolChoiceParam,
 )
+from openai.types.responses import Response
 
 from policies.json import JSON, Object
 from tests.clients.report import MAX_TOKENS, QUESTION, WEATHER, Place
@@ -49,6 +50,7 @@ def drive(place: Place) -> Object:
             "forced": _part(lambda: sync.tools(forced=True)),
             "forced_streamed": _part(sync.tools_streamed),
             "after_tool": _part(sync.after_tool),
+            "responses": _part(sync.responses),
             "abandoned": _part(sync.abandoned),
             "embeddings": _part(sync.embeddings) if place.embeddings else None,
             "errors": _errors(client, place),
@@ -135,6 +137,34 @@ class _Sync:
         )
         return _told(answer)
 
+    def responses(self) -> Object:
+        """OpenAI's other interface: whole, streamed, gone on with, looked up, listed and deleted."""
+        api = self._client.responses
+        whole = self._respond()
+        with api.stream(model=self._model, max_output_tokens=MAX_TOKENS, temperature=0, input=QUESTION) as stream:
+            streamed = stream.get_final_response()
+        more = self._respond(whole.id)
+        kept = api.retrieve(whole.id)
+        items: list[JSON] = [item.type for item in api.input_items.list(more.id)]
+        api.delete(whole.id)
+        return {
+            "text": whole.output_text,
+            "status": whole.status,
+            "streamed": streamed.output_text,
+            "kept": kept.output_text,
+            "read": _read(more) - _read(whole),
+            "items": items,
+        }
+
+    def _respond(self, previous: str | None = None) -> Response:
+        return self._client.responses.create(
+            model=self._model,
+            max_output_tokens=MAX_TOKENS,
+            temperature=0,
+            input=QUESTION,
+            previous_response_id=previous,
+        )
+
     def abandoned(self) -> JSON:
         with self._stream(usage=False) as stream:
             next(iter(stream))
@@ -144,6 +174,11 @@ class _Sync:
         answer = self._client.embeddings.create(model=self._model, input=["one", "two"])
         vector = answer.data[0].embedding
         return {"count": len(answer.data), "length": len(vector), "number": isinstance(vector[0], float)}
+
+
+def _read(response: Response) -> int:
+    assert response.usage is not None
+    return response.usage.input_tokens
 
 
 async def _drive_async(place: Place) -> Object:
@@ -161,6 +196,7 @@ async def _drive_async(place: Place) -> Object:
                 "forced": _part(lambda: sync.tools(forced=True)),
                 "forced_streamed": _part(sync.tools_streamed),
                 "after_tool": _part(sync.after_tool),
+                "responses": _part(sync.responses),
                 "abandoned": await _abandoned_async(client, place),
                 "embeddings": _part(sync.embeddings) if place.embeddings else None,
                 "errors": _errors(plain, place),

@@ -64,6 +64,15 @@ def test_streamed_usage(run: Run) -> None:
     _assert_counted(as_object(streamed["usage"]))
 
 
+def test_responses(run: Run) -> None:
+    found = run.part("responses")
+    assert found["text"] == found["streamed"] == found["kept"] == run.part("whole")["text"]
+    assert (found["status"], found["items"]) == ("completed", ["message"])
+    read = found["read"]
+    assert isinstance(read, int)
+    assert read > 0, "what was said before was not read again"
+
+
 def test_text_completion(run: Run) -> None:
     text = run.part("text")
     assert text["finish"] in {"stop", "length"}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -12,7 +15,7 @@ from edge.limits.standing import Filled, Standing
 from engines.catalogue import Catalogue
 from engines.contract import Engine, Kind, Model
 from policies.errors import Refusal
-from policies.json import Object, as_object
+from policies.json import Object, as_list, as_object
 from policies.obligations import NOTHING, Obligations
 from policies.principal import DEFAULT_SCOPES, Principal
 from tests.policies import asking
@@ -116,3 +119,44 @@ def test_me_says_so_when_nobody_knows_what_is_left() -> None:
     limits = as_object(ask("/v1/me", "*")["limits"])
     assert [limits[name] for name in ("windows", "seats", "models", "models_left_out")] == [None] * 4
     assert "not known" in str(limits["note"])
+
+
+def ollama(method: str, path: str, *models: str, name: str = "", left: Callable[[str], float] | None = None) -> Object:
+    principal = Principal("ann", "k1", "n", "key", frozenset(), DEFAULT_SCOPES, models)
+    route = Routes().match(method, path)
+    assert route is not None
+    route = replace(route, model=name)
+    permit = asking.permit(asking.question(principal, route.operation, CATALOGUE.meaning(name) if name else ""))
+    seen = own.visible(permit, route, CATALOGUE)
+    document: Object = orjson.loads(own.answer(permit, route, seen, now=100.0, left=left or (lambda _: 0.0)))
+    return document
+
+
+def named(document: Object) -> list[str]:
+    return [str(as_object(entry)["name"]) for entry in as_list(document["models"])]
+
+
+def test_ollamas_listings_show_what_a_caller_may_use() -> None:
+    assert named(ollama("GET", "/api/tags", "*")) == ["Qwen", "secret", "gpt-4o-mini", "hidden"]
+    assert named(ollama("GET", "/api/tags", "qwen*")) == ["Qwen", "gpt-4o-mini"]
+    assert named(ollama("GET", "/api/ps", "*")) == []
+    assert named(ollama("GET", "/api/ps", "qwen", left=lambda _: 9.0)) == ["Qwen", "gpt-4o-mini"]
+
+
+def test_ollamas_page_of_one_model_has_the_name_that_was_asked_for() -> None:
+    document = ollama("POST", "/api/show", "*", name="ai/Qwen:latest")
+    assert as_object(document["model_info"])["general.basename"] == "ai/Qwen:latest"
+    with pytest.raises(Refusal):
+        ollama("POST", "/api/show", "*", name="elsewhere")
+
+
+def test_what_ollama_says_of_itself_is_no_page_about_the_caller() -> None:
+    assert set(ollama("GET", "/api/version")) == {"version"}
+    route = Routes().match("HEAD", "/")
+    assert route is not None
+    permit = asking.permit(
+        asking.question(Principal("a", "k", "n", "key", frozenset(), DEFAULT_SCOPES), route.operation, "")
+    )
+    assert own.answer(permit, route, [], now=0.0) == b"Ollama is running"
+    assert own.media_type(route).startswith("text/plain")
+    assert not own.tells_who(route)

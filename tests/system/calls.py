@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from policies.json import JSON, Object, as_str
 from policies.reasons import CAUSES
 from tests.system.process import Gateway, Key
+from tests.system.recording_engine import RecordingEngine
 from tests.system.scripts import MODEL
 from tests.system.wire import Answer, Event, Head, Wire, compose
 
+WITHIN = 1.0
+"""Seconds until an engine has to know that its caller is gone."""
 CHAT = "/v1/chat/completions"
 ASKED = MODEL.lower()
 """The model as callers name it: the canonical spelling, not the engine's."""
@@ -48,6 +54,14 @@ def chunks(found: list[Event]) -> list[Object]:
     assert found, "no events"
     assert found[-1].data == "[DONE]", found[-1]
     return [event.json() for event in found[:-1]]
+
+
+def assert_leaving_is_noticed(engine: RecordingEngine, wire: Wire, leave: Callable[[Wire], None] = Wire.reset) -> None:
+    """The engine learns within a second that the caller of its request has left."""
+    seen = engine.request()
+    left = time.monotonic()
+    leave(wire)
+    assert engine.gone(seen, within=5.0) - left <= WITHIN
 
 
 def assert_error_event(found: list[Event], forbidden: str) -> Object:

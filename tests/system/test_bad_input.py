@@ -78,7 +78,7 @@ PATHS: dict[str, Case] = {
         "/V1/models",
         "/v1/Models",
         "/v1",
-        "/",
+        "/api",
         "/api/pull",
         "/api/delete",
         "/invocations",

@@ -8,14 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from policies.json import as_list, as_object
-from tests.system.calls import CHAT, chat, chunks, events, start_stream, streamed
+from tests.system.calls import CHAT, assert_leaving_is_noticed, chat, chunks, events, start_stream, streamed
 from tests.system.conftest import Launch
 from tests.system.process import Gateway, Key
 from tests.system.recording_engine import RecordingEngine
 from tests.system.scripts import Drip, Hold, Script, Send, Stream, always, behave, chunk, completion, delta, whole
 from tests.system.wire import Wire, compose
 
-WITHIN = 1.0
 _START = Stream()
 
 LEAVE: dict[str, Callable[[Wire], None]] = {
@@ -45,12 +44,10 @@ def test_engine_learns_that_the_caller_left(
     engine.play(script)
     with gateway.open() as wire:
         wire.send(compose("POST", CHAT, key.bearer, body=streamed() if stream else chat()))
-        seen = engine.request()
+        engine.request()
         if stage in {"stream, between events", "stream, while events flow"}:
             next(wire.events(wire.head()))
-        left = time.monotonic()
-        LEAVE[leave](wire)
-        assert engine.gone(seen, within=5.0) - left <= WITHIN
+        assert_leaving_is_noticed(engine, wire, LEAVE[leave])
     assert gateway.post(CHAT, chat(), key.bearer).status == 200
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from policies.json import JSON, Object, as_list, as_object, as_str
-from tests.system.calls import ASKED, CHAT, chat
+from tests.system.calls import ASKED, CHAT, assert_leaving_is_noticed, chat
 from tests.system.conftest import Launch
 from tests.system.process import Gateway, Key
 from tests.system.recording_engine import RecordingEngine
@@ -123,10 +121,7 @@ def test_the_engine_learns_of_a_caller_that_leaves(gateway: Gateway, engine: Rec
     with ask(gateway, key) as wire:
         head = wire.head()
         next(wire.events(head))
-        seen = engine.request()
-        left = time.monotonic()
-        wire.reset()
-        assert engine.gone(seen, within=5.0) - left <= 1.0
+        assert_leaving_is_noticed(engine, wire)
 
 
 def test_a_budget_ends_the_message_well_formed(launch: Launch, engine: RecordingEngine) -> None:

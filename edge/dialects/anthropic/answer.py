@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-import orjson
-
+from edge.dialects import said
 from edge.dialects.chat import SSE_TYPE
 from edge.dialects.writing import event
-from policies.errors import EngineBroke
-from policies.json import JSON, Object, as_count, as_list, as_object, as_str
+from policies.json import JSON, Object, as_list, as_object, as_str
 
 _STOPS: Final = {
     "stop": "end_turn",
@@ -30,6 +28,8 @@ class AnthropicRendering:
     """`model` as the caller named it."""
 
     content_type = SSE_TYPE
+    comments = True
+    paced = False
 
     def __init__(self, model: str, request_id: str) -> None:
         self._message: Object = {
@@ -75,19 +75,19 @@ class AnthropicRendering:
 
     def whole(self, answer: Object) -> Object:
         """The message."""
-        choice = as_object(next(iter(as_list(answer.get("choices"))), None))
+        choice = said.choice(answer)
         self._note_end(choice)
         message = as_object(choice.get("message"))
         blocks: list[JSON] = []
-        if thought := _thought(message):
+        if thought := said.thought(message):
             blocks.append({"type": "thinking", "thinking": thought, "signature": ""})
-        if text := _text(message):
+        if text := said.text(message):
             blocks.append({"type": "text", "text": text})
         for item in as_list(message.get("tool_calls")):
             call = as_object(item)
             self._called = True
             function = as_object(call.get("function"))
-            given = self._input(as_str(function.get("arguments")))
+            given = said.arguments(as_str(function.get("arguments")), self._finish)
             blocks.append(
                 {"type": "tool_use", "id": self._id(call), "name": as_str(function.get("name")), "input": given}
             )
@@ -96,9 +96,9 @@ class AnthropicRendering:
         return {**self._message, "content": blocks, **ending, "usage": _usage(answer)}
 
     def _add(self, delta: Object, events: list[bytes]) -> None:
-        if thought := _thought(delta):
+        if thought := said.thought(delta):
             self._say("thinking", thought, events)
-        if text := _text(delta):
+        if text := said.text(delta):
             self._say("text", text, events)
         for item in as_list(delta.get("tool_calls")):
             self._add_call(as_object(item), events)
@@ -110,15 +110,12 @@ class AnthropicRendering:
         events.append(self._delta({"type": f"{kind}_delta", kind: text}))
 
     def _add_call(self, call: Object, events: list[bytes]) -> None:
-        function = as_object(call.get("function"))
         index = call.get("index")
         if self._open != "tool_use" or index != self._call:
-            name = as_str(function.get("name"))
-            if not name:  # of a call whose block is closed, or that never was introduced
-                raise EngineBroke("pieces of several calls in turns")
+            name = said.new_call(call)
             self._begin("tool_use", {"type": "tool_use", "id": self._id(call), "name": name, "input": {}}, events)
             self._call, self._called = index, True
-        if piece := as_str(function.get("arguments")):
+        if piece := as_str(as_object(call.get("function")).get("arguments")):
             self._arguments.append(piece)
             events.append(self._delta({"type": "input_json_delta", "partial_json": piece}))
 
@@ -134,7 +131,7 @@ class AnthropicRendering:
         if self._open == "thinking":
             events.append(self._delta({"type": "signature_delta", "signature": ""}))
         elif self._open == "tool_use":
-            self._input("".join(self._arguments))
+            said.arguments("".join(self._arguments), self._finish)
             self._arguments.clear()
         events.append(event("content_block_stop", {"type": "content_block_stop", "index": self._blocks}))
         self._open = ""
@@ -145,18 +142,6 @@ class AnthropicRendering:
 
     def _id(self, call: Object) -> str:
         return as_str(call.get("id")) or f"toolu_{as_str(self._message['id'])[4:]}_{self._blocks}"
-
-    def _input(self, arguments: str) -> Object:
-        """EngineBroke unless it is an object; what ends at the limit of tokens ends anywhere."""
-        try:
-            given: JSON = orjson.loads(arguments or "{}")
-        except orjson.JSONDecodeError:
-            given = None
-        if isinstance(given, dict):
-            return given
-        if self._finish == "length":
-            return {}
-        raise EngineBroke("arguments that are no JSON object")
 
     def _note_end(self, choice: Object) -> None:
         self._finish = as_str(choice.get("finish_reason")) or self._finish
@@ -171,21 +156,11 @@ class AnthropicRendering:
         return _STOPS.get(self._finish, "end_turn")
 
 
-def _thought(said: Object) -> str:
-    return as_str(said.get("reasoning")) or as_str(said.get("reasoning_content"))
-
-
-def _text(said: Object) -> str:
-    return as_str(said.get("content")) + as_str(said.get("refusal"))
-
-
 def _usage(document: Object) -> Object:
-    usage = as_object(document.get("usage"))
-    cached = as_count(as_object(usage.get("prompt_tokens_details")).get("cached_tokens")) or 0
-    read = as_count(usage.get("prompt_tokens")) or 0
+    usage = said.usage(document)
     return {
-        "input_tokens": max(read - cached, 0),
-        "output_tokens": as_count(usage.get("completion_tokens")) or 0,
+        "input_tokens": usage.read - usage.cached,
+        "output_tokens": usage.written,
         "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": min(cached, read),
+        "cache_read_input_tokens": usage.cached,
     }

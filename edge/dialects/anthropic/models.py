@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
+from edge.dialects.writing import instant
 from policies.json import JSON, Object
 
 
 def model_info(name: str, created: int) -> Object:
     """One model; `created` in seconds since the epoch."""
-    at = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"type": "model", "id": name, "display_name": name, "created_at": at}
+    return {"type": "model", "id": name, "display_name": name, "created_at": instant(created)}
 
 
 def model_page(models: Sequence[Object]) -> Object:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import orjson
-
+from edge.dialects import turns
 from policies.json import JSON, Object, as_list, as_object, as_str
 
 _SAME: Final = ("model", "stream", "max_tokens", "temperature", "top_p", "top_k")
@@ -27,18 +26,16 @@ def chat_body(request: Object) -> Object:
     if user := as_object(request.get("metadata")).get("user_id"):
         body["user"] = user
     if tools := as_list(request.get("tools")):
-        body["tools"] = [_tool(as_object(tool)) for tool in tools]
+        body["tools"] = [turns.tool(as_object(tool), "input_schema") for tool in tools]
         body |= _tool_choice(as_object(request.get("tool_choice")))
     return body | _thinking(request)
 
 
 def _messages(request: Object) -> Iterator[JSON]:
-    turns = [as_object(turn) for turn in as_list(request.get("messages"))]
-    said = [_system(request.get("system")), *(_system(turn["content"]) for turn in turns if turn["role"] == "system")]
-    # One, at the start: templates of Qwen and others refuse a second one.
-    if system := "\n\n".join(text for text in said if text):
-        yield {"role": "system", "content": system}
-    for turn in turns:
+    given = [as_object(turn) for turn in as_list(request.get("messages"))]
+    said = [_system(request.get("system")), *(_system(turn["content"]) for turn in given if turn["role"] == "system")]
+    yield from turns.system_turn(said)
+    for turn in given:
         if turn["role"] == "user":
             yield from _user(turn["content"])
         elif turn["role"] == "assistant":
@@ -57,39 +54,36 @@ def _user(content: JSON) -> Iterator[JSON]:
     if isinstance(content, str):
         yield {"role": "user", "content": content}
         return
-    parts: list[JSON] = []
+    parts: list[Object] = []
     for item in as_list(content):
         block = as_object(item)
         if block["type"] == "tool_result":
-            shown = _parts(block.get("content"))
-            text = "\n".join(as_str(part.get("text")) for part in shown if part["type"] == "text")
+            texts, pictures = turns.parted(_parts(block.get("content")))
+            text = "\n".join(texts)
             said = f"Error: {text}" if block.get("is_error") is True else text
-            yield {"role": "tool", "tool_call_id": block["tool_use_id"], "content": said}
-            parts += [part for part in shown if part["type"] != "text"]
+            yield turns.result_turn(block["tool_use_id"], said)
+            parts += pictures
         else:
             parts += _parts([item])
-    if len(parts) == 1 and as_object(parts[0])["type"] == "text":
-        yield {"role": "user", "content": as_object(parts[0])["text"]}
-    elif parts:
-        yield {"role": "user", "content": parts}
+    if parts:
+        yield {"role": "user", "content": turns.content(parts)}
 
 
 def _parts(content: JSON) -> list[Object]:
     """Content as text and images of the chat dialect."""
     if isinstance(content, str):
-        return [{"type": "text", "text": content}]
+        return [turns.words(content)]
     found: list[Object] = []
     for item in as_list(content):
         block = as_object(item)
         match block["type"]:
             case "text":
-                found.append({"type": "text", "text": block["text"]})
+                found.append(turns.words(block["text"]))
             case "image":
                 source = as_object(block["source"])
-                url = f"data:{source['media_type']};base64,{source['data']}"
-                found.append({"type": "image_url", "image_url": {"url": url}})
+                found.append(turns.picture(turns.data_url(as_str(source["media_type"]), as_str(source["data"]))))
             case "document" | "search_result":
-                found.append({"type": "text", "text": _document(block)})
+                found.append(turns.words(_document(block)))
             case _:  # thoughts and calls in a user's turn say nothing
                 pass
     return found
@@ -99,8 +93,8 @@ def _document(block: Object) -> str:
     source = block.get("source")
     held = block["content"] if block["type"] == "search_result" else _held(as_object(source))
     named = (as_str(block.get("title")), as_str(block.get("context")), as_str(source))
-    text = "\n".join(as_str(part.get("text")) for part in _parts(held))
-    return "\n".join([*(line for line in named if line), text])
+    texts, _ = turns.parted(_parts(held))
+    return "\n".join([*(line for line in named if line), "\n".join(texts)])
 
 
 def _held(source: Object) -> JSON:
@@ -109,35 +103,20 @@ def _held(source: Object) -> JSON:
 
 def _assistant(content: JSON) -> JSON:
     if isinstance(content, str):
-        return {"role": "assistant", "content": content}
+        return turns.assistant_turn(content)
     blocks = [as_object(block) for block in as_list(content)]
-    text = "".join(as_str(part.get("text")) for part in _parts(list[JSON](blocks)) if part["type"] == "text")
-    message: Object = {"role": "assistant", "content": text or None}
-    if thought := "".join(as_str(block["thinking"]) for block in blocks if block["type"] == "thinking"):
-        message["reasoning_content"] = thought
-    if calls := [_call(block) for block in blocks if block["type"] == "tool_use"]:
-        message["tool_calls"] = calls
-    elif not text:
-        message["content"] = ""
-    return message
-
-
-def _call(block: Object) -> JSON:
-    function: Object = {"name": block["name"], "arguments": orjson.dumps(block["input"]).decode()}
-    return {"id": block["id"], "type": "function", "function": function}
-
-
-def _tool(tool: Object) -> JSON:
-    function: Object = {"name": tool["name"], "parameters": tool["input_schema"]}
-    function |= {name: tool[name] for name in ("description", "strict") if name in tool}
-    return {"type": "function", "function": function}
+    texts, _ = turns.parted(_parts(content))
+    thought = "".join(as_str(block["thinking"]) for block in blocks if block["type"] == "thinking")
+    used = [block for block in blocks if block["type"] == "tool_use"]
+    calls = [turns.tool_call(block["id"], block["name"], block["input"]) for block in used]
+    return turns.assistant_turn("".join(texts), thought, calls)
 
 
 def _tool_choice(choice: Object) -> Object:
     found: Object = {}
     kind = as_str(choice.get("type"))
     if kind == "tool":
-        found["tool_choice"] = {"type": "function", "function": {"name": choice["name"]}}
+        found["tool_choice"] = turns.tool_choice(choice["name"])
     elif kind:
         found["tool_choice"] = _CHOICES[kind]
     if "disable_parallel_tool_use" in choice:
@@ -155,5 +134,5 @@ def _thinking(request: Object) -> Object:
     if "effort" in output:
         found["reasoning_effort"] = output["effort"]
     if form := as_object(output.get("format")):
-        found["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": form["schema"]}}
+        found["response_format"] = turns.json_schema(form["schema"])
     return found

@@ -83,6 +83,25 @@ async function afterTool() {
   return { text: answer.choices[0].message.content, finish: answer.choices[0].finish_reason };
 }
 
+async function responses() {
+  const asked = { model: MODEL, max_output_tokens: 300, temperature: 0, input: "Hello" };
+  const whole = await client.responses.create(asked);
+  const streamed = await client.responses.stream(asked).finalResponse();
+  const more = await client.responses.create({ ...asked, previous_response_id: whole.id });
+  const kept = await client.responses.retrieve(whole.id);
+  const items = [];
+  for await (const item of client.responses.inputItems.list(more.id)) items.push(item.type);
+  await client.responses.delete(whole.id);
+  return {
+    text: whole.output_text,
+    status: whole.status,
+    streamed: streamed.output_text,
+    kept: kept.output_text,
+    read: more.usage.input_tokens - whole.usage.input_tokens,
+    items,
+  };
+}
+
 async function abandoned() {
   const stream = await client.chat.completions.create({ ...limits, stream: true });
   for await (const _ of stream) break;
@@ -133,6 +152,7 @@ const report = {
   forced: await part(() => tools(forced)),
   forced_streamed: await part(toolsStreamed),
   after_tool: await part(afterTool),
+  responses: await part(responses),
   abandoned: await part(abandoned),
   embeddings: EMBEDDINGS === "1" ? await part(embeddings) : null,
   errors: {

@@ -18,7 +18,10 @@ from tests.edge.config.conftest import Load, Mistakes
 
 UNHURRIED = hypothesis_settings(deadline=None)  # a busy machine is no failure
 
-SECTIONS = "listeners, admin, engines, models, identity, keys, policy, limits, queue, json, ledger, stores, telemetry"
+SECTIONS = (
+    "listeners, admin, engines, models, identity, keys, policy, limits, queue, json, ledger, responses, stores, "
+    "telemetry"
+)
 ENGINE = "engines: {list: [{name: a, kind: vllm, url: 'http://h:1', %s}]}"
 LISTENER = "listeners: [{name: a, bind: '127.0.0.1:1', %s}]"
 

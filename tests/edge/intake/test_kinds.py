@@ -99,3 +99,10 @@ def test_a_list_leaves_out_what_it_skips_and_says_so_once() -> None:
         read(some, [1, "other"])
     with refused(Reason.INVALID_PARAMETER, "p"):
         read(some, ["skip"] * 5)
+
+
+def test_an_object_without_its_tag_is_the_default_if_there_is_one() -> None:
+    cases = {"a": Record(Field("type", Choice("a")), Field("x", Flag())), "b": Record(Field("type", Choice("b")))}
+    assert Tagged("type", cases, default="a").read({"x": True}, None, Notes(strict=True)) == {"x": True}
+    with refused(Reason.INVALID_PARAMETER, None):
+        Tagged("type", cases).read({"x": True}, None, Notes(strict=True))

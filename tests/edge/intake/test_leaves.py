@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.intake.fields import Notes
-from edge.intake.leaves import Choice, Flag, Free, Int, Leaf, Number, Text
+from edge.intake.leaves import Choice, Flag, Free, Int, Leaf, Never, Number, Text
 from edge.intake.strict_json import INT_HIGH, INT_LOW
 from policies.json import JSON
 from policies.reasons import Reason
@@ -31,9 +31,10 @@ GOOD: list[tuple[Leaf, JSON]] = [
     (Text(0, 3), "äöü"),
     (Text(form=re.compile("[a-z]*")), "abc"),
     (Choice("a", "b"), "b"),
-    (Free(size=100, depth=3, nodes=10), {"a": [{}]}),
-    (Free(size=100, depth=3, nodes=10), {"$ref": "#/$defs/a", "$schema": "https://json-schema.org/"}),
-    (Free(size=100, depth=3, nodes=10), {"description": 'say "$ref":"http://x"'}),
+    (Free(size=100, depth=3, nodes=10, schema=True), {"a": [{}]}),
+    (Free(size=100, depth=3, nodes=10, schema=False), {"$ref": "http://169.254.169.254/"}),
+    (Free(size=100, depth=3, nodes=10, schema=True), {"$ref": "#/$defs/a", "$schema": "https://json-schema.org/"}),
+    (Free(size=100, depth=3, nodes=10, schema=True), {"description": 'say "$ref":"http://x"'}),
 ]
 BAD: list[tuple[Leaf, JSON]] = [
     (Flag(), 1),
@@ -61,15 +62,18 @@ BAD: list[tuple[Leaf, JSON]] = [
     (Choice("a", "b"), "A"),
     (Choice("a", "b"), 1),
     (Choice("a", "b"), ["a"]),
-    (Free(size=100, depth=3, nodes=10), []),
-    (Free(size=100, depth=3, nodes=10), "{}"),
-    (Free(size=100, depth=3, nodes=10), {"a": "x" * 100}),
-    (Free(size=100, depth=3, nodes=10), {"a": [[[]]]}),
-    (Free(size=100, depth=3, nodes=10), {"a": [1, 2, 3, 4, 5, 6, 7, 8]}),
-    (Free(size=100, depth=3, nodes=10), {"$ref": "http://169.254.169.254/"}),
-    (Free(size=100, depth=3, nodes=10), {"a": {"$ref": "file:///etc/passwd"}}),
-    (Free(size=100, depth=3, nodes=10), {"$ref": "//host/x"}),
-    (Free(size=100, depth=3, nodes=10), {"$dynamicRef": "\\\\host\\x"}),
+    (Free(size=100, depth=3, nodes=10, schema=True), []),
+    (Free(size=100, depth=3, nodes=10, schema=False), {"a": "x" * 100}),
+    (Free(size=100, depth=3, nodes=10, schema=False), {"a": [[[]]]}),
+    (Free(size=100, depth=3, nodes=10, schema=False), {"a": [1, 2, 3, 4, 5, 6, 7, 8]}),
+    (Free(size=100, depth=3, nodes=10, schema=True), "{}"),
+    (Free(size=100, depth=3, nodes=10, schema=True), {"a": "x" * 100}),
+    (Free(size=100, depth=3, nodes=10, schema=True), {"a": [[[]]]}),
+    (Free(size=100, depth=3, nodes=10, schema=True), {"a": [1, 2, 3, 4, 5, 6, 7, 8]}),
+    (Free(size=100, depth=3, nodes=10, schema=True), {"$ref": "http://169.254.169.254/"}),
+    (Free(size=100, depth=3, nodes=10, schema=True), {"a": {"$ref": "file:///etc/passwd"}}),
+    (Free(size=100, depth=3, nodes=10, schema=True), {"$ref": "//host/x"}),
+    (Free(size=100, depth=3, nodes=10, schema=True), {"$dynamicRef": "\\\\host\\x"}),
 ]
 
 
@@ -97,3 +101,10 @@ def test_hints_say_the_range() -> None:
     assert Int(INT_LOW, INT_HIGH).hint == "It must be an integer of 64 bits."
     assert Number(0.01, 10).hint == "It must be a number from 0.01 to 10."
     assert Text(1, 3).hint == "It must be a string of 1 to 3 characters."
+
+
+def test_what_is_not_offered_is_refused_but_for_what_comes_to_the_same() -> None:
+    never, all_but = Never("Not here."), Never("Not here.", but=False)
+    values: list[JSON] = ["", "x", 0, 1.5, True, False, [], {}]
+    assert [value for value in values if never.fits(value)] == []
+    assert [value for value in values if all_but.fits(value)] == [False]

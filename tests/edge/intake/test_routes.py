@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.intake.routes import Entry, Route, Routes, dialect_of, is_health
-from policies.call import Dialect, Operation
+from edge.intake.routes import Entry, Route, Routes, Stored, dialect_of, is_health
+from policies.call import Dialect, Form, Operation
 from policies.names import is_name
 from tests.edge.intake.fuzzing import CALM
 
@@ -104,7 +104,13 @@ def test_what_cannot_be_a_models_name_is_no_route(raw: str) -> None:
         ("POST", "/v1/models"),
         ("DELETE", "/v1/models/tiny"),
         ("HEAD", "/v1/models"),
-        ("HEAD", "/"),
+        ("HEAD", "/api/tags"),
+        ("POST", "/"),
+        ("GET", "/api"),
+        ("GET", "/api/"),
+        ("GET", "/api/chat"),
+        ("POST", "/api/chat/"),
+        ("POST", "/engines/ollama/api/chat"),
         ("OPTIONS", "*"),
         ("POST", "/v1/chat/completions/"),
         ("POST", "/v1/chat/completions?x"),
@@ -114,8 +120,23 @@ def test_what_cannot_be_a_models_name_is_no_route(raw: str) -> None:
         ("POST", "/v1/../v1/chat/completions"),
         ("POST", "/v1/%63hat/completions"),
         ("POST", "/chat/completions"),
-        ("POST", "/v1/responses"),
+        ("GET", "/v1/responses"),
+        ("POST", "/v1/responses/"),
+        ("POST", "/v1/responses/resp_0123456789abcdef0123456789abcdef"),
+        ("POST", "/v1/responses/resp_0123456789abcdef0123456789abcdef/cancel"),
+        ("DELETE", "/v1/responses/resp_0123456789abcdef0123456789abcdef/input_items"),
+        ("GET", "/v1/responses/resp_0123456789abcdef0123456789abcdef/input_items/"),
+        ("GET", "/v1/responses/resp_0123456789abcdef0123456789abcde"),
+        ("GET", "/v1/responses/resp_0123456789abcdef0123456789abcdef0"),
+        ("GET", "/v1/responses/resp_0123456789ABCDEF0123456789ABCDEF"),
+        ("GET", "/v1/responses/resp_0123456789abcdef0123456789abcdef\n"),
+        ("GET", "/v1/responses/resp_0123456789abcdef0123456789abcde%66"),
+        ("GET", "/v1/responses/../models"),
+        ("GET", "/v1/responses/"),
+        ("GET", "/anthropic/v1/responses/resp_0123456789abcdef0123456789abcdef"),
         ("POST", "/api/pull"),
+        ("DELETE", "/api/delete"),
+        ("POST", "/api/create"),
         ("POST", "/invocations"),
         ("POST", "/engines/chat/completions"),
         ("POST", "/engines/v1/v1/chat/completions"),
@@ -138,6 +159,49 @@ def test_what_cannot_be_a_models_name_is_no_route(raw: str) -> None:
 )
 def test_everything_else_is_no_route(method: str, path: str) -> None:
     assert ROUTES.match(method, path) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation", "form"),
+    [
+        ("POST", "/api/chat", Operation.CHAT, Form.ONLY),
+        ("POST", "/api/generate", Operation.CHAT, Form.GENERATE),
+        ("POST", "/api/embed", Operation.EMBEDDINGS, Form.ONLY),
+        ("POST", "/api/embeddings", Operation.EMBEDDINGS, Form.EMBEDDING),
+        ("POST", "/api/show", Operation.MODELS_SHOW, Form.ONLY),
+        ("GET", "/api/tags", Operation.MODELS_LIST, Form.ONLY),
+        ("GET", "/api/ps", Operation.MODELS_LIST, Form.LOADED),
+        ("GET", "/api/version", Operation.ME, Form.VERSION),
+        ("GET", "/", Operation.ME, Form.BANNER),
+        ("HEAD", "/", Operation.ME, Form.BANNER),
+    ],
+)
+def test_ollamas_routes(method: str, path: str, operation: Operation, form: Form) -> None:
+    assert ROUTES.match(method, path) == Route(operation, Dialect.OLLAMA, path, form=form)
+
+
+@pytest.mark.parametrize(("mount", "engine"), MOUNTS)
+@pytest.mark.parametrize(
+    ("method", "end", "stored"),
+    [("GET", "", Stored.SHOW), ("DELETE", "", Stored.DELETE), ("GET", "/input_items", Stored.ITEMS)],
+)
+def test_a_kept_response_is_named_by_its_exact_id(
+    mount: str, engine: str | None, method: str, end: str, stored: Stored
+) -> None:
+    identity = "resp_0123456789abcdef0123456789abcdef"
+    route = ROUTES.match(method, f"{mount}/responses/{identity}{end}")
+    assert route is not None
+    assert (route.stored, route.response, route.engine) == (stored, identity, engine)
+    assert (route.operation, route.dialect) == (Operation.CHAT, Dialect.RESPONSES)
+    assert route.pattern.endswith("/v1/responses/{response}" + end)
+
+
+@pytest.mark.parametrize(("mount", "engine"), MOUNTS)
+def test_responses_are_asked_for_and_counted_at_every_mount_point(mount: str, engine: str | None) -> None:
+    for path, counts in (("/responses", False), ("/responses/input_tokens", True)):
+        route = ROUTES.match("POST", mount + path)
+        assert route is not None
+        assert (route.dialect, route.counts, route.stored, route.engine) == (Dialect.RESPONSES, counts, None, engine)
 
 
 def test_who_am_i() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from edge.queue.residency import UNLOADED_AFTER, Residency
 
 
@@ -62,3 +64,16 @@ def test_a_model_that_nobody_used_for_long_is_no_longer_taken_for_loaded() -> No
     assert not models.ready("a", UNLOADED_AFTER)
     assert not models.take("b", 1) or models.loading == "b"
     assert models.has_room(UNLOADED_AFTER)
+
+
+def test_for_how_long_a_model_stays() -> None:
+    assert Residency(None).left("a", 0) == math.inf
+    models = Residency(2)
+    assert models.left("a", 0) == 0.0
+    assert models.take("a", 0)
+    assert models.left("a", 1) == 0.0, "its load is under way"
+    models.began("a", 1)
+    assert models.left("a", 500) == UNLOADED_AFTER, "it is answering"
+    models.give("a", 500)
+    assert models.left("a", 510) == UNLOADED_AFTER - 10
+    assert models.left("a", 500 + UNLOADED_AFTER) == 0.0

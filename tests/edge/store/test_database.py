@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from edge.identity.grant import Grant
 from edge.identity.state import StateError
 from edge.identity.store.opening import open_keys
 from edge.store.database import Database, make_engine
+from edge.store.statements import KEYS_COUNTER, bump, counter
 from tests.edge.identity.fixtures import open_store
 
 OPEN_TWICE = """
@@ -153,3 +155,29 @@ def test_who_must_not_wait_does_not(tmp_path: Path) -> None:
     with pytest.raises(OperationalError):
         make_engine(make_url(f"sqlite:///{path}"), busy_seconds=0).connect()
     other.close()
+
+
+def test_connections_beside_leave_the_first_ones_their_locks(tmp_path: Path) -> None:
+    """Without locks of ours another process takes itself for the last one, and deletes SQLite's log under our feet."""
+    path = tmp_path / "gateway.db"
+    database = Database(f"sqlite:///{path}")
+    visit = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM meta').fetchall(); c.close()"
+    )
+    journal = make_engine(database.url, synchronous="NORMAL")
+    with journal.connect() as held:  # stays open, as the ledger's does
+        with held.begin():
+            held.execute(bump(KEYS_COUNTER))
+        beside = database.beside(partial(make_engine, synchronous="NORMAL", wipes=True))
+        with beside.writing() as connection:
+            assert connection.exec_driver_sql("PRAGMA secure_delete").scalar() == 1
+            connection.execute(bump(KEYS_COUNTER))
+        beside.close()
+        subprocess.run([sys.executable, "-c", visit, str(path)], check=True)
+        assert Path(f"{path}-wal").exists()
+        with held.begin():
+            held.execute(bump(KEYS_COUNTER))
+    with database.reading() as connection:
+        assert connection.execute(counter(KEYS_COUNTER)).scalar_one() == 4
+    journal.dispose()
+    database.close()

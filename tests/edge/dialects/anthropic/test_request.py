@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from edge.intake.intake import read_call
 from edge.intake.routes import Routes
 from policies.call import Call, Dialect, Operation
-from policies.json import JSON, Object
+from policies.json import JSON, Object, as_list, as_object, as_str
 from policies.reasons import Reason
+from tests.edge.dialects.arguments import TOO_MUCH, WRITTEN
 from tests.edge.intake.refusals import refused
 
 HI: Object = {"role": "user", "content": "hi"}
@@ -103,6 +104,23 @@ def test_an_assistants_turn_keeps_thoughts_text_and_calls() -> None:
     }
     assert messages(assistant(call)) == [{**turn_of(call), "content": None}]
     assert messages({"role": "assistant", "content": []}) == [{"role": "assistant", "content": ""}]
+
+
+def used(given: JSON) -> Object:
+    return assistant({"type": "tool_use", "id": "t1", "name": "write", "input": given})
+
+
+@pytest.mark.parametrize("given", WRITTEN.values(), ids=WRITTEN)
+def test_what_a_tool_was_called_with_goes_back_as_it_was(given: Object) -> None:
+    (turn,) = list_of(messages(used(given)))
+    (call,) = as_list(as_object(turn)["tool_calls"])
+    assert json.loads(as_str(as_object(as_object(call)["function"])["arguments"])) == given
+
+
+@pytest.mark.parametrize("given", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_what_no_tool_was_called_with_is_refused(given: JSON) -> None:
+    with refused(Reason.INVALID_PARAMETER, "messages[].content[].input"):
+        messages(used(given))
 
 
 def turn_of(call: Object) -> Object:
@@ -216,10 +234,6 @@ def test_thinking_effort_and_format(given: Object, said: Object) -> None:
             "messages[].content[].source",
         ),
         ({"messages": [user({"type": "video"})]}, "messages[].content[]"),
-        (
-            {"messages": [assistant({"type": "tool_use", "id": "a", "name": "f", "input": "{}"})]},
-            "messages[].content[].input",
-        ),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[].role"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"temperature": "hot"}, "temperature"),

@@ -1,0 +1,23 @@
+"""Headers of answers, beside those about limits and about the stream. Pure."""
+
+from __future__ import annotations
+
+from edge.dialects.errors import ANTHROPIC_REQUEST_ID, JSON_TYPE
+from policies.call import Call, Dialect
+from policies.decision import Permit
+from policies.exchange import Exchange
+
+
+def own_headers(exchange: Exchange) -> dict[str, str]:
+    """Of what the gateway says itself."""
+    return {"content-type": JSON_TYPE, "x-request-id": exchange.id, "cache-control": "no-store"}
+
+
+def call_headers(exchange: Exchange, permit: Permit, call: Call) -> dict[str, str]:
+    """Of an answer to `call`: the policy's, what was left out, the request's id under the dialect's name."""
+    headers = {**dict(permit.obligations.headers), "x-request-id": exchange.id}
+    if call.dialect is Dialect.ANTHROPIC:
+        headers[ANTHROPIC_REQUEST_ID] = exchange.id
+    if call.ignored:
+        headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)
+    return headers

@@ -1,0 +1,37 @@
+"""What a request goes on from, before it is decided on, and how its answer is kept, before the caller has its end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from edge.dialects.contract import Rendering
+from edge.dialects.responses.answer import ResponsesRendering
+from edge.dialects.responses.kept import wanted_of
+from edge.intake.intake import continued
+from edge.intake.offload import Parser
+from edge.responses.shelf import Shelf
+from policies.call import Call, Dialect
+
+
+async def with_past(shelf: Shelf, parser: Parser, owner: str, call: Call) -> Call:
+    """`call` with the earlier responses of `owner` that it needs, where its dialect has any. What policy, limits and
+    engine see is all of it. Refusal."""
+    if call.dialect is not Dialect.RESPONSES:
+        return call
+    call.asked["store"] = shelf.keeps(call)
+    if not (wanted := wanted_of(call.asked)):
+        return call
+    past = await shelf.past(owner, wanted)
+    return await parser.aside(past.size, lambda: continued(call, past.history, past.named))
+
+
+def keeping(shelf: Shelf, owner: str, call: Call, rendering: Rendering) -> Callable[[], Awaitable[None]] | None:
+    """What keeps the answer that `rendering` will have made, None if it is not to be kept."""
+    if not isinstance(rendering, ResponsesRendering) or not call.asked.get("store"):
+        return None
+
+    async def keep() -> None:
+        if rendering.response is not None:
+            await shelf.keep(owner, call.asked, rendering.response, rendering.request_id)
+
+    return keep
