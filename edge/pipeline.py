@@ -288,6 +288,7 @@ class Line:
         exchange.outcome.bytes_out = reply.sent
         end_capture(exchange, reply)
         self._shared.locate(exchange)
+        self._shared.locate(exchange)
         exchange.stages.done = self._shared.clock()
         exchange.progress = None  # whoever keeps the exchange does not keep all that was needed to serve it
         self._shared.observers.ended(exchange, self._shared.wall())

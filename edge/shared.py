@@ -51,6 +51,6 @@ class Shared:
     draining: bool = False
 
     def locate(self, exchange: Exchange) -> None:
-        """Again and again: the first time asks, and what was not known then may be by now. Nothing waits for it."""
-        if exchange.container is None:
-            exchange.container = self.origin(exchange.client.ip)
+        """Again and again: the first time asks, and what was not known then, or not any more true, may be known by now.
+        Nothing waits for it."""
+        exchange.container = self.origin(exchange.client.ip, exchange.client.port) or exchange.container

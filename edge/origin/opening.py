@@ -11,14 +11,14 @@ from edge.origin.links import is_embedded
 from edge.tasks import Tasks
 from policies.origin import Container
 
-Origin: TypeAlias = Callable[[str], Container | None]
-"""The container at a peer's address, as far as it is known; never waits."""
+Origin: TypeAlias = Callable[[str, int], Container | None]
+"""The container at a peer's address, as far as it is known; never waits. The peer's port tells a new connection."""
 
 _RESOLV: Final = Path("/etc/resolv.conf")
 _log = logging.getLogger(__name__)
 
 
-def unknown(ip: str) -> Container | None:  # noqa: ARG001 - an Origin
+def unknown(ip: str, port: int) -> Container | None:  # noqa: ARG001 - an Origin
     """Where nothing can be known: on a host, and in containers without Docker's DNS."""
     return None
 

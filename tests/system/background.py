@@ -38,9 +38,14 @@ class Background(ABC):
     async def end(self) -> None:
         """Shut, and cancel what still runs."""
         await self.shut()
+        await _turns()  # of connections that were accepted in this moment: whoever serves them has to begin to be ended
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        for _ in range(3):
-            await asyncio.sleep(0)  # transports close in turns of the loop of their own
+        await _turns()  # transports close in turns of the loop of their own
+
+
+async def _turns() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)

@@ -45,10 +45,10 @@ class Scene:
         self.docker = Docker()
         self.of = Origins(self.docker.find, tasks, lambda: self.now, memory)
 
-    async def ask(self, ip: str = IP) -> Container | None:
+    async def ask(self, ip: str = IP, port: int = 0) -> Container | None:
         """What is said at once; then what was asked is answered."""
         before = len(self.docker.asked)
-        said = self.of(ip)
+        said = self.of(ip, port)
         await asyncio.sleep(0)
         if len(self.docker.asked) > before:
             await until(lambda: self.docker.answered == len(self.docker.asked))
@@ -112,6 +112,21 @@ async def test_an_old_name_counts_no_more(scene: Scene) -> None:
     assert await scene.ask() == WEB
 
 
+async def test_a_new_connection_may_be_another_containers(scene: Scene) -> None:
+    """Docker gives the address of one that stopped to the next one."""
+    scene.docker.names[IP] = WEB
+    assert [await scene.ask(port=1), await scene.ask(port=1)] == [None, WEB]
+    scene.docker.names[IP] = DB
+    scene.now += 0.1
+    assert await scene.ask(port=2) == WEB  # so lately that nobody can have taken its place
+    scene.now += 0.2
+    assert await scene.ask(port=1) == WEB
+    assert len(scene.docker.asked) == 1
+    await scene.ask(port=2)
+    assert scene.of(IP, 2) == DB
+    assert len(scene.docker.asked) == 2
+
+
 async def test_who_has_no_name_is_not_asked_about_each_time(scene: Scene) -> None:
     assert [await scene.ask() for _ in range(3)] == [None] * 3
     assert len(scene.docker.asked) == 1
@@ -169,6 +184,6 @@ async def test_only_where_dockers_dns_is_there_is_it_asked(
     resolv = tmp_path / "resolv.conf"
     if text is not None:
         resolv.write_text(text)
-    origin: Callable[[str], Container | None] = open_origins(tasks, lambda: 0.0, wanted=wanted, resolv=resolv)
+    origin: Callable[[str, int], Container | None] = open_origins(tasks, lambda: 0.0, wanted=wanted, resolv=resolv)
     assert (origin is not unknown) is looks
-    assert origin("127.0.0.1") is None
+    assert origin("127.0.0.1", 1) is None
