@@ -35,6 +35,7 @@ from edge.queue.contract import Phase, Wish
 from edge.relay.counting import prompt_tokens
 from edge.relay.relay import Leg, Whole
 from edge.reply import Reply
+from edge.responses.answers import Question
 from edge.responses.following import keeping, with_past
 from edge.shared import Shared
 from engines.adapters.registry import adapter_for
@@ -210,7 +211,9 @@ class Line:
         exchange.stages.received = self._shared.clock()
         exchange.call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
         # From here on a refusal is said in the call's own dialect.
-        call = await with_past(self._shared.shelf, self._shared.parser, principal.id, exchange.call)
+        shared = self._shared
+        ask = Question(exchange, principal, shared.enforcement, shared.fleet.catalogue)
+        call = await with_past(shared.shelf, shared.parser, ask, route, exchange.call)
         exchange.call, exchange.shape = call, shape_of(call)
         exchange.requested = redact(call.model)  # a key pasted into the wrong field is a valid model name
         exchange.stages.parsed = self._shared.clock()

@@ -12,6 +12,10 @@ from typing import Final
 import pytest
 from xdist.scheduler import LoadGroupScheduling
 
+from edge.store.database import Database
+from tests.postgres_server import PostgresServer
+from tests.postgres_server import postgres as running_postgres
+
 _LOCKS: Final = Path(__file__).parent.parent / ".cache"
 _TOGETHER: Final = ("tests/clients/", "tests/docker/")
 
@@ -46,3 +50,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     scheduler = LoadGroupScheduling(config, log)
     scheduler._split_scope = _group
     return scheduler
+
+
+@pytest.fixture(scope="module")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real one, for the tests of one module."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[Database]:
+    """A database of this test's own."""
+    opened = Database(postgres_server.fresh())
+    yield opened
+    opened.close()

@@ -24,7 +24,13 @@ USER: Final = 65532
 """`nonroot`, as distroless calls it: no account of the host's is likely to have that number."""
 
 _OTHERS: Final = ("/proc", "/sys", "/dev")
-_CACHES: Final = ("/var/cache/apt", "/var/lib/apt/lists", "/var/cache/debconf", "/var/cache/apk", "/root/.cache")
+_CACHES: Final = (
+    "/var/cache/apt",
+    "/var/lib/apt/lists",
+    "/var/cache/debconf",
+    "/var/cache/apk",
+    str(Path("~root/.cache").expanduser()),
+)
 _LOGS: Final = ("/var/log", "/var/cache/ldconfig")
 _RARE: Final = re.compile(r"/(test|tests|idlelib|lib2to3|tkinter|turtledemo|ensurepip|site-packages|dist-packages)/")
 

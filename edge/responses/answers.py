@@ -12,6 +12,7 @@ from edge.policy.enforcement import Asked, Enforcement
 from edge.responses.shelf import Shelf
 from engines.catalogue import Catalogue
 from policies.call import Operation
+from policies.decision import Permit
 from policies.errors import Refusal
 from policies.exchange import Exchange
 from policies.json import as_str
@@ -30,10 +31,14 @@ class Question:
 
     async def decide(self, route: Route, model: str) -> None:
         """Refusal for a caller that may not use this model (any more), or, of "", may not call from here."""
-        asked = Asked(route.operation if model else Operation.ME, route.dialect, model=model)
-        permit = await self.enforcement.permit(self.exchange, self.principal, asked, self.catalogue.meaning)
+        permit = await self.permit(route, model)
         if self.catalogue.resolve(permit.model):
             self.exchange.model = permit.model
+
+    async def permit(self, route: Route, model: str) -> Permit:
+        """The same, where the exchange is not about that model."""
+        asked = Asked(route.operation if model else Operation.ME, route.dialect, model=model)
+        return await self.enforcement.permit(self.exchange, self.principal, asked, self.catalogue.meaning)
 
 
 async def stored_answer(shelf: Shelf, ask: Question, route: Route, query: str) -> bytes:

@@ -9,19 +9,24 @@ from edge.dialects.responses.answer import ResponsesRendering
 from edge.dialects.responses.kept import wanted_of
 from edge.intake.intake import continued
 from edge.intake.offload import Parser
+from edge.intake.routes import Route
+from edge.responses.answers import Question
 from edge.responses.shelf import Shelf
 from policies.call import Call, Dialect
 
 
-async def with_past(shelf: Shelf, parser: Parser, owner: str, call: Call) -> Call:
-    """`call` with the earlier responses of `owner` that it needs, where its dialect has any. What policy, limits and
-    engine see is all of it. Refusal."""
+async def with_past(shelf: Shelf, parser: Parser, ask: Question, route: Route, call: Call) -> Call:
+    """`call` with the earlier responses of its owner that it needs, where its dialect has any. What policy, limits and
+    engine see is all of it. Refusal, also for a caller that may not use a model which said some of it: it could have it
+    repeated by another one."""
     if call.dialect is not Dialect.RESPONSES:
         return call
     call.asked["store"] = shelf.keeps(call)
     if not (wanted := wanted_of(call.asked)):
         return call
-    past = await shelf.past(owner, wanted)
+    past = await shelf.past(ask.principal.id, wanted)
+    for model in sorted(past.models - {call.model}):
+        await ask.permit(route, model)
     return await parser.aside(past.size, lambda: continued(call, past.history, past.named))
 
 

@@ -26,6 +26,8 @@ WITHIN: Final = 3.0
 SWEEP_SECONDS: Final = 60.0
 _THREADS: Final = 2
 _MOST_NAMED: Final = 64
+_MOST_MODELS: Final = 16
+"""The policy is asked about each."""
 _PREVIOUS: Final = "previous_response_id"
 _log = logging.getLogger(__name__)
 
@@ -39,6 +41,8 @@ class Past(NamedTuple):
     named: list[Object]
     size: int
     """In bytes, about."""
+    models: frozenset[str]
+    """As their callers named them."""
 
 
 class Shelf:
@@ -66,7 +70,12 @@ class Shelf:
         """The earlier responses that a request of `owner` needs. Refusal."""
         history = await self._history(owner, wanted.previous) if wanted.previous else []
         named = await self._named(owner, wanted.references) if wanted.references else []
-        return Past(_items(history), _items(named), sum(each.size for each in (*history, *named)))
+        every = (*history, *named)
+        models = frozenset(as_str(each.document.get("model")) for each in every)
+        if len(models) > _MOST_MODELS:
+            hint = f"What is gone on from was said by more than {_MOST_MODELS} models: begin a new conversation."
+            raise Refusal(Reason.INVALID_PARAMETER, param=_PREVIOUS, hint=hint)
+        return Past(_items(history), _items(named), sum(each.size for each in every), models)
 
     async def _history(self, owner: str, previous: str) -> list[Kept]:
         if not is_response_id(previous):

@@ -12,7 +12,7 @@ from tests.system.calls import ASKED, CHAT, assert_leaving_is_noticed
 from tests.system.conftest import Launch
 from tests.system.process import Gateway, Key, until
 from tests.system.recording_engine import RecordingEngine
-from tests.system.scripts import Fin, Hold, Reset, Send, Stream, always, delta, talker, whole
+from tests.system.scripts import PRIVATE_MODEL, Fin, Hold, Reset, Send, Stream, always, delta, talker, whole
 from tests.system.wire import Answer, Event, Wire, compose
 
 RESPONSES = "/v1/responses"
@@ -228,6 +228,31 @@ def test_items_of_earlier_responses_can_be_referred_to(gateway: Gateway, engine:
         reference: JSON = {"type": "item_reference", "id": named}
         answer = gateway.post(RESPONSES, request([reference]), other.bearer)
         assert (answer.status, as_object(answer.json()["error"])["code"]) == (400, "previous_response_not_found")
+
+
+@pytest.mark.parametrize("path", [RESPONSES, COUNT])
+def test_who_may_not_use_a_model_does_not_go_on_from_what_it_said(
+    gateway: Gateway, engine: RecordingEngine, path: str
+) -> None:
+    """Another model would repeat it."""
+    wide = gateway.create_key("wide-past", "--owner", "cora")
+    narrow = gateway.create_key("narrow-past", "--owner", "cora", "--model", "*private*")
+    other = PRIVATE_MODEL.lower()
+    said = made(gateway, wide, "for those who may")
+    item: Object = {"type": "item_reference", "id": as_str(as_object(as_list(said["output"])[0])["id"])}
+    before = len(engine.requests)
+    goes_on: list[Object] = [
+        {"model": other, "input": "repeat", "previous_response_id": said["id"]},
+        {"model": other, "input": [item, {"role": "user", "content": "repeat"}]},
+    ]
+    for body in goes_on:
+        answer = gateway.post(path, body, narrow.bearer)
+        assert answer.status == 403, answer.raw
+        assert as_object(answer.json()["error"])["code"] == "model_not_permitted"
+    assert len(engine.requests) == before
+    for body in goes_on:
+        assert gateway.post(path, body, wide.bearer).status == 200
+    assert gateway.post(path, {"model": other, "input": "hi"}, narrow.bearer).status == 200
 
 
 def test_a_response_is_nobodys_but_its_owners(gateway: Gateway, engine: RecordingEngine, key: Key) -> None:

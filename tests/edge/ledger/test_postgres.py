@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from edge.ledger.estimates import Errors, errors
 from edge.ledger.ledger import JournalLedger
@@ -20,25 +17,10 @@ from edge.store.database import Database
 from tests.edge.identity.fixtures import Clock
 from tests.edge.ledger.fixtures import NOW, a_hold, journal_of, progress, settled
 from tests.edge.ledger.test_recovery import Worker
-from tests.postgres_server import PostgresServer, postgres
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with postgres() as running:
-        yield running
-
-
-@pytest.fixture
-def database(server: PostgresServer) -> Iterator[Database]:
-    """A database of this test's own."""
-    opened = Database(server.fresh())
-    yield opened
-    opened.close()
-
-
-async def test_holds_progress_and_settlements_arrive_and_are_summed_up(database: Database) -> None:
-    ledger = JournalLedger(database)
+async def test_holds_progress_and_settlements_arrive_and_are_summed_up(postgres: Database) -> None:
+    ledger = JournalLedger(postgres)
     await ledger.start()
 
     async def caller(number: int) -> None:
@@ -51,56 +33,56 @@ async def test_holds_progress_and_settlements_arrive_and_are_summed_up(database:
     await asyncio.gather(*(caller(number) for number in range(16)))
     await ledger.close()
     ever = Span(0, 99_999)
-    (whole,) = used(database, (), ever)
+    (whole,) = used(postgres, (), ever)
     assert (whole.requests, whole.errors, whole.output) == (160, 16, 160 * 50)
-    assert errors(database, ever) == [Errors("ai/llama", 160, 0.0, 0.0, 0.0)]
-    before = used(database, BY, ever)
-    charged = sum(row.output for row in spent(database, NOW - 30 * DAY, NOW))
-    while roll_up(database, 2 * DAY, NOW, most=7):
+    assert errors(postgres, ever) == [Errors("ai/llama", 160, 0.0, 0.0, 0.0)]
+    before = used(postgres, BY, ever)
+    charged = sum(row.output for row in spent(postgres, NOW - 30 * DAY, NOW))
+    while roll_up(postgres, 2 * DAY, NOW, most=7):
         pass
-    assert used(database, BY, ever) == before
-    assert sum(row.output for row in spent(database, NOW - 30 * DAY, NOW)) == charged == 160 * 50
-    assert all(row.day >= NOW // DAY - 2 for row in journal_of(database)[:-1] if row.kind == SETTLE)
+    assert used(postgres, BY, ever) == before
+    assert sum(row.output for row in spent(postgres, NOW - 30 * DAY, NOW)) == charged == 160 * 50
+    assert all(row.day >= NOW // DAY - 2 for row in journal_of(postgres)[:-1] if row.kind == SETTLE)
 
 
-def test_what_a_killed_process_left_is_settled_after_30_seconds(database: Database, tmp_path: Path) -> None:
-    worker = Worker(database, "w", tmp_path)
+def test_what_a_killed_process_left_is_settled_after_30_seconds(postgres: Database, tmp_path: Path) -> None:
+    worker = Worker(postgres, "w", tmp_path)
     worker.until_said(100)
     promised = worker.kill()
     clock = Clock(0.0)
-    recovery = Recovery(database, monotonic=clock)
+    recovery = Recovery(postgres, monotonic=clock)
     assert recovery.run() == 0
     clock.at += DEAD_AFTER - 1
     assert recovery.run() == 0
     clock.at += 1
     assert 0 < recovery.run() <= 16
-    rows = journal_of(database)
+    rows = journal_of(postgres)
     assert still_open(rows) == []
     charged = {row.request_id: row.output for row in rows if row.kind == SETTLE}
     assert all(charged[name] >= output for _, name, output in promised)
 
 
-async def test_two_that_recover_at_once_settle_once(database: Database) -> None:
-    ledger = JournalLedger(database)
+async def test_two_that_recover_at_once_settle_once(postgres: Database) -> None:
+    ledger = JournalLedger(postgres)
     await ledger.start()
     await asyncio.gather(*(ledger.hold(a_hold(f"r{number}")) for number in range(50)))
     await ledger.close()
     clock = Clock(0.0)
-    racers = [Recovery(database, monotonic=clock) for _ in range(4)]
+    racers = [Recovery(postgres, monotonic=clock) for _ in range(4)]
     assert [racer.run() for racer in racers] == [0] * 4
     clock.at += DEAD_AFTER
     found = await asyncio.gather(*(asyncio.to_thread(racer.run) for racer in racers))
     assert sorted(found) == [0, 0, 0, 50]
-    assert [row.kind for row in journal_of(database)].count(SETTLE) == 50
+    assert [row.kind for row in journal_of(postgres)].count(SETTLE) == 50
 
 
-async def test_a_heart_that_beats_is_left_alone(database: Database) -> None:
+async def test_a_heart_that_beats_is_left_alone(postgres: Database) -> None:
     clock = Clock(0.0)
-    ledger = JournalLedger(database, monotonic=clock)
+    ledger = JournalLedger(postgres, monotonic=clock)
     await ledger.start()
     await ledger.hold(a_hold())
     watch = Clock(0.0)
-    recovery = Recovery(database, monotonic=watch)
+    recovery = Recovery(postgres, monotonic=watch)
     for number in range(3):
         assert recovery.run() == 0
         clock.at += 10
@@ -110,19 +92,19 @@ async def test_a_heart_that_beats_is_left_alone(database: Database) -> None:
     await ledger.close()
 
 
-async def test_a_server_that_cuts_the_connection_is_connected_to_again(database: Database) -> None:
-    ledger = JournalLedger(database)
+async def test_a_server_that_cuts_the_connection_is_connected_to_again(postgres: Database) -> None:
+    ledger = JournalLedger(postgres)
     await ledger.start()
     await ledger.hold(a_hold("r1"))
     cut = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    with database.writing() as connection:
+    with postgres.writing() as connection:
         connection.exec_driver_sql(cut)
     ledger.settle(settled("r1"))
     end = time.monotonic() + 20
-    while not any(row.kind == SETTLE for row in journal_of(database)):
+    while not any(row.kind == SETTLE for row in journal_of(postgres)):
         assert time.monotonic() < end
         await asyncio.sleep(0.01)
     await ledger.hold(a_hold("r2"))

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-
-import pytest
 
 from edge.responses.store import open_store
 from edge.store.database import Database
 from tests.edge.responses.test_store import BOUNDS, KEEP, NOW, add, chain, identity, new, there
-from tests.postgres_server import PostgresServer, postgres
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with postgres() as running:
-        yield running
-
-
-@pytest.fixture
-def database(server: PostgresServer) -> Iterator[Database]:
-    """A database of this test's own."""
-    opened = Database(server.fresh())
-    yield opened
-    opened.close()
-
-
-def test_responses_are_kept_found_by_both_gateways_bounded_and_deleted(database: Database) -> None:
-    one = open_store(database, replace(BOUNDS, per_owner=3, total_bytes=64 << 20))
-    other = open_store(database, BOUNDS)
+def test_responses_are_kept_found_by_both_gateways_bounded_and_deleted(postgres: Database) -> None:
+    one = open_store(postgres, replace(BOUNDS, per_owner=3, total_bytes=64 << 20))
+    other = open_store(postgres, BOUNDS)
     assert add(one, new(1), new(2, 1), new(9, owner="bob")) == [True, True, True]
     assert chain(other, 2) == ["in 1", "out 1", "in 2", "out 2"]
     assert chain(other, 2, owner="bob") is None
@@ -46,9 +28,9 @@ def test_responses_are_kept_found_by_both_gateways_bounded_and_deleted(database:
     other.close()
 
 
-def test_the_oldest_conversations_of_all_make_room(database: Database) -> None:
+def test_the_oldest_conversations_of_all_make_room(postgres: Database) -> None:
     small = replace(BOUNDS, conversation_bytes=500, owner_bytes=500, total_bytes=1_000)
-    store = open_store(database, small)
+    store = open_store(postgres, small)
     for number in range(20):
         assert add(store, new(number, owner=f"owner{number}"), now=NOW + number) == [True]
     left = [number for number in range(20) if there(store, number, owner=f"owner{number}")]
