@@ -131,6 +131,7 @@ def me(
         "object": "me",
         "id": principal.id,
         "name": principal.name,
+        "device": principal.device or None,
         "key_id": principal.key_id,
         "auth": principal.auth,
         "groups": _list(sorted(principal.groups)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from observability.hidden import container_of, detail_of, key_of
+from observability.hidden import container_of, detail_of, device_of, key_of
 from policies.exchange import Exchange, Stages
 from policies.json import Object
 from policies.record import MASK
@@ -33,13 +33,9 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
         "bytes_out": outcome.bytes_out,
         "ms": stage_times(exchange.stages),
     }
-    container = container_of(exchange)
-    if container.name:
-        line.update(container=container.name)
-    if container.stack:
-        line.update(stack=container.stack, service=container.service)
     if principal is not None:
         line.update(key_id=key_of(exchange), caller=principal.id, auth=principal.auth)
+    line.update(_labels(exchange))
     if exchange.client.tls:
         line["tls"] = exchange.client.tls
     if exchange.agent:
@@ -53,6 +49,17 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
         if (name := _REDACTED.get(field)) in line:
             line[name] = MASK
     line.update(_ending(exchange))
+    return line
+
+
+def _labels(exchange: Exchange) -> Object:
+    """What people call the caller's machine."""
+    container, device = container_of(exchange), device_of(exchange)
+    line: Object = {"device": device} if device else {}
+    if container.name:
+        line.update(container=container.name)
+    if container.stack:
+        line.update(stack=container.stack, service=container.service)
     return line
 
 

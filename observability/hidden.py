@@ -14,6 +14,7 @@ from policies.record import MASK
 _ID: Final = "caller.id"
 _NAME: Final = "caller.name"
 _PLACE: Final = frozenset({"source.ip", "source.container"})
+_WHO: Final = _PLACE | {_ID, _NAME}
 _HIDDEN: Final = Container(MASK, MASK, MASK, MASK)
 
 
@@ -30,6 +31,13 @@ def container_of(exchange: Exchange) -> Container:
     if exchange.container is None:
         return NO_CONTAINER
     return exchange.container if exchange.redact.isdisjoint(_PLACE) else _HIDDEN
+
+
+def device_of(exchange: Exchange) -> str:
+    """The device that the key was given to; "" if none was said. It names who calls, and from where."""
+    if exchange.principal is None or not exchange.principal.device:
+        return ""
+    return exchange.principal.device if exchange.redact.isdisjoint(_WHO) else MASK
 
 
 def detail_of(exchange: Exchange) -> str:

@@ -47,7 +47,8 @@ class Principal:
 
     `id` is the owner the caller acts for, `key_id` names the credential in logs (a key's id, or `jwt:` and the `id`),
     `name` is its label. `models` are globs over canonical model names; `networks` and `listeners` empty = anywhere.
-    `expires_at` is seconds since the epoch, None = never.
+    `expires_at` is seconds since the epoch, None = never. `device` is the machine a key was given to: a label for
+    people, never a proof, since a key can be carried elsewhere.
     """
 
     id: str
@@ -61,3 +62,4 @@ class Principal:
     listeners: frozenset[str] = frozenset()
     expires_at: float | None = None
     quota: Quota = Quota()
+    device: str = ""

@@ -203,7 +203,8 @@ _ACTIONS: Final[dict[str, Callable[[argparse.Namespace, KeyStore], int]]] = {
 }
 
 _COUNTS: Final = ("rpm", "tpm", "tpd", "concurrency")
-_OPTIONS: Final = ("owner", "groups", "scopes", "models", "networks", "listeners", *_COUNTS, "priority", "expires")
+_LISTS: Final = ("groups", "scopes", "models", "networks", "listeners")
+_OPTIONS: Final = ("owner", "device", *_LISTS, *_COUNTS, "priority", "expires")
 
 
 def _grant_options(parser: argparse.ArgumentParser) -> None:
@@ -216,6 +217,12 @@ def _grant_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, dest=dest, type=checked(kind), action="append", metavar=metavar, help=text)
 
     option("--owner", checks.label, "whom the key acts for (default: its name)", "OWNER")
+    option(
+        "--device",
+        _or("none", checks.label),
+        "the machine it was given to, for logs and traces; 'none' clears",
+        "DEVICE",
+    )
     many("--group", "groups", _or("none", checks.label), "a group; may be repeated; 'none' clears", "G")
     many("--scope", "scopes", checks.scope, "default: inference and models:read; may be repeated", "S")
     many("--model", "models", checks.glob, "models it may use, default *; may be repeated", "GLOB")
@@ -259,6 +266,7 @@ def _granted(grant: Grant, args: argparse.Namespace) -> Grant:
         listeners=_listed(grant.listeners, args.listeners, "any"),
         quota=quota,
         expires_at=expires,
+        device=grant.device if args.device is None else "" if args.device == "none" else args.device,
     )
 
 
@@ -318,11 +326,14 @@ def _print_record(args: argparse.Namespace, record: KeyRecord) -> None:
     _print_table([(name.replace("_", " "), _text(name, value)) for name, value in facts.items()])
 
 
+_UNSAID: Final = {"device": "not said"}
+
+
 def _text(name: str, value: JSON) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or ("anywhere" if name in ("networks", "listeners") else "none")
     if value is None:
-        return "never" if name.endswith("_at") else "no limit" if name in _COUNTS else "default"
+        return "never" if name.endswith("_at") else "no limit" if name in _COUNTS else _UNSAID.get(name, "default")
     return str(value)
 
 

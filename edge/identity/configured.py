@@ -33,6 +33,7 @@ class ConfiguredKey:
     name: str
     secret_file: Path
     owner: str | None = None
+    device: str | None = None
     groups: tuple[str, ...] = ()
     scopes: tuple[Scope, ...] = tuple(sorted(DEFAULT_SCOPES))
     models: tuple[str, ...] = ("*",)
@@ -47,7 +48,7 @@ class ConfiguredKey:
     overlap: float = _HOUR
 
     def __post_init__(self) -> None:
-        for text in (self.name, *self.groups, *([] if self.owner is None else [self.owner])):
+        for text in (self.name, *self.groups, *(text for text in (self.owner, self.device) if text is not None)):
             checks.label(text)
         for text in self.models:
             checks.glob(text)
@@ -71,6 +72,7 @@ class ConfiguredKey:
             listeners=self.listeners,
             quota=Quota(self.rpm, self.tpm, self.tpd, self.concurrency, self.priority),
             expires_at=_instant(self.expires_at),
+            device=self.device or "",
         )
 
 

@@ -21,8 +21,8 @@ _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,31}", re.ASCII)
 class Grant:
     """A key's name, whom it acts for, and what it may do. Make it with checked parts: the functions below.
 
-    `owner` empty means the name. `models` are globs over canonical names; `networks` and `listeners` empty = anywhere.
-    `expires_at` is seconds since the epoch, None = never.
+    `owner` empty means the name. `device` is the machine the key was given to, "" = not said. `models` are globs over
+    canonical names; `networks` and `listeners` empty = anywhere. `expires_at` is seconds since the epoch, None = never.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Grant:
     listeners: tuple[str, ...] = ()
     quota: Quota = _NO_LIMITS
     expires_at: float | None = None
+    device: str = ""
 
     def __post_init__(self) -> None:
         for part in (self.groups, self.scopes, self.models, self.networks, self.listeners):
@@ -44,7 +45,7 @@ class Grant:
 
 
 def label(text: str) -> str:
-    """A name, owner or group: ValueError unless printable, 1 to 64 characters, no space at either end.
+    """A name, owner, group or device: ValueError unless printable, 1 to 64 characters, no space at either end.
 
     `isprintable` is False for control, format and bidirectional characters, so a label cannot rewrite a terminal.
     """

@@ -84,6 +84,7 @@ class KeyRecord:
             listeners=frozenset(grant.listeners),
             expires_at=grant.expires_at,
             quota=grant.quota,
+            device=grant.device,
         )
 
 
@@ -102,6 +103,7 @@ def document(record: KeyRecord, now: float) -> Object:
         "id": record.id,
         "name": grant.name,
         "owner": grant.owner or grant.name,
+        "device": grant.device or None,
         "status": record.status(now).value,
         "origin": record.origin.value,
         "groups": list(grant.groups),

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 
 METADATA: Final = MetaData()
 
@@ -50,6 +50,8 @@ KEYS: Final = Table(
     # `Origin` of edge/identity/record.py; null = made by hand.
     Column("origin", String(16)),
     Column("revoked_by", String(16)),
+    # The machine the key was given to; null = not said.
+    Column("device", String(64)),
     Index("ix_keys_name", "name"),
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from observability.hidden import container_of, detail_of, key_of
+from observability.hidden import container_of, detail_of, device_of, key_of
 from observability.metrics.catalogue import OPERATIONS
 from observability.traces.sampling import status_of
 from policies.call import Call
@@ -72,6 +72,8 @@ def _add_caller(found: Attributes, exchange: Exchange) -> None:
         return
     found["llm_gateway.caller"] = MASK if "caller.id" in exchange.redact else principal.id
     found["llm_gateway.auth"] = principal.auth
+    if device := device_of(exchange):
+        found["llm_gateway.client.device"] = device
     found["llm_gateway.key.id"] = key_of(exchange)
     if principal.groups:
         found["llm_gateway.groups"] = tuple(sorted(principal.groups))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -37,6 +38,8 @@ def test_a_refused_stranger_leaves_only_the_place_and_the_reason() -> None:
 def test_every_field_stands_in_the_docs() -> None:
     exchange = served()
     exchange.trace = Trace("b" * 32, "c" * 16, "d" * 16, sampled=True)
+    assert exchange.principal is not None
+    exchange.principal = replace(exchange.principal, device="laptop")
     exchange.capture, exchange.outcome.reason, exchange.outcome.shadowed = "full", Reason.ENGINE_BROKE, ("trial",)
     text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
     page = text.partition("\n## The access line\n")[2].partition("\n## ")[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -60,6 +62,15 @@ def test_a_token_is_not_named_to_who_watches_before_the_policy_has_decided() -> 
     assert look(exchange, 11.0).key_id is None
     exchange.principal = KEY
     assert look(exchange, 11.0).key_id == "k1"
+
+
+@pytest.mark.parametrize("hidden", ["caller.id", "caller.name", "source.container", "source.ip"])
+def test_what_hides_who_calls_or_from_where_hides_the_device(hidden: str) -> None:
+    key = replace(KEY, device="canary-d")
+    shown = limited(key)
+    assert access_line(shown, at=1.0)["device"] == "canary-d"
+    assert "llm_gateway.client.device" in said(shown)
+    assert "canary" not in said(limited(key, hidden))
 
 
 @pytest.mark.parametrize("hidden", ["source.container", "source.ip"])

@@ -31,6 +31,7 @@ def grant_values(grant: Grant) -> Values:
         "concurrency": grant.quota.concurrency,
         "priority": grant.quota.priority,
         "expires_at": grant.expires_at,
+        "device": grant.device or None,
     }
 
 
@@ -49,6 +50,7 @@ def key_record(row: Row[tuple[object, ...]], secrets: Iterable[Secret]) -> KeyRe
             listeners=tuple(row.listeners),
             quota=Quota(row.rpm, row.tpm, row.tpd, row.concurrency, row.priority),
             expires_at=row.expires_at,
+            device=row.device or "",
         ),
         created_at=row.created_at,
         revoked_at=row.revoked_at,

@@ -21,7 +21,7 @@ from edge.identity.token import parse
 FULL = (
     "create ci --owner ann --group a --group b --scope inference --scope admin --model ai/* --model llama? --rpm 1"
     " --tpm 2 --tpd 3 --concurrency 4 --priority batch --expires 30d --network 10.0.0.0/8 --network fd00::/8"
-    " --listener lan --json"
+    " --listener lan --device Studio --json"
 )
 
 
@@ -65,6 +65,7 @@ def test_create_takes_every_option_and_prints_the_key(cli: Cli) -> None:
     assert made == {
         "name": "ci",
         "owner": "ann",
+        "device": "Studio",
         "status": "active",
         "origin": "hand",
         "groups": ["a", "b"],
@@ -119,9 +120,10 @@ def test_update_replaces_lists_and_clears(cli: Cli) -> None:
     assert cli.json("update ci --model qwen* --scope inference")["models"] == ["qwen*"]
     changed = cli.json(
         "update ci --name ci2 --owner bob --group none --network any --listener any --rpm none --tpm 9"
-        " --priority none --expires never"
+        " --priority none --expires never --device none"
     )
     assert (changed["name"], changed["owner"], changed["expires_at"]) == ("ci2", "bob", None)
+    assert changed["device"] is None
     assert (changed["groups"], changed["networks"], changed["listeners"]) == ([], [], [])
     assert (changed["rpm"], changed["tpm"], changed["tpd"], changed["priority"]) == (None, 9, 3, None)
     assert (changed["scopes"], changed["models"]) == (["inference"], ["qwen*"])

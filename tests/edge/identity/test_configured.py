@@ -67,6 +67,7 @@ def test_an_entry_says_what_keys_create_says() -> None:
         concurrency=4,
         priority="batch",
         expires_at="2027-01-15T08:00:00Z",
+        device="Ann's laptop",
     )
     assert entry.grant == Grant(
         "web",
@@ -78,6 +79,7 @@ def test_an_entry_says_what_keys_create_says() -> None:
         ("lan",),
         Quota(1, 2, 3, 4, "batch"),
         NOW,
+        "Ann's laptop",
     )
     assert ConfiguredKey(name="web", secret_file=FILE).grant == Grant("web")
 
@@ -87,6 +89,7 @@ def test_an_entry_says_what_keys_create_says() -> None:
     [
         ({"name": "a\nb"}, "printable"),
         ({"owner": ""}, "printable"),
+        ({"device": "a\x1b[2J"}, "printable"),
         ({"groups": (" a",)}, "printable"),
         ({"models": ("a b",)}, "model's name"),
         ({"listeners": ("a b",)}, "letters, digits"),

@@ -24,6 +24,7 @@ FULL = Grant(
     listeners=("lan",),
     quota=Quota(rpm=1, tpm=2, tpd=2**50, concurrency=4, priority="batch"),
     expires_at=NOW + 0.5,
+    device="Ann's laptop",
 )
 
 
