@@ -127,7 +127,7 @@ def test_spans_say_who_asked_for_what_and_what_a_policy_and_limits_made_of_it(
         limits={"classes": {"people": {"concurrency": 4}}, "rules": rules},
         telemetry=telemetry(collector),
     )
-    key = gateway.create_key("ann", "--group", "dev")
+    key = gateway.create_key("ann", "--group", "dev", "--device", "Ann's laptop")
     answers = [
         gateway.post(CHAT, {**streamed(max_tokens=30), "model": "gpt"}, key.bearer, "user-agent: curl/8")
         for _ in range(3)
@@ -147,6 +147,7 @@ def test_spans_say_who_asked_for_what_and_what_a_policy_and_limits_made_of_it(
         "llm_gateway.key.id": key.id,
         "llm_gateway.groups": ["dev"],
         "llm_gateway.auth": "key",
+        "llm_gateway.client.device": "Ann's laptop",
         "llm_gateway.listener": "local",
         "llm_gateway.dialect": "openai",
         "llm_gateway.engine": "fake",
@@ -161,6 +162,7 @@ def test_spans_say_who_asked_for_what_and_what_a_policy_and_limits_made_of_it(
         "llm_gateway.kept": "sampled",
     }
     assert {name: said.get(name) for name in expected} == expected
+    assert gateway.access_line(request_id(answers[1]))["device"] == "Ann's laptop"
     obligations = said["llm_gateway.obligations"]
     assert isinstance(obligations, list)
     assert {"max_tokens", "rate_class"} <= set(map(str, obligations))
