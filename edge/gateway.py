@@ -153,7 +153,8 @@ class Gateway:
         )
         live = _live(self._shared, telemetry)
         self._close.append(live.close)
-        telemetry.watch(Parts(fleet, queues, transport, inflight, books, policy, lines, captures, self._open))
+        breakers = self._shared.breakers
+        telemetry.watch(Parts(fleet, queues, transport, breakers, inflight, books, policy, lines, captures, self._open))
         parts = AdminParts(self._shared, policy, telemetry, live, keys, directory, transport, self._places, self._home)
         await self._open_listeners(parts)
         # Last of what can fail: a key that nobody was shown would stay valid for ever.

@@ -10,9 +10,10 @@ Every arrow either goes on or raises one GatewayError; `_fail` is the one place 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
@@ -45,7 +46,7 @@ from observability.ids import new_id
 from observability.traces.trust import NOBODY, ListenerTrace
 from policies.call import Aim, Call, Dialect, Operation
 from policies.decision import Permit
-from policies.errors import EngineTimeout, GatewayError, Refusal
+from policies.errors import EngineTimeout, GatewayError, Refusal, UpstreamError
 from policies.exchange import Exchange
 from policies.input import shape_of
 from policies.obligations import Priority
@@ -161,7 +162,8 @@ class Line:
                     exchange.loaded = ticket.phase is Phase.LOADING
                     await accounts.measure(account, count)
                     try:
-                        answer = await (self._counted(exchange, account, count) if call.counts else leg.run())
+                        with self._watched(target):
+                            answer = await (self._counted(exchange, account, count) if call.counts else leg.run())
                     finally:
                         exchange.stages.answered = self._shared.clock()
                         usage = exchange.outcome.usage
@@ -171,6 +173,19 @@ class Line:
                 # Out of the turn: a caller that reads slowly keeps its own slot, not the engine's.
                 await leg.finish(answer)
             exchange.outcome.status = 200
+
+    @contextlib.contextmanager
+    def _watched(self, target: Target) -> Iterator[None]:
+        """What becomes of a request speaks for or against its engine."""
+        name, breakers = target.engine.name, self._shared.breakers
+        try:
+            yield
+        except UpstreamError as error:
+            if breakers.failed(name, error.reason, self._shared.clock()):
+                _log.warning("engine %s fails again and again: passed over where another one has the model", name)
+            raise
+        if breakers.answered(name):
+            _log.info("engine %s answers again", name)
 
     async def _counted(self, exchange: Exchange, account: Account, count: Callable[[], Awaitable[int | None]]) -> Whole:
         """The prompt's tokens: by the engine where it can, else as far as its answers taught."""
@@ -238,11 +253,13 @@ class Line:
         return permit, targets
 
     def _choose(self, operation: Operation, targets: tuple[Target, ...]) -> Target:
-        """Of the engines that offer `operation`, the one with the least work per slot; the first one wins ties."""
-        able = [target for target in targets if operation in adapter_for(target.engine.kind).paths]
+        """Of the engines that offer `operation` and are not passed over, the one with the least work per slot; the
+        first one wins ties."""
+        able: Sequence[Target] = [target for target in targets if operation in adapter_for(target.engine.kind).paths]
         if not able:
             raise Refusal(Reason.OPERATION_NOT_SUPPORTED)
         queues = self._shared.queues
+        able = self._shared.breakers.usable(able, self._shared.clock())
         return min(able, key=lambda target: queues.of(target.engine).load)
 
     def _leg(

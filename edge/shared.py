@@ -17,6 +17,7 @@ from edge.queue.gate import CallerGates
 from edge.reply import Pulse
 from edge.responses.shelf import Shelf
 from edge.tasks import Tasks
+from engines.breaker import Breakers
 from engines.contract import Transport
 from observability.captures.log import CaptureLog
 from observability.observers import Observers
@@ -48,6 +49,7 @@ class Shared:
     tracer: Tracer | None = None
     origin: Origin = unknown
     inflight: Inflight = field(default_factory=Inflight)
+    breakers: Breakers = field(default_factory=Breakers)
     draining: bool = False
 
     def locate(self, exchange: Exchange) -> None:

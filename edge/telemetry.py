@@ -19,6 +19,7 @@ from edge.listener.server import Listener
 from edge.policy.opening import PolicyPart
 from edge.queue.engine_queue import EngineQueue, Queues
 from edge.tasks import Tasks
+from engines.breaker import Breaker, Breakers
 from engines.contract import Engine
 from engines.transport import AiohttpTransport
 from observability.captures.log import CaptureLog
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from edge.exporting import Exporting
 
 _CREDENTIAL: Final = "credential"
+_CLOSED: Final = Breaker()
 _SPELLINGS: Final = 1_024
 
 
@@ -48,6 +50,7 @@ class Parts:
     fleet: Fleet
     queues: Queues
     transport: AiohttpTransport
+    breakers: Breakers
     inflight: Inflight
     books: Books
     policy: PolicyPart
@@ -94,6 +97,10 @@ class Telemetry:
         def per_engine(value: Callable[[EngineQueue], float]) -> Callable[[], Reading]:
             return lambda: [((engine.name,), value(queues.of(engine))) for engine in fleet.engines]
 
+        def per_breaker(value: Callable[[Breaker], float]) -> Callable[[], Reading]:
+            known = parts.breakers.known
+            return lambda: [((engine.name,), value(known.get(engine.name, _CLOSED))) for engine in fleet.engines]
+
         def per_listener(value: Callable[[Listener], float]) -> Callable[[], Reading]:
             return lambda: [((listener.name,), value(listener)) for listener in parts.listeners()]
 
@@ -103,6 +110,8 @@ class Telemetry:
         registry.read(names.ENGINE_LOADING, per_engine(lambda queue: queue.loading))
         registry.read(names.ENGINE_UP, lambda: [(_engine(engine), up) for engine, up in fleet.engines.items()])
         registry.read(names.ENGINE_MODELS, lambda: _models(fleet))
+        registry.read(names.BREAKER, per_breaker(lambda breaker: breaker.open))
+        registry.read(names.BREAKER_TRIPS, per_breaker(lambda breaker: breaker.trips))
         registry.read(names.RETRIES, lambda: [((name,), count) for name, count in parts.transport.retried.items()])
         registry.read(names.ACTIVE_REQUESTS, per_listener(lambda listener: listener.active))
         registry.read(names.CONNECTIONS, per_listener(lambda listener: listener.census.total))

@@ -109,6 +109,16 @@ _ENGINES: Final = Row(
             width=6,
         ),
         lines(
+            "Passed over",
+            Query(f"max by ({_BY}) (llm_gateway_engine_breaker{{{_OF}}})", _NAME),
+            Query(
+                f"sum by ({_BY}) (increase(llm_gateway_engine_breaker_trips_total{{{_OF}}}[1h]))",
+                f"{_NAME}: began, in 1 h",
+            ),
+            about="1 while an engine fails one request after the other: another that has the model is asked.",
+            width=6,
+        ),
+        lines(
             "Sent again/s",
             Query(f"sum by ({_BY}) (rate(llm_gateway_engine_retries_total{{{_OF}}}[{EVERY}]))", _NAME),
             unit="reqps",

@@ -280,6 +280,16 @@ RETRIES: Final = _counter(
     ENGINE,
 )
 
+BREAKER: Final = _gauge(
+    "llm_gateway.engine.breaker",
+    "{engine}",
+    "1 while an engine is passed over because it fails one request after the other, else 0.",
+    ENGINE,
+)
+BREAKER_TRIPS: Final = _counter(
+    "llm_gateway.engine.breaker_trips", "{trip}", "Times that an engine began, or went on, to be passed over.", ENGINE
+)
+
 # -- the books
 
 LEDGER_WAITING: Final = _up_down("llm_gateway.ledger.waiting", "{row}", "Rows of the ledger that are not on disk yet.")
