@@ -10,10 +10,9 @@ Every arrow either goes on or raises one GatewayError; `_fail` is the one place 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
@@ -162,8 +161,7 @@ class Line:
                     exchange.loaded = ticket.phase is Phase.LOADING
                     await accounts.measure(account, count)
                     try:
-                        with self._watched(target):
-                            answer = await (self._counted(exchange, account, count) if call.counts else leg.run())
+                        answer = await (self._counted(exchange, account, count) if call.counts else self._ran(leg))
                     finally:
                         exchange.stages.answered = self._shared.clock()
                         usage = exchange.outcome.usage
@@ -174,18 +172,18 @@ class Line:
                 await leg.finish(answer)
             exchange.outcome.status = 200
 
-    @contextlib.contextmanager
-    def _watched(self, target: Target) -> Iterator[None]:
+    async def _ran(self, leg: Leg) -> Whole | None:
         """What becomes of a request speaks for or against its engine."""
-        name, breakers = target.engine.name, self._shared.breakers
+        name, breakers = leg.target.engine.name, self._shared.breakers
         try:
-            yield
+            answer = await leg.run()
         except UpstreamError as error:
             if breakers.failed(name, error.reason, self._shared.clock()):
                 _log.warning("engine %s fails again and again: passed over where another one has the model", name)
             raise
         if breakers.answered(name):
             _log.info("engine %s answers again", name)
+        return answer
 
     async def _counted(self, exchange: Exchange, account: Account, count: Callable[[], Awaitable[int | None]]) -> Whole:
         """The prompt's tokens: by the engine where it can, else as far as its answers taught."""
