@@ -23,7 +23,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from policies.json import JSON
-from tests.system.background import Background
+from tests.system.background import Background, close
 
 DEADLINE = 15.0
 
@@ -57,6 +57,7 @@ class Collector(Background):
         super().__init__("collector")
         self._host = host
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
         self._changed = threading.Condition()
         self._posted: list[Posted] = []
         self.behaviour = Behaviour()
@@ -67,12 +68,13 @@ class Collector(Background):
         app.router.add_route("*", "/{tail:.*}", self._take)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, 0)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        assert self._runner.server is not None
+        self._server = await asyncio.get_running_loop().create_server(self._runner.server, self._host, 0)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def shut(self) -> None:
-        if self._runner is not None:
+        if self._server is not None and self._runner is not None:
+            await close(self._server)
             await self._runner.cleanup()
 
     async def _take(self, request: web.Request) -> web.StreamResponse:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from policies.json import Object
-from tests.system.background import Background
+from tests.system.background import Background, close
 from tests.system.scripts import Drip, Fin, Hold, Reset, Script, Send, Step, behave
 from tests.system.wire import DEADLINE, loads
 
@@ -105,7 +105,7 @@ class RecordingEngine(Background):
 
     async def shut(self) -> None:
         if self._server is not None:
-            self._server.close()
+            await close(self._server)
 
     # -- what tests use ----------------------------------------------------------------------------------------------
 
