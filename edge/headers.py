@@ -14,10 +14,14 @@ def own_headers(exchange: Exchange) -> dict[str, str]:
 
 
 def call_headers(exchange: Exchange, permit: Permit, call: Call) -> dict[str, str]:
-    """Of an answer to `call`: the policy's, what was left out, the request's id under the dialect's name."""
+    """Of an answer to `call`: the policy's, what was left out or changed, the request's id under the dialect's name."""
     headers = {**dict(permit.obligations.headers), "x-request-id": exchange.id}
     if call.dialect is Dialect.ANTHROPIC:
         headers[ANTHROPIC_REQUEST_ID] = exchange.id
     if call.ignored:
         headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)
+    if call.presets:
+        headers["x-llm-gateway-preset"] = ", ".join(call.presets)
+    if call.clamped:
+        headers["x-llm-gateway-clamped"] = ", ".join(call.clamped)
     return headers

@@ -58,8 +58,16 @@ class OwnRoutes:
             standing = await self._shared.accounts.levels(principal, where, names, permit.obligations.rate_class)
             named, enforcement = [entry.id for entry in visible], self._shared.enforcement
             captures = await foresee_captures(enforcement, exchange, principal, named, catalogue)
-        now, held = self._shared.wall(), self._held
-        body = own.answer(permit, route, visible, now=now, standing=standing, captures=captures, left=held)
+        body = own.answer(
+            permit,
+            route,
+            visible,
+            now=self._shared.wall(),
+            standing=standing,
+            captures=captures,
+            left=self._held,
+            presets=self._shared.presets.names,
+        )
         headers = {"content-type": own.media_type(route), **dict(permit.obligations.headers)}
         await self._give(exchange, reply, body, headers)
 

@@ -30,6 +30,7 @@ from edge.listener.inbound import Inbound
 from edge.own_routes import OWN, OwnRoutes
 from edge.policy.enforcement import Asked
 from edge.policy.obligations import honour
+from edge.presets.choice import unknown_model
 from edge.progress import Progress, said_of
 from edge.queue.contract import Phase, Wish
 from edge.relay.counting import prompt_tokens
@@ -39,6 +40,7 @@ from edge.responses.answers import Question
 from edge.responses.following import keeping, with_past
 from edge.shared import Shared
 from engines.adapters.registry import adapter_for
+from engines.catalogue import Named
 from engines.contract import Target
 from observability.agents import family
 from observability.ids import new_id
@@ -47,7 +49,7 @@ from policies.call import Aim, Call, Dialect, Operation
 from policies.decision import Permit
 from policies.errors import EngineTimeout, GatewayError, Refusal, UpstreamError
 from policies.exchange import Exchange
-from policies.input import shape_of
+from policies.input import shape_of, with_numbers
 from policies.obligations import Priority
 from policies.principal import Principal
 from policies.reasons import CAUSES, Reason
@@ -127,8 +129,12 @@ class Line:
                 await self._serve(exchange, reply, principal, call)
 
     async def _serve(self, exchange: Exchange, reply: Reply, principal: Principal, call: Call) -> None:
-        permit, targets = await self._decide(exchange, principal, call)
-        wanted = permit.obligations
+        named = self._shared.fleet.catalogue.named(call.model)
+        sent = self._fitted(exchange, principal, call, named)
+        permit, targets = await self._decide(exchange, principal, sent)
+        if permit.model != named.model:  # the policy has another model serve it
+            sent = self._fitted(exchange, principal, call, named._replace(model=permit.model))
+        call, wanted = sent, permit.obligations
         if call.aim is Aim.UNLOAD:
             await self._own.unloaded(exchange, reply, permit, call)
             return
@@ -232,6 +238,13 @@ class Line:
         exchange.stages.parsed = self._shared.clock()
         return call
 
+    def _fitted(self, exchange: Exchange, principal: Principal, call: Call, named: Named) -> Call:
+        """`call` with its presets' defaults and bounds: what policy, limits and engine see."""
+        call = self._shared.presets.fit(call, principal, named)
+        if call.presets:
+            exchange.call, exchange.shape = call, with_numbers(exchange.shape, call)
+        return call
+
     async def _decide(self, exchange: Exchange, principal: Principal, call: Call) -> tuple[Permit, tuple[Target, ...]]:
         """Permission first, existence after: only who may use a model learns whether there is one."""
         self._shared.locate(exchange)
@@ -243,7 +256,7 @@ class Line:
         if not fleet.catalogue.resolve(permit.model) and not await fleet.look_again(permit.model):
             if fleet.missing(permit.model):
                 raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
-            raise Refusal(Reason.MODEL_NOT_PERMITTED)
+            raise unknown_model(permit)
         exchange.model = permit.model  # only now: what is no model may be anything, and stays out of the access line
         targets = fleet.catalogue.resolve(permit.model, call.engine)
         if not targets:

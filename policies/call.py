@@ -55,7 +55,8 @@ class Call:
     the name as the caller wrote it. `engine` is set when the path named one (`/engines/{engine}/v1/...`).
     `include_usage` says whether a streaming caller asked for the usage chunk. `ignored` names dropped unknown fields.
     `max_tokens` is what the caller asked for, None if nothing. `counts`: only the prompt's tokens are wanted. `asked`
-    is the checked request in its own dialect, where answers repeat it.
+    is the checked request in its own dialect, where answers repeat it. `presets` are those that count, and `clamped`
+    the parameters of the caller's that they changed (edge/presets).
     """
 
     operation: Operation
@@ -72,3 +73,5 @@ class Call:
     form: Form = Form.ONLY
     aim: Aim = Aim.ANSWER
     asked: Object = field(default_factory=dict)
+    presets: tuple[str, ...] = ()
+    clamped: tuple[str, ...] = ()

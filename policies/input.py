@@ -9,7 +9,7 @@ policies stay portable and every decision can be replayed.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from policies.call import Call, Dialect, Operation
@@ -210,13 +210,9 @@ def shape_of(call: Call) -> Shape:
     """The shape of a parsed call."""
     body = call.body
     names = _tool_names(body)
-    temperature = body.get("temperature")
     chars, images, audio, system = _content(body)
-    return Shape(
+    shape = Shape(
         stream=call.stream,
-        max_tokens=call.max_tokens or 0,
-        n=call.n,
-        temperature=round(float(temperature), _DIGITS) if isinstance(temperature, int | float) else -1.0,
         tools=len(as_list(body.get("tools"))),
         tool_names=names,
         images=images,
@@ -226,6 +222,18 @@ def shape_of(call: Call) -> Shape:
         response_format=as_str(as_object(body.get("response_format")).get("type")),
         has_system=system,
         prompts=prompts_of(call),
+    )
+    return with_numbers(shape, call)
+
+
+def with_numbers(shape: Shape, call: Call) -> Shape:
+    """`shape` with the numbers that presets change, as they are in `call`."""
+    temperature = call.body.get("temperature")
+    return replace(
+        shape,
+        max_tokens=call.max_tokens or 0,
+        n=call.n,
+        temperature=round(float(temperature), _DIGITS) if isinstance(temperature, int | float) else -1.0,
     )
 
 

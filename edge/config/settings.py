@@ -16,6 +16,7 @@ from typing import Final, Literal
 from zoneinfo import available_timezones
 
 from edge.config import leaves
+from edge.config.presets import BUILT_IN, Preset
 from edge.config.shapes import required, setting
 from edge.config.targets import DATABASE, ENGINE_URL, REDIS
 from edge.config.telemetry import Telemetry
@@ -111,9 +112,18 @@ class Engines:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Names of models."""
+    """Names of models, and what they are used for."""
 
-    aliases: Mapping[str, str] = setting(MappingProxyType({}), "other names for models: `alias: model`")
+    aliases: Mapping[str, str] = setting(
+        MappingProxyType({}), "other names for models: `alias: model`, or `alias: model@preset`"
+    )
+    presets: Mapping[str, Preset] = setting(
+        BUILT_IN, "defaults and bounds of sampling, asked for as `model@preset` or by a key; these are always there"
+    )
+
+    def __post_init__(self) -> None:
+        # One that is configured takes the built-in one's place.
+        object.__setattr__(self, "presets", MappingProxyType({**BUILT_IN, **self.presets}))
 
 
 @dataclass(frozen=True, slots=True)
