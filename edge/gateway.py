@@ -23,6 +23,7 @@ from edge.administration import AdminParts, admin_api
 from edge.bookkeeping import open_books
 from edge.config.load import Source
 from edge.config.settings import ADMIN, EngineSettings, Settings
+from edge.cors import CrossOrigin
 from edge.descriptors import raise_limit
 from edge.dialects.errors import render
 from edge.doors import Door, listener_of, rename
@@ -254,7 +255,8 @@ class Gateway:
         shared, routes, rejected = parts.shared, Routes(), functools.partial(_rejected, parts.telemetry)
         secured = self._secured()
         for settings in self._settings.listeners:
-            manner = Manner(settings.limits.body_bytes, settings.strict, settings.trace)
+            cors = None if settings.cors is None else CrossOrigin(settings.cors)
+            manner = Manner(settings.limits.body_bytes, settings.strict, settings.trace, cors)
             tls = secured.get(settings.name)
             listener = listener_of(Line(shared, manner, routes), rejected, settings, tls)
             self._listeners.append(listener)

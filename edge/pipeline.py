@@ -19,6 +19,7 @@ from typing import Final
 
 from edge.accounts import Account
 from edge.capturing import begin_capture, end_capture
+from edge.cors import CrossOrigin
 from edge.dialects.registry import counted, failing_of, rendering_of
 from edge.dialects.timing import Timing
 from edge.dialects.writing import write
@@ -64,11 +65,12 @@ _ANTHROPIC_VERSION: Final = "anthropic-version"
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How one listener differs from another: `strict` parameters, `body_limit` in bytes, `trace` whose trace context
-    counts. (Its networks are judged at its door.)"""
+    counts, `cors` which pages may call. (Its networks are judged at its door.)"""
 
     body_limit: int
     strict: bool = False
     trace: ListenerTrace = NOBODY
+    cors: CrossOrigin | None = None
 
 
 class Line:
@@ -88,6 +90,8 @@ class Line:
         exchange.agent = family(inbound.headers.get("user-agent", ""))
         self._shared.locate(exchange)
         reply = Reply(inbound)
+        if self._manner.cors is not None:
+            reply.always = self._manner.cors.answer(inbound.headers)
         try:
             with shared.inflight.scope(exchange):
                 await self._walk(exchange, inbound, reply)
@@ -108,6 +112,9 @@ class Line:
         self._trace(exchange, inbound, reply)
         if is_health(inbound.method, inbound.path):
             await self._own.health(exchange, reply)
+            return
+        if self._manner.cors is not None and (said := self._manner.cors.preflight(inbound, self._routes)) is not None:
+            await self._own.preflight(exchange, reply, said)
             return
         principal = await self._identify(exchange, inbound)
         self._trace(exchange, inbound, reply)  # again: an authenticated caller may be trusted
@@ -205,7 +212,7 @@ class Line:
             return
         tracer.place(exchange, inbound.headers, self._manner.trace)
         if exchange.trace is not None and exchange.trace.id != exchange.id:
-            reply.always = {"x-trace-id": exchange.trace.id}
+            reply.always = {**reply.always, "x-trace-id": exchange.trace.id}
 
     async def _identify(self, exchange: Exchange, inbound: Inbound) -> Principal:
         principal = await self._shared.authenticator.authenticate(inbound.headers, inbound.client)
