@@ -75,6 +75,14 @@ def test_what_is_to_be_redacted_is_not_captured_either(tmp_path: Path, field: st
     assert gone not in orjson.dumps(captured(tmp_path / "some", exchange(redact=frozenset({field}))))
 
 
+def test_texts_to_be_judged_are_messages_too(tmp_path: Path) -> None:
+    texts: Object = {"query": "SECRET q", "documents": ["SECRET d"], "text_1": "SECRET 1", "text_2": ["SECRET 2"]}
+    assert orjson.dumps(captured(tmp_path / "all", exchange(**texts))).count(b"SECRET ") == 4
+    hidden = frozenset({"messages"})
+    for number, asked in enumerate((exchange(redact=hidden, **texts), exchange(capture="metadata", **texts))):
+        assert b"SECRET " not in orjson.dumps(captured(tmp_path / str(number), asked))
+
+
 def test_nothing_is_written_where_nothing_is_asked_for(tmp_path: Path) -> None:
     with opened(tmp_path / "captures") as log:
         log.ended(exchange(capture="none"), NOW)
