@@ -48,8 +48,8 @@ def judge(asked: Asked) -> Sequence[Step]:
     return [Send(whole(answer))]
 
 
-def serving(launch: Launch, kind: str, **changes: JSON) -> tuple[Gateway, Key]:
-    gateway = launch(engine={"kind": kind}, **changes)
+def serving(launch: Launch, kind: str, *, limits: Object | None = None) -> tuple[Gateway, Key]:
+    gateway = launch(engine={"kind": kind}, limits=limits or {})
     return gateway, gateway.create_key("caller")
 
 
@@ -208,7 +208,8 @@ def test_a_limit_holds_the_query_again_for_each_document(launch: Launch, engine:
 
 def test_a_grant_of_chats_is_none_of_these(launch: Launch, engine: RecordingEngine) -> None:
     grant: Object = {"id": "chats", "everyone": True, "models": ["*"], "operations": ["chat"]}
-    gateway, key = serving(launch, "vllm", policy={"grants": [grant]})
+    gateway = launch(engine={"kind": "vllm"}, policy={"grants": [grant]})
+    key = gateway.create_key("caller")
     for path, body in BODIES.items():
         assert gateway.post(path, body, key.bearer).status == 403
     assert engine.requests == []

@@ -27,18 +27,22 @@ GOOD: dict[str, Object] = {
 }
 
 
-def read(path: str, /, *, strict: bool = False, **body: JSON) -> Call:
+def read(path: str, body: Object, *, strict: bool = False) -> Call:
     route = ROUTES.match("POST", path)
     assert route is not None
     return read_call(route, {"model": "tiny", **body}, strict=strict)
 
 
 def rerank(**body: JSON) -> Call:
-    return read("/v1/rerank", **{"query": "q", "documents": ["a", "b"], **body})
+    return read("/v1/rerank", {"query": "q", "documents": ["a", "b"], **body})
 
 
 def score(**body: JSON) -> Call:
-    return read("/v1/score", **body)
+    return read("/v1/score", body)
+
+
+def tokenize(**body: JSON) -> Call:
+    return read("/v1/tokenize", body)
 
 
 def test_documents_go_on_as_strings_whichever_way_they_came() -> None:
@@ -65,8 +69,8 @@ def test_scores_are_asked_for_in_two_spellings_that_become_one(body: Object, sid
 
 
 def test_a_prompt_or_a_chat_is_counted() -> None:
-    assert read("/v1/tokenize", prompt="one two").body == {"prompt": "one two"}
-    call = read("/v1/tokenize", messages=HI, tools=[TOOL], add_special_tokens=False, return_token_strs=True)
+    assert tokenize(prompt="one two").body == {"prompt": "one two"}
+    call = tokenize(messages=HI, tools=[TOOL], add_special_tokens=False, return_token_strs=True)
     assert call.body == {"messages": HI, "tools": [TOOL]}
     assert (call.operation, call.counts) == (Operation.TOKENIZE, True)
     assert call.ignored == ("add_special_tokens", "return_token_strs")
@@ -117,25 +121,25 @@ def test_a_prompt_or_a_chat_is_counted() -> None:
 )  # fmt: skip
 def test_what_is_refused(path: str, body: Object, reason: Reason, param: str | None) -> None:
     with refused(reason, param):
-        read(path, **body)
+        read(path, body)
 
 
 @pytest.mark.parametrize("name", ["id_slot", "cache_salt", "priority", "chat_template", "mm_processor_kwargs", "texts"])
 @pytest.mark.parametrize("path", GOOD)
 def test_what_engines_know_beside_it_stays_behind(path: str, name: str) -> None:
-    call = read(path, **GOOD[path], **{name: 1})
+    call = read(path, {**GOOD[path], name: 1})
     assert name not in call.body
     assert call.ignored == (name,)
     with refused(Reason.UNKNOWN_PARAMETER):
-        read(path, strict=True, **GOOD[path], **{name: 1})
+        read(path, {**GOOD[path], name: 1}, strict=True)
 
 
 def test_what_a_model_reads_is_what_is_counted_the_query_with_each_document() -> None:
     assert shape_of(rerank(query="12345", documents=["a", "bc", ""])).input_chars == 5 * 3 + 3
     assert shape_of(score(text_1="12345", text_2=["a", "bc"])).input_chars == 5 * 2 + 3
     assert shape_of(score(text_1=["12", "345"], text_2=["a", "bc"])).input_chars == 5 + 3
-    assert shape_of(read("/v1/tokenize", prompt="1234")).input_chars == 4
-    assert shape_of(read("/v1/tokenize", messages=HI, tools=[TOOL])).tools == 1
+    assert shape_of(tokenize(prompt="1234")).input_chars == 4
+    assert shape_of(tokenize(messages=HI, tools=[TOOL])).tools == 1
 
 
 TEXTS = st.text(max_size=8)
@@ -164,7 +168,7 @@ def test_every_text_arrives_and_none_twice(query: str, documents: list[JSON]) ->
 @given(st.sampled_from([*GOOD]), st.dictionaries(NAMES, ANYTHING, max_size=2))
 def test_any_document_becomes_a_bounded_call_or_one_refusal(path: str, changed: Object) -> None:
     try:
-        call = read(path, **{**GOOD[path], **changed})
+        call = read(path, {**GOOD[path], **changed})
     except Refusal:
         return
     body = call.body
