@@ -28,14 +28,13 @@ from edge.relay.sse import SseDecoder
 from edge.relay.usage import usage_object
 from edge.reply import NEVER, Pulse, Reply
 from edge.tasks import Tasks
-from engines.adapters.offers import needed
+from engines.adapters.offers import explain
 from engines.contract import Adapter, Target, Transport, UpstreamResponse
 from policies.call import GENERATING, JUDGING, Call, Operation
 from policies.decision import Permit
 from policies.errors import EngineBroke, EngineTimeout, UpstreamError
 from policies.exchange import Exchange
 from policies.json import Object
-from policies.reasons import Reason
 
 MAX_ERROR: Final = 64 * 1024
 SSE_TYPE: Final = "text/event-stream"
@@ -181,10 +180,7 @@ class Leg:
         async with self.transport.send(self.permit, self.target.engine, request) as response:
             if response.status != HTTPStatus.OK:
                 body = await response.read(MAX_ERROR)
-                error = self.adapter.explain(response.status, response.content_type, body, response.retry_after)
-                if error.reason is Reason.OPERATION_NOT_SUPPORTED:
-                    error.hint = needed(self.call)
-                raise error
+                raise explain(self.adapter, self.call, response, body)
             if stream and response.content_type != SSE_TYPE:
                 raise EngineBroke("asked for a stream, got something else")
             yield response

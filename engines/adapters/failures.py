@@ -107,10 +107,14 @@ def explain(status: int, complaint: Complaint, retry_after: float | None) -> Ups
 def _meaning(status: int, complaint: Complaint) -> Reason | None:
     if _too_long(status, complaint):
         return Reason.CONTEXT_LENGTH_EXCEEDED
-    missing = status == HTTPStatus.NOT_FOUND and complaint.text.strip() in _NO_ROUTE
-    if missing or (status == HTTPStatus.BAD_REQUEST and _NOT_OFFERED.search(complaint.text)):
+    if status == HTTPStatus.BAD_REQUEST and _NOT_OFFERED.search(complaint.text):
         return Reason.OPERATION_NOT_SUPPORTED
     return _MEANS.get(status)
+
+
+def is_no_route(status: int, complaint: Complaint) -> bool:
+    """Whether the engine says that it has no such route at all, not that it lacks the model."""
+    return status == HTTPStatus.NOT_FOUND and complaint.text.strip() in _NO_ROUTE
 
 
 def patience(retry_after: float | None) -> float:

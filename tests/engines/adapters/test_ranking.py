@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
-from engines.adapters.offers import kinds_for, needed
+from engines.adapters.offers import explain, kinds_for, needed
 from engines.adapters.registry import adapter_for
 from engines.contract import Kind
 from policies.call import Call, Dialect, Operation
@@ -26,6 +28,13 @@ MESSAGES = Call(Operation.TOKENIZE, Dialect.OPENAI, "asked", body={"messages": H
 RERANKED: Object = {"model": "Own/Id:1", "query": "q", "documents": ["a", "b"]}
 SCORED: Object = {"model": "Own/Id:1", "text_1": "q", "text_2": ["a"]}
 K = Kind
+
+
+@dataclass(frozen=True)
+class Head:
+    status: int
+    content_type: str = "application/json"
+    retry_after: float | None = None
 
 
 @pytest.mark.parametrize(
@@ -96,6 +105,15 @@ def test_the_sentences() -> None:
     ],
 )  # fmt: skip
 def test_an_engine_without_the_route_or_the_model_for_it(kind: Kind, status: int, body: bytes) -> None:
-    error = adapter_for(kind).explain(status, "application/json", body, None)
-    assert error.reason is Reason.OPERATION_NOT_SUPPORTED
-    assert not error.cause.retry
+    for call in (RERANK, SCORE, TEXT):
+        error = explain(adapter_for(kind), call, Head(status), body)
+        assert error.reason is Reason.OPERATION_NOT_SUPPORTED
+        assert error.hint == needed(call)
+        assert not error.cause.retry
+
+
+def test_a_missing_model_and_a_chat_that_nobody_serves_are_worth_another_try() -> None:
+    vllm = adapter_for(K.VLLM)
+    gone = b'{"error":{"message":"The model `x` does not exist.","type":"NotFoundError","code":404}}'
+    assert explain(vllm, RERANK, Head(404), gone).reason is Reason.NO_ENGINE
+    assert explain(vllm, chat(), Head(404), b"404 page not found\n").reason is Reason.NO_ENGINE
