@@ -13,7 +13,7 @@ from tests.system.conftest import Launch
 from tests.system.misbehaviour import BROKEN_ANSWERS, ERROR_SHAPES, SECRET_DETAIL
 from tests.system.process import Gateway, Key, until
 from tests.system.recording_engine import RecordingEngine
-from tests.system.scripts import MODEL, Asked, Hold, Send, Step, always, whole
+from tests.system.scripts import MODEL, Asked, Hold, Send, Step, always, behave, whole
 from tests.system.wire import compose
 
 QUERY = "What is a canary?"
@@ -48,7 +48,24 @@ def judge(asked: Asked) -> Sequence[Step]:
     return [Send(whole(answer))]
 
 
-def serving(launch: Launch, kind: str, *, limits: Object | None = None) -> tuple[Gateway, Key]:
+SIGNS: dict[str, JSON] = {
+    "/health": {"status": "ok"},
+    "/version": {"version": "0.19.1"},
+    "/": "Docker Model Runner is running",
+    "/openapi.json": {"info": {"title": "llama.cpp"}, "paths": {"/extras/tokenize/count": {}}},
+}
+"""By what each kind is known."""
+
+
+def looked_at(asked: Asked) -> Sequence[Step]:
+    """Be whichever kind is asked for."""
+    sign = SIGNS.get(asked.path)
+    return [Send(whole(sign))] if isinstance(sign, dict | str) else behave(asked)
+
+
+def serving(launch: Launch, engine: RecordingEngine, kind: str, *, limits: Object | None = None) -> tuple[Gateway, Key]:
+    """A gateway before an engine of that kind."""
+    engine.listing = looked_at
     gateway = launch(engine={"kind": kind}, limits=limits or {})
     return gateway, gateway.create_key("caller")
 
@@ -64,7 +81,7 @@ def serving(launch: Launch, kind: str, *, limits: Object | None = None) -> tuple
 def test_each_engine_that_can_is_asked_by_its_own_route(
     launch: Launch, engine: RecordingEngine, kind: str, rerank: str, score: str | None
 ) -> None:
-    gateway, key = serving(launch, kind)
+    gateway, key = serving(launch, engine, kind)
     engine.play(*[judge] * 20)
     for prefix in ("", "/v1", "/engines", "/engines/v1", "/engines/fake", "/engines/fake/v1"):
         engine_before = len(engine.requests)
@@ -103,7 +120,7 @@ def test_each_engine_that_can_is_asked_by_its_own_route(
 def test_tokens_are_counted_by_the_engine_and_their_number_alone_is_told(
     launch: Launch, engine: RecordingEngine, kind: str, text: str, chat: str | None
 ) -> None:
-    gateway, key = serving(launch, kind)
+    gateway, key = serving(launch, engine, kind)
     counting = always(Send(whole({"count": 3}))) if kind == "llama-cpp-python" else judge
     engine.play(counting, judge)
     answer = gateway.post("/v1/tokenize", TOKENIZE, key.bearer)
@@ -133,7 +150,7 @@ def test_an_engine_that_cannot_is_not_asked_and_the_caller_learns_which_could(
 
 @pytest.mark.parametrize("path", BODIES)
 def test_permission_comes_before_what_there_is(gateway: Gateway, engine: RecordingEngine, path: str) -> None:
-    narrow = gateway.create_key("narrow", "--models", "nothing-here")
+    narrow = gateway.create_key("narrow", "--model", "nothing-here")
     told = {
         gateway.post(path, {**BODIES[path], "model": model}, narrow.bearer).body for model in (ASKED, "no-such-model")
     }
@@ -142,7 +159,7 @@ def test_permission_comes_before_what_there_is(gateway: Gateway, engine: Recordi
 
 
 def test_failures_are_the_engines_and_without_its_words(launch: Launch, engine: RecordingEngine) -> None:
-    gateway, key = serving(launch, "vllm")
+    gateway, key = serving(launch, engine, "vllm")
     short: Object = {"results": [{"index": 0, "relevance_score": 1}]}
     odd: list[JSON] = [short, {"data": []}, {"count": "3"}, {"error": {"message": SECRET_DETAIL}}, {}]
     scripts = [*BROKEN_ANSWERS.values(), *(always(Send(whole(answer))) for answer in odd)]
@@ -161,7 +178,7 @@ def test_failures_are_the_engines_and_without_its_words(launch: Launch, engine: 
 
 
 def test_an_engine_that_was_not_started_for_it(launch: Launch, engine: RecordingEngine) -> None:
-    gateway, key = serving(launch, "llama-server")
+    gateway, key = serving(launch, engine, "llama-server")
     refusal: Object = {"error": {"code": 501, "message": SECRET_DETAIL, "type": "not_supported_error"}}
     engine.play(always(Send(whole(refusal, 501))))
     answer = gateway.post("/v1/rerank", RERANK, key.bearer)
@@ -171,7 +188,7 @@ def test_an_engine_that_was_not_started_for_it(launch: Launch, engine: Recording
 
 
 def test_a_caller_that_leaves_is_noticed(launch: Launch, engine: RecordingEngine) -> None:
-    gateway, key = serving(launch, "vllm")
+    gateway, key = serving(launch, engine, "vllm")
     engine.play(always(Hold()))
     with gateway.open() as wire:
         wire.send(compose("POST", "/v1/rerank", key.bearer, body=RERANK))
@@ -179,7 +196,7 @@ def test_a_caller_that_leaves_is_noticed(launch: Launch, engine: RecordingEngine
 
 
 def test_what_it_took_is_in_the_access_line_and_in_the_ledger(launch: Launch, engine: RecordingEngine) -> None:
-    gateway, key = serving(launch, "vllm")
+    gateway, key = serving(launch, engine, "vllm")
     engine.play(judge, judge, judge)
     for path, tokens in (("/v1/rerank", TOKENS), ("/v1/score", TOKENS), ("/v1/tokenize", 0)):
         answer = gateway.post(path, BODIES[path], key.bearer)
@@ -197,7 +214,7 @@ def test_what_it_took_is_in_the_access_line_and_in_the_ledger(launch: Launch, en
 
 def test_a_limit_holds_the_query_again_for_each_document(launch: Launch, engine: RecordingEngine) -> None:
     rule: Object = {"name": "in", "per": "owner", "input": {"day": 200}, "output": {"day": 1}}
-    gateway, key = serving(launch, "vllm", limits={"rules": [rule]})
+    gateway, key = serving(launch, engine, "vllm", limits={"rules": [rule]})
     engine.play(judge)
     body: Object = {**RERANK, "query": "q" * 400}
     refused = gateway.post("/v1/rerank", body, key.bearer)
@@ -208,6 +225,7 @@ def test_a_limit_holds_the_query_again_for_each_document(launch: Launch, engine:
 
 def test_a_grant_of_chats_is_none_of_these(launch: Launch, engine: RecordingEngine) -> None:
     grant: Object = {"id": "chats", "everyone": True, "models": ["*"], "operations": ["chat"]}
+    engine.listing = looked_at
     gateway = launch(engine={"kind": "vllm"}, policy={"grants": [grant]})
     key = gateway.create_key("caller")
     for path, body in BODIES.items():
