@@ -40,13 +40,14 @@ from edge.reply import Reply
 from edge.responses.answers import Question
 from edge.responses.following import keeping, with_past
 from edge.shared import Shared
+from engines.adapters.offers import needed
 from engines.adapters.registry import adapter_for
 from engines.catalogue import Named
 from engines.contract import Target
 from observability.agents import family
 from observability.ids import new_id
 from observability.traces.trust import NOBODY, ListenerTrace
-from policies.call import Aim, Call, Dialect, Operation
+from policies.call import JUDGING, Aim, Call, Dialect, Operation
 from policies.decision import Permit
 from policies.errors import EngineTimeout, GatewayError, Refusal, UpstreamError
 from policies.exchange import Exchange
@@ -154,7 +155,7 @@ class Line:
     async def _answer(
         self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, targets: tuple[Target, ...]
     ) -> None:
-        target = self._choose(call.operation, targets)
+        target = self._choose(call, targets)
         exchange.engine, exchange.provider = target.engine.name, target.engine.kind.value
         adapter, transport = adapter_for(target.engine.kind), self._shared.transport
 
@@ -174,7 +175,7 @@ class Line:
                     exchange.loaded = ticket.phase is Phase.LOADING
                     await accounts.measure(account, count)
                     try:
-                        answer = await (self._counted(exchange, account, count) if call.counts else self._ran(leg))
+                        answer = await self._worked(exchange, account, leg, count)
                     finally:
                         exchange.stages.answered = self._shared.clock()
                         usage = exchange.outcome.usage
@@ -184,6 +185,14 @@ class Line:
                 # Out of the turn: a caller that reads slowly keeps its own slot, not the engine's.
                 await leg.finish(answer)
             exchange.outcome.status = 200
+
+    def _worked(
+        self, exchange: Exchange, account: Account, leg: Leg, count: Callable[[], Awaitable[int | None]]
+    ) -> Awaitable[Whole | None]:
+        """The engine's part. Counting says nothing of its health; who asks to tokenize wants no estimate of ours."""
+        if not leg.call.counts:
+            return self._ran(leg)
+        return leg.run() if leg.call.operation in JUDGING else self._counted(exchange, account, count)
 
     async def _ran(self, leg: Leg) -> Whole | None:
         """What becomes of a request speaks for or against its engine."""
@@ -270,12 +279,12 @@ class Line:
             raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
         return permit, targets
 
-    def _choose(self, operation: Operation, targets: tuple[Target, ...]) -> Target:
-        """Of the engines that offer `operation` and are not passed over, the one with the least work per slot; the
+    def _choose(self, call: Call, targets: tuple[Target, ...]) -> Target:
+        """Of the engines that offer what is asked and are not passed over, the one with the least work per slot; the
         first one wins ties."""
-        able: Sequence[Target] = [target for target in targets if operation in adapter_for(target.engine.kind).paths]
+        able: Sequence[Target] = [target for target in targets if adapter_for(target.engine.kind).offers(call)]
         if not able:
-            raise Refusal(Reason.OPERATION_NOT_SUPPORTED)
+            raise Refusal(Reason.OPERATION_NOT_SUPPORTED, hint=needed(call))
         queues = self._shared.queues
         able = self._shared.breakers.usable(able, self._shared.clock())
         return min(able, key=lambda target: queues.of(target.engine).load)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from policies.json import Object
 
@@ -23,9 +24,18 @@ class Operation(StrEnum):
     CHAT = "chat"
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
+    SCORE = "score"
+    TOKENIZE = "tokenize"
     MODELS_LIST = "models.list"
     MODELS_SHOW = "models.show"
     ME = "me"
+
+
+GENERATING: Final = frozenset({Operation.CHAT, Operation.COMPLETIONS})
+"""What has a model write: it can be streamed, and is held to limits of tokens written."""
+JUDGING: Final = frozenset({Operation.RERANK, Operation.SCORE, Operation.TOKENIZE})
+"""What is answered by numbers about the caller's texts."""
 
 
 class Form(StrEnum):

@@ -253,6 +253,8 @@ def _tool_names(body: Object) -> tuple[str, ...]:
 def _content(body: Object) -> tuple[int, int, int, bool]:
     """(characters of text, images, recordings, whether a system message is there)."""
     chars = _chars(body.get("prompt")) + _chars(body.get("input"))
+    chars += pair_chars(body.get("query"), body.get("documents"))
+    chars += pair_chars(body.get("text_1"), body.get("text_2"))
     images, audio, system = 0, 0, False
     for message in as_list(body.get("messages")):
         turn = as_object(message)
@@ -276,6 +278,22 @@ def _chars(value: JSON) -> int:
     if isinstance(value, int):
         return _CHARS_PER_TOKEN
     return sum(_chars(item) for item in as_list(value))
+
+
+def pair_chars(one: JSON, many: JSON) -> int:
+    """Characters that a model reads of texts in pairs: one text again with each of many, or two lists side by side.
+
+    Either may be a string, a list of strings or one of objects with a `text`, or absent.
+    """
+    left, right = _texts(one), _texts(many)
+    again = max(len(right), 1) if len(left) == 1 else 1
+    return sum(map(len, left)) * again + sum(map(len, right))
+
+
+def _texts(value: JSON) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [as_str(item.get("text") if isinstance(item, dict) else item) for item in as_list(value)]
 
 
 def _list(texts: Iterable[str]) -> list[JSON]:

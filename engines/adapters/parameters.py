@@ -22,6 +22,9 @@ CHAT: Final = SAMPLING | TOOLS | LOGPROBS | {"messages", "n", "logit_bias", "res
 COMPLETIONS: Final = SAMPLING | {"prompt", "suffix", "echo", "n", "logprobs", "logit_bias"}
 EMBEDDINGS: Final = frozenset({"input", "encoding_format", "dimensions"})
 
+RANKING: Final = frozenset({"query", "documents", "text_1", "text_2"})
+"""Without `top_n` and `return_documents`: the gateway sorts, cuts and shows, so that engines do not differ in it."""
+
 LIMITS: Final = ("max_completion_tokens", "max_tokens")
 ONE_ANSWER: Final = "This engine gives one answer per request."
 NO_BIAS: Final = "This engine does not check the token ids of a bias."
