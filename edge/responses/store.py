@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import orjson
 from sqlalchemy import Connection, Row
 
+from edge.intake.strict_json import LIMITS, measure
 from edge.responses import statements as sql
 from edge.responses.settings import ResponseSettings
 from edge.store.database import Database, make_engine
@@ -50,7 +51,7 @@ class New(NamedTuple):
 
 
 class TooLong(Exception):
-    """The conversation holds more bytes than may be gone on with."""
+    """The conversation holds more bytes or parts than may be gone on with."""
 
 
 class _NoRoom(Exception):
@@ -184,8 +185,24 @@ def _thread(connection: Connection, new: New, now: float) -> str:
 
 
 def _several(connection: Connection, owner: str, ids: Sequence[str], now: float) -> dict[str, Kept]:
-    rows = (row for part in _parts(ids) for row in connection.execute(sql.SEVERAL, _mine(owner, part, now)))
-    return {row.id: _kept(row) for row in rows}
+    """TooLong if callers sent more parts for them than one document may hold: a part of ten bytes takes hundreds."""
+    found: dict[str, Kept] = {}
+    left = LIMITS.nodes
+    for part in _parts(ids):
+        for row in connection.execute(sql.SEVERAL, _mine(owner, part, now)):
+            left -= measure(row.input, left).nodes
+            if left < 0:
+                raise TooLong
+            found[row.id] = _spoken(_kept(row))
+    return found
+
+
+def _spoken(kept: Kept) -> Kept:
+    """Without the probabilities of what was said: nothing goes on from them, and they take the most memory."""
+    for item in as_list(kept.document.get("output")):
+        for part in as_list(as_object(item).get("content")):
+            as_object(part).pop("logprobs", None)
+    return kept
 
 
 def _mine(owner: str, ids: Sequence[str], now: float) -> dict[str, object]:

@@ -139,6 +139,29 @@ def test_bytes_are_bounded_for_an_owner_for_all_and_for_one_conversation(tmp_pat
     store.close()
 
 
+def test_a_conversation_has_no_more_parts_than_one_document(store: ResponseStore) -> None:
+    """Of eight requests that are each within the bound, a request of a hundred bytes made 300 MiB of memory."""
+    part: JSON = {"type": "input_text", "text": ""}
+    items: list[JSON] = [{"role": "user", "content": [part] * 1_000}] * 15
+    add(store, *(new(number, number - 1 or None)._replace(items=items) for number in range(1, 9)))
+    assert store.chain("ann", identity(2), NOW) is not None
+    with pytest.raises(TooLong):
+        store.chain("ann", identity(8), NOW)
+    with pytest.raises(TooLong):
+        store.several("ann", map(identity, range(1, 9)), NOW)
+    assert there(store, 8) == [8]
+
+
+def test_what_is_gone_on_from_has_no_probabilities(store: ResponseStore) -> None:
+    said: Object = {"type": "output_text", "text": "x", "annotations": [], "logprobs": [{"token": "x"}]}
+    document: Object = {"id": identity(1), "output": [{"type": "message", "role": "assistant", "content": [said]}]}
+    add(store, new(1)._replace(document=document))
+    assert "logprobs" not in repr(store.chain("ann", identity(1), NOW))
+    shown = store.find("ann", identity(1), NOW)
+    assert shown is not None
+    assert shown.document == document
+
+
 def test_what_is_deleted_is_not_in_the_file(tmp_path: Path) -> None:
     store = make(tmp_path)
     canary = "canary-of-a-prompt"
