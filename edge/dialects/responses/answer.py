@@ -23,6 +23,7 @@ from edge.dialects.responses.items import (
     Message,
     Thought,
     logprobs_of,
+    probabilities,
 )
 from edge.dialects.responses.names import item_id, response_id
 from policies.errors import EngineBroke, GatewayError
@@ -31,6 +32,9 @@ from policies.reasons import Reason
 
 MOST: Final = 16 << 20
 """Characters of one answer. Its end repeats all of it, so that all of it is held until then."""
+_PER_PROBABILITY: Final = 128
+_PER_ITEM: Final = 512
+"""Characters that each takes the memory of, about."""
 _ENDINGS: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Finish reasons of an answer that is not all there, and what Responses call them."""
 
@@ -109,8 +113,8 @@ class ResponsesRendering:
             self._thought().add(text, self._events)
         for kind, name in (("output_text", "content"), ("refusal", "refusal")):
             if text := as_str(delta.get(name)):
-                self._count(text)
                 logprobs = logprobs_of(choice) if kind == "output_text" else []
+                self._count(text, _PER_PROBABILITY * probabilities(logprobs))
                 self._message().add(kind, text, logprobs, self._events)
         for position, call in enumerate(as_list(delta.get("tool_calls"))):
             self._add_call(as_object(call), position)
@@ -140,6 +144,7 @@ class ResponsesRendering:
 
     def _start_call(self, call: Object, number: JSON) -> FunctionCall:
         name = said.new_call(call)
+        self._count(name)
         item_name = self._id("function_call")
         call_id = as_str(call.get("id")) or f"call_{self.request_id}_{self._index}"
         item = FunctionCall(item_name, self._index, number, call_id, name)
@@ -155,6 +160,7 @@ class ResponsesRendering:
         return item_id(kind, self.request_id, self._index)
 
     def _start(self, item: Item) -> None:
+        self._count("", _PER_ITEM)
         self._open = item
         item.begin(self._events)
 
@@ -163,8 +169,8 @@ class ResponsesRendering:
             item, self._open = self._open, None
             self._items.append(item.end(self._events, status))
 
-    def _count(self, text: str) -> None:
-        self._size += len(text)
+    def _count(self, text: str, more: int = 0) -> None:
+        self._size += len(text) + more
         if self._size > MOST:
             raise EngineBroke("the answer is too large")
 

@@ -234,9 +234,21 @@ def test_pieces_of_two_calls_in_turns_cannot_be_said() -> None:
 
 
 def test_an_answer_that_cannot_be_held_is_the_engines_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer, "MOST", 10)
+    monkeypatch.setattr(answer, "MOST", 1_034)
+    assert events(chunk(content="12345678"), chunk(reasoning="90"))
     with pytest.raises(EngineBroke):
         events(chunk(content="12345678"), chunk(reasoning="901"))
+
+
+def test_probabilities_and_empty_calls_are_held_too_and_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """20 probabilities for each token took 8 KiB of memory for each, without end."""
+    token: Object = {"token": "a", "logprob": -0.5, "bytes": [97]}
+    probable = chunk(content="a", logprobs={"content": [{**token, "top_logprobs": [token] * 20}]})
+    monkeypatch.setattr(answer, "MOST", 10_000)
+    assert events(probable, probable)
+    for chunks in ([probable] * 4, [call(index, "", "f") for index in range(20)]):
+        with pytest.raises(EngineBroke):
+            events(*chunks)
 
 
 def test_the_response_repeats_what_was_asked() -> None:
