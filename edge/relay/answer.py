@@ -71,6 +71,9 @@ def _choices(document: Object) -> list[JSON]:
         message = choice.get("message")
         if isinstance(message, dict):
             normalise_reasoning(message)
+            for call in as_list(message.get("tool_calls")):
+                # A number is of pieces; engines that write it here too may give every call the same.
+                as_object(call).pop("index", None)
             if message.get("tool_calls"):
                 message.pop("function_call", None)
     return list[JSON](choices)
