@@ -116,17 +116,26 @@ def _translated(route: Route, request: Object) -> Translated:
         case Dialect.RESPONSES:
             return Translated(route.operation, _responses_body(request, whole=not wanted_of(request)))
         case Dialect.ANTHROPIC:
-            return Translated(route.operation, chat_body(request))
+            return Translated(route.operation, _spoken(chat_body(request), "messages"))
         case Dialect.OLLAMA:
-            return translate(request, route.operation, route.form)
+            told = translate(request, route.operation, route.form)
+            if told.operation is Operation.CHAT:
+                _spoken(told.body, "messages")
+            return told
     assert_never(route.dialect)
 
 
 def _responses_body(asked: Object, *, whole: bool) -> Object:
     """`whole`: whether what is sent is all of the conversation."""
     body = responses_body(asked)
-    if whole and not body["messages"]:
-        fail((None, "input"), None, Reason.MISSING_PARAMETER)
+    return _spoken(body, "input") if whole else body
+
+
+def _spoken(body: Object, name: str) -> Object:
+    """`body` with something said in it; else a Refusal for `name`. Messages of the caller may be nothing but blocks or
+    texts that are left out, and engines fall over a conversation without any."""
+    if not body["messages"]:
+        fail((None, name), None, Reason.MISSING_PARAMETER)
     return body
 
 
