@@ -249,7 +249,8 @@ class Accounts:
             self._clock,
             prompt=prompt,
         )
-        return Account(call, target, answers, chars, headers(held.levels), meter, held, applying.meters_input)
+        measured = applying.meters_input and not call.counts
+        return Account(call, target, answers, chars, headers(held.levels), meter, held, measured)
 
     async def _more(self, held: Held, tokens: int) -> int:
         try:

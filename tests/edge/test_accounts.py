@@ -357,6 +357,19 @@ async def test_without_a_limit_of_prompts_the_tokenizer_is_left_alone() -> None:
         await books.accounts.measure(account, never)
 
 
+async def test_who_only_counts_a_prompt_is_charged_one_request_and_no_tokens() -> None:
+    books = Books(Rule(name="small", input=Amounts(day=500), requests=Amounts(day=9)))
+
+    async def counted() -> int:
+        return 501
+
+    exchange = books.exchange()
+    async with books.accounts.open(exchange, permit(), replace(call(), counts=True), TARGET) as account:
+        await books.accounts.measure(account, counted)
+        exchange.stages.sent = books.now
+    assert await books.used() == {"input/day": 0, "requests/day": 1}
+
+
 async def test_what_many_choices_cost_is_learnt_for_each() -> None:
     books = Books(Rule(name="much", output=Amounts(day=100_000)))
     for _ in range(6):
