@@ -252,23 +252,42 @@ def _tool_names(body: Object) -> tuple[str, ...]:
 
 def _content(body: Object) -> tuple[int, int, int, bool]:
     """(characters of text, images, recordings, whether a system message is there)."""
-    chars = _chars(body.get("prompt")) + _chars(body.get("input"))
+    chars = sum(_chars(body.get(name)) for name in ("prompt", "suffix", "input"))
     chars += pair_chars(body.get("query"), body.get("documents"))
     chars += pair_chars(body.get("text_1"), body.get("text_2"))
     images, audio, system = 0, 0, False
     for message in as_list(body.get("messages")):
         turn = as_object(message)
         system = system or as_str(turn.get("role")) in {"system", "developer"}
-        content = turn.get("content")
-        if isinstance(content, str):
-            chars += len(content)
-            continue
-        for part in as_list(content):
-            piece = as_object(part)
-            images += piece.get("type") == "image_url"
-            audio += piece.get("type") == "input_audio"
-            chars += len(as_str(piece.get("text")))
+        chars += sum(map(len, texts_of(turn)))
+        if isinstance(content := turn.get("content"), list):
+            kinds = [as_object(part).get("type") for part in content]
+            images += kinds.count("image_url")
+            audio += kinds.count("input_audio")
     return chars, images, audio, system
+
+
+def texts_of(turn: Object) -> list[str]:
+    """All text that a message brings to the model: its content, its thoughts, a refusal, what tools were called with.
+
+    Whatever is missing here is a way to say more than a policy or a limit allows.
+    """
+    content, thought = turn.get("content"), as_str(turn.get("reasoning_content"))
+    texts = [thought, as_str(turn.get("refusal")), *(calls_of(turn) if turn.get("tool_calls") else ())]
+    if (other := as_str(turn.get("reasoning"))) != thought:  # usually one text under both names
+        texts.append(other)
+    if isinstance(content, list):
+        parts = map(as_object, content)
+        texts += [as_str(part.get("text")) or as_str(part.get("refusal")) for part in parts]
+    else:
+        texts.append(as_str(content))
+    return [text for text in texts if text]
+
+
+def calls_of(turn: Object) -> list[str]:
+    """What each call of a message was called with."""
+    functions = (as_object(as_object(call).get("function")) for call in as_list(turn.get("tool_calls")))
+    return [as_str(function.get("arguments")) for function in functions]
 
 
 def _chars(value: JSON) -> int:

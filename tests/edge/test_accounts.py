@@ -20,8 +20,8 @@ from policies.call import Call, Dialect, Operation
 from policies.decision import Permit
 from policies.errors import EngineBroke, EngineUnreachable, Refusal
 from policies.exchange import Client, Exchange
-from policies.input import Counters, Shape
-from policies.json import JSON
+from policies.input import Counters, Shape, shape_of
+from policies.json import JSON, Object
 from policies.principal import DEFAULT_SCOPES, Principal
 from policies.reasons import Reason
 from tests.policies import asking
@@ -322,6 +322,24 @@ async def test_tools_and_pictures_are_part_of_the_prompt() -> None:
     seen: list[JSON] = [{"role": "user", "content": [picture] * 3}]
     account = await serve(books, books.exchange(), replace(call(), body={"messages": seen}), tokens=1)
     assert account.held.ask.input > 3_000
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        {"role": "assistant", "content": None, "reasoning_content": "x" * 400_000},
+        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": "x" * 400_000}}]},
+        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "x" * 400_000, "arguments": ""}}]},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "x" * 400_000}]},
+    ],
+)
+async def test_wherever_in_a_message_text_stands_it_is_held(turn: Object) -> None:
+    books = Books(Rule(name="small", input=Amounts(day=10_000)))
+    asked = replace(call(), body={"messages": [turn]})
+    exchange = books.exchange()
+    exchange.shape = shape_of(asked)
+    with pytest.raises(Refusal):
+        await serve(books, exchange, asked, tokens=1)
 
 
 async def test_the_engines_tokenizer_is_asked_behind_hold_and_journal_and_corrects_the_hold() -> None:
