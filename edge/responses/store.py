@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import orjson
@@ -23,6 +24,8 @@ from policies.json import JSON, Object, as_list, as_object
 BUSY_SECONDS: Final = 2
 _BATCH: Final = 500
 """Ids in one statement; SQLite takes 32,766 parameters."""
+_BITE: Final = 4 << 20
+"""Bytes that one transaction deletes, about."""
 _ROOM: Final = 0.9
 """What is left of all once it was too much, so that not every response from then on has to make room."""
 
@@ -117,7 +120,6 @@ class ResponseStore:
         until = now + self._settings.keep
         try:
             with self._database.writing() as connection:
-                connection.execute(sql.DROP_EXPIRED, {"now": now})
                 thread = _thread(connection, new, now)
                 values: dict[str, object] = {"id": new.id, "owner": new.owner, "thread": thread}
                 values |= {"previous": new.previous or None, "expires_at": until, "bytes": size}
@@ -136,10 +138,20 @@ class ResponseStore:
 
     def sweep(self, now: float) -> int:
         """Delete what is too old; how many rows that were."""
-        with self._database.writing() as connection:
-            dropped = connection.execute(sql.DROP_EXPIRED, {"now": now}).rowcount
+        dropped = 0
+        while some := self._drop_some(now):
+            dropped += some
+        with self._database.reading() as connection:
             self._held = connection.execute(sql.HELD_IN_ALL).scalar_one()
         return dropped
+
+    def _drop_some(self, now: float) -> int:
+        """A bite: what is deleted is overwritten, and the ledger, which no request goes without, waits as long."""
+        with self._database.writing() as connection:
+            sizes = connection.execute(sql.EXPIRED, {"now": now, "most": _BATCH}).all()
+            before = accumulate((row.bytes for row in sizes), initial=0)
+            which = [row.id for row, size in zip(sizes, before, strict=False) if size < _BITE]
+            return connection.execute(sql.DROP_EXPIRED, {"which": which, "now": now}).rowcount
 
     def _bound(self, sizes: Iterable[int]) -> None:
         if sum(sizes) > self._settings.conversation_bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from edge.responses.settings import ResponseSettings
 from edge.responses.store import New, ResponseStore, TooLong, open_store
@@ -160,6 +162,38 @@ def test_what_is_gone_on_from_has_no_probabilities(store: ResponseStore) -> None
     shown = store.find("ann", identity(1), NOW)
     assert shown is not None
     assert shown.document == document
+
+
+class Watched(Database):
+    """Notes how many rows each transaction changed."""
+
+    def __init__(self, url: str) -> None:
+        self.changes: list[int] = []
+        super().__init__(url)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with super().writing() as connection:
+            before: int = connection.exec_driver_sql("SELECT total_changes()").scalar_one()
+            yield connection
+            self.changes.append(connection.exec_driver_sql("SELECT total_changes()").scalar_one() - before)
+
+
+def test_what_expired_together_is_deleted_bite_by_bite(tmp_path: Path) -> None:
+    """512 MiB in one transaction kept the database's lock for longer than the ledger waits for it."""
+    database = Watched(f"sqlite:///{tmp_path / 'gateway.db'}")
+    store = open_store(database, BOUNDS)
+    add(
+        store, *(new(number, text="x" * (1 << 20)) for number in range(10)), *(new(number) for number in range(10, 700))
+    )
+    add(store, new(700), now=NOW + KEEP)
+    database.changes.clear()
+    assert store.sweep(NOW + KEEP) == 700
+    assert len(database.changes) >= 4
+    assert max(database.changes) <= 500
+    assert there(store, 700, now=NOW + KEEP) == [700]
+    store.close()
+    database.close()
 
 
 def test_what_is_deleted_is_not_in_the_file(tmp_path: Path) -> None:
