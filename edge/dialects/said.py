@@ -59,12 +59,18 @@ def arguments(written: str, finish: str) -> Object:
     EngineBroke unless they are one; what ends at the limit of tokens (`finish` is `length`) ends anywhere, and has
     none.
     """
-    try:
-        given: JSON = orjson.loads(written or "{}")
-    except orjson.JSONDecodeError:
-        given = None
-    if isinstance(given, dict):
+    given = written_object(written or "{}")
+    if given is not None:
         return given
     if finish == "length":
         return {}
     raise EngineBroke("arguments that are no JSON object")
+
+
+def written_object(written: str) -> Object | None:
+    """The JSON object that was written, None if it is none, or not all of one."""
+    try:
+        given: JSON = orjson.loads(written)
+    except orjson.JSONDecodeError:
+        return None
+    return given if isinstance(given, dict) else None

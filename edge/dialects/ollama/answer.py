@@ -86,7 +86,8 @@ class OllamaRendering:
     def _made(self) -> Object:
         """The calls of tools, whole."""
         held = [call for _, call in sorted(self._calls.items(), key=lambda item: item[0])]
-        calls: list[JSON] = [call.document(index, self._finish) for index, call in enumerate(held)]
+        told = (call.document(index, self._finish) for index, call in enumerate(held))
+        calls: list[JSON] = [call for call in told if call is not None]
         return {"tool_calls": calls} if calls else {}
 
     def _head(self) -> Object:
@@ -127,10 +128,14 @@ class _Held:
         self._name = self._name or as_str(function.get("name"))
         self._written.append(as_str(function.get("arguments")))
 
-    def document(self, index: int, finish: str) -> Object:
+    def document(self, index: int, finish: str) -> Object | None:
+        """None if it was cut: clients call without a look at why the answer ended, and with what nobody wrote."""
         if not self._name:
             raise EngineBroke("a call of nothing")
-        given = said.arguments("".join(self._written), finish)
+        written = "".join(self._written)
+        if finish == "length" and said.written_object(written) is None:
+            return None
+        given = said.arguments(written, finish)
         function: Object = {"index": index, "name": self._name, "arguments": given}
         return {"id": self._id, "function": function} if self._id else {"function": function}
 

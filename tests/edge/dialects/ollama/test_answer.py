@@ -144,11 +144,14 @@ def test_arguments_that_are_no_object_are_the_engines_failure(arguments: str) ->
         whole(call(0, arguments, "f", "c1"), chunk("tool_calls"))
 
 
-def test_arguments_cut_by_the_limit_are_none() -> None:
-    cut = (call(0, '{"a":', "f", "c1"), chunk("length"))
-    told: JSON = [{"id": "c1", "function": {"index": 0, "name": "f", "arguments": {}}}]
+@pytest.mark.parametrize("written", ["", '{"a":', "[1]"])
+def test_a_call_cut_by_the_limit_is_left_out(written: str) -> None:
+    """Clients call whatever they are told to, with nothing if that is what it says."""
+    cut = (call(0, '{"a":1}', "f", "c1"), call(1, written, "g", "c2"), chunk("length"))
+    told: JSON = [{"id": "c1", "function": {"index": 0, "name": "f", "arguments": {"a": 1}}}]
     assert as_object(lines(*cut)[0]["message"])["tool_calls"] == told
     assert as_object(whole(*cut)["message"])["tool_calls"] == told
+    assert "tool_calls" not in as_object(whole(*cut[1:])["message"])
 
 
 def test_a_call_of_nothing_is_the_engines_failure() -> None:
