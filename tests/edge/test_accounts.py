@@ -20,8 +20,8 @@ from policies.call import Call, Dialect, Operation
 from policies.decision import Permit
 from policies.errors import EngineBroke, EngineUnreachable, Refusal
 from policies.exchange import Client, Exchange
-from policies.input import Counters, Shape, shape_of
-from policies.json import JSON, Object
+from policies.input import Counters, Shape
+from policies.json import JSON
 from policies.principal import DEFAULT_SCOPES, Principal
 from policies.reasons import Reason
 from tests.policies import asking
@@ -324,24 +324,6 @@ async def test_tools_and_pictures_are_part_of_the_prompt() -> None:
     assert account.held.ask.input > 3_000
 
 
-@pytest.mark.parametrize(
-    "turn",
-    [
-        {"role": "assistant", "content": None, "reasoning_content": "x" * 400_000},
-        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": "x" * 400_000}}]},
-        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "x" * 400_000, "arguments": ""}}]},
-        {"role": "assistant", "content": [{"type": "refusal", "refusal": "x" * 400_000}]},
-    ],
-)
-async def test_wherever_in_a_message_text_stands_it_is_held(turn: Object) -> None:
-    books = Books(Rule(name="small", input=Amounts(day=10_000)))
-    asked = replace(call(), body={"messages": [turn]})
-    exchange = books.exchange()
-    exchange.shape = shape_of(asked)
-    with pytest.raises(Refusal):
-        await serve(books, exchange, asked, tokens=1)
-
-
 async def test_the_engines_tokenizer_is_asked_behind_hold_and_journal_and_corrects_the_hold() -> None:
     books = Books(Rule(name="small", input=Amounts(day=500)))
     exchange = books.exchange()
@@ -373,19 +355,6 @@ async def test_without_a_limit_of_prompts_the_tokenizer_is_left_alone() -> None:
 
     async with books.accounts.open(books.exchange(), permit(), call(), TARGET) as account:
         await books.accounts.measure(account, never)
-
-
-async def test_who_only_counts_a_prompt_is_charged_one_request_and_no_tokens() -> None:
-    books = Books(Rule(name="small", input=Amounts(day=500), requests=Amounts(day=9)))
-
-    async def counted() -> int:
-        return 501
-
-    exchange = books.exchange()
-    async with books.accounts.open(exchange, permit(), replace(call(), counts=True), TARGET) as account:
-        await books.accounts.measure(account, counted)
-        exchange.stages.sent = books.now
-    assert await books.used() == {"input/day": 0, "requests/day": 1}
 
 
 async def test_what_many_choices_cost_is_learnt_for_each() -> None:
