@@ -246,11 +246,11 @@ class Line:
         exchange.stages.received = self._shared.clock()
         exchange.call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
         # From here on a refusal is said in the call's own dialect.
+        exchange.requested = redact(exchange.call.model)  # a key pasted into the wrong field is a valid model name
         shared = self._shared
         ask = Question(exchange, principal, shared.enforcement, shared.fleet.catalogue)
         call = await with_past(shared.shelf, shared.parser, ask, route, exchange.call)
         exchange.call, exchange.shape = call, shape_of(call)
-        exchange.requested = redact(call.model)  # a key pasted into the wrong field is a valid model name
         exchange.stages.parsed = self._shared.clock()
         return call
 
@@ -334,7 +334,6 @@ class Line:
     def _record(self, exchange: Exchange, reply: Reply) -> None:
         exchange.outcome.bytes_out = reply.sent
         end_capture(exchange, reply)
-        self._shared.locate(exchange)
         self._shared.locate(exchange)
         exchange.stages.done = self._shared.clock()
         exchange.progress = None  # whoever keeps the exchange does not keep all that was needed to serve it

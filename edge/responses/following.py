@@ -27,6 +27,7 @@ async def with_past(shelf: Shelf, parser: Parser, ask: Question, route: Route, c
     past = await shelf.past(ask.principal.id, wanted)
     for model in sorted(past.models - {call.model}):
         await ask.permit(route, model)
+        ask.exchange.permit = None  # of another model: no record is to take it for what this request was allowed
     return await parser.aside(past.size, lambda: continued(call, past.history, past.named))
 
 
