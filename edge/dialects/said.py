@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
 from policies.errors import EngineBroke
 from policies.json import JSON, Object, as_count, as_list, as_object, as_str
+
+MOST: Final = 16 << 20
+"""Characters that are held of one answer until its end, or of one call until it is whole."""
+PER_CALL: Final = 512
+"""Characters that a call, or another item of an answer, takes the memory of, about."""
+
+
+class Room:
+    """What may still be held back: engines are not trusted to come to an end."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = MOST
+
+    def take(self, characters: int) -> None:
+        """EngineBroke if there is not so much left."""
+        self._left -= characters
+        if self._left < 0:
+            raise EngineBroke("the answer is too large")
 
 
 class Usage(NamedTuple):

@@ -45,6 +45,7 @@ class AnthropicRendering:
         self._open = ""  # the kind of the block that is open
         self._call: JSON = None  # the index of the call that is open
         self._arguments: list[str] = []
+        self._room = said.Room()  # for them: they are looked at when they are whole
         self._called = False
         self._finish = ""
         self._sequence: str | None = None
@@ -114,8 +115,9 @@ class AnthropicRendering:
         if self._open != "tool_use" or index != self._call:
             name = said.new_call(call)
             self._begin("tool_use", {"type": "tool_use", "id": self._id(call), "name": name, "input": {}}, events)
-            self._call, self._called = index, True
+            self._call, self._called, self._room = index, True, said.Room()
         if piece := as_str(as_object(call.get("function")).get("arguments")):
+            self._room.take(len(piece))
             self._arguments.append(piece)
             events.append(self._delta({"type": "input_json_delta", "partial_json": piece}))
 

@@ -34,6 +34,7 @@ class OllamaRendering:
         self._loads = call.aim is Aim.LOAD
         self._timing = timing
         self._calls: dict[int, _Held] = {}
+        self._room = said.Room()  # for them
         self._finish = ""
         self._timings: JSON = None
 
@@ -81,7 +82,10 @@ class OllamaRendering:
         for position, item in enumerate(as_list(message["tool_calls"])):
             call = as_object(item)
             index = as_count(call.get("index"))
-            self._calls.setdefault(position if index is None else index, _Held()).add(call)
+            key = position if index is None else index
+            if key not in self._calls:
+                self._room.take(said.PER_CALL)
+            self._room.take(self._calls.setdefault(key, _Held()).add(call))
 
     def _made(self) -> Object:
         """The calls of tools, whole."""
@@ -122,11 +126,14 @@ class _Held:
         self._name = ""
         self._written: list[str] = []
 
-    def add(self, call: Object) -> None:
+    def add(self, call: Object) -> int:
+        """How many characters that was."""
         function = as_object(call.get("function"))
         self._id = self._id or as_str(call.get("id"))
         self._name = self._name or as_str(function.get("name"))
-        self._written.append(as_str(function.get("arguments")))
+        piece = as_str(function.get("arguments"))
+        self._written.append(piece)
+        return len(piece)
 
     def document(self, index: int, finish: str) -> Object | None:
         """None if it was cut: clients call without a look at why the answer ended, and with what nobody wrote."""

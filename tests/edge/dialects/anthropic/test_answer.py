@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.dialects import said
 from edge.dialects.anthropic.answer import AnthropicRendering
 from policies.errors import EngineBroke
 from policies.json import JSON, Object, as_list, as_object, as_str
@@ -185,3 +186,11 @@ def test_how_chunks_come_together_does_not_matter(chunks: list[Object], data: st
     cut = data.draw(st.integers(0, len(chunks)))
     one, other = AnthropicRendering("tiny", ID), AnthropicRendering("tiny", ID)
     assert one.chunks(chunks) == other.chunks(chunks[:cut]) + other.chunks(chunks[cut:])
+
+
+def test_calls_that_cannot_be_held_are_the_engines_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(said, "MOST", 1_000)
+    begun, more = call(0, '{"a":"', "f", "c1"), call(0, "x" * 100)
+    assert events(begun, more, chunk("length"))
+    with pytest.raises(EngineBroke):
+        events(begun, *[more] * 10, chunk("length"))

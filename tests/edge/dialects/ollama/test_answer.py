@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.dialects import said
 from edge.dialects.ollama.answer import OllamaRendering, unloaded
 from policies.call import Aim, Call, Dialect, Form, Operation
 from policies.errors import EngineBroke
@@ -203,3 +204,11 @@ def test_how_chunks_come_together_does_not_matter(chunks: list[Object], data: st
     one, other = rendering(), rendering()
     assert one.chunks(chunks) == other.chunks(chunks[:cut]) + other.chunks(chunks[cut:])
     assert one.end({"usage": USAGE}) == other.end({"usage": USAGE})
+
+
+def test_calls_that_cannot_be_held_are_the_engines_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(said, "MOST", 1_000)
+    begun, more = call(0, '{"a":"', "f", "c1"), call(0, "x" * 100)
+    assert lines(begun, more, chunk("length"))
+    with pytest.raises(EngineBroke):
+        lines(begun, *[more] * 10, chunk("length"))

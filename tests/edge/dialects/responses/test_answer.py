@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.dialects.responses import answer
+from edge.dialects import said
 from edge.dialects.responses.answer import ResponsesRendering
 from policies.errors import EngineBroke, EngineTimeout, Refusal
 from policies.json import JSON, Object, as_list, as_object, as_str
@@ -234,7 +234,7 @@ def test_pieces_of_two_calls_in_turns_cannot_be_said() -> None:
 
 
 def test_an_answer_that_cannot_be_held_is_the_engines_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer, "MOST", 1_034)
+    monkeypatch.setattr(said, "MOST", 1_034)
     assert events(chunk(content="12345678"), chunk(reasoning="90"))
     with pytest.raises(EngineBroke):
         events(chunk(content="12345678"), chunk(reasoning="901"))
@@ -244,7 +244,7 @@ def test_probabilities_and_empty_calls_are_held_too_and_count(monkeypatch: pytes
     """20 probabilities for each token took 8 KiB of memory for each, without end."""
     token: Object = {"token": "a", "logprob": -0.5, "bytes": [97]}
     probable = chunk(content="a", logprobs={"content": [{**token, "top_logprobs": [token] * 20}]})
-    monkeypatch.setattr(answer, "MOST", 10_000)
+    monkeypatch.setattr(said, "MOST", 10_000)
     assert events(probable, probable)
     for chunks in ([probable] * 4, [call(index, "", "f") for index in range(20)]):
         with pytest.raises(EngineBroke):
