@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from edge.intake.openai_messages import CALLED_NAME, IDENTIFIER
 from policies.errors import EngineBroke
 from policies.json import JSON, Object, as_count, as_list, as_object, as_str
 
@@ -65,12 +66,25 @@ def new_call(call: Object) -> str:
     """The name of the function whose call begins with this piece.
 
     EngineBroke if it has none: it is of a call that another has followed, and what was said of that is out already, or
-    of one that never was introduced.
+    of one that never was introduced. Also if it is no name at all.
     """
     name = as_str(as_object(call.get("function")).get("name"))
     if not name:
         raise EngineBroke("pieces of several calls in turns")
+    return called(name)
+
+
+def called(name: str) -> str:
+    """`name`; EngineBroke if it is none that a caller could send back."""
+    if not CALLED_NAME.fits(name):
+        raise EngineBroke("a call of what is no name")
     return name
+
+
+def identity(call: Object) -> str:
+    """What the engine calls the call, "" if it says nothing that a caller could send back."""
+    said = call.get("id")
+    return as_str(said) if IDENTIFIER.fits(said) else ""
 
 
 def arguments(written: str, finish: str) -> Object:

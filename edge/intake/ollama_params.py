@@ -19,7 +19,7 @@ from edge.intake.kinds import Array, Union
 from edge.intake.leaves import Choice, Int, Number, Text
 from edge.intake.openai_messages import (
     ARGUMENTS,
-    FUNCTION_NAME,
+    CALLED_NAME,
     IDENTIFIER,
     MAX_MEDIA,
     MAX_TURNS,
@@ -101,7 +101,7 @@ PICTURE: Final = Media(
 )
 _PICTURES: Final = Field("images", Array(PICTURE, 0, MAX_MEDIA))
 
-_CALLED: Final = Record(Field("name", FUNCTION_NAME, required=True), Field("arguments", ARGUMENTS), dropped=("index",))
+_CALLED: Final = Record(Field("name", CALLED_NAME, required=True), Field("arguments", ARGUMENTS), dropped=("index",))
 _TOOL_CALL: Final = Record(
     Field("id", Text(0, 256, IDENTIFIER.form)),
     Field("type", Choice("function")),
@@ -114,7 +114,7 @@ _MESSAGE: Final = Record(
     Field("thinking", PROSE),
     _PICTURES,
     Field("tool_calls", Array(_TOOL_CALL, 0, 256)),
-    Field("tool_name", Text(0, 128, FUNCTION_NAME.form)),
+    Field("tool_name", Text(0, 256, CALLED_NAME.form)),
     Field("tool_call_id", Text(0, 256, IDENTIFIER.form)),
 )
 _ANSWER: Final = (

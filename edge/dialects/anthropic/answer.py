@@ -87,11 +87,9 @@ class AnthropicRendering:
         for item in as_list(message.get("tool_calls")):
             call = as_object(item)
             self._called = True
-            function = as_object(call.get("function"))
-            given = said.arguments(as_str(function.get("arguments")), self._finish)
-            blocks.append(
-                {"type": "tool_use", "id": self._id(call), "name": as_str(function.get("name")), "input": given}
-            )
+            name = said.new_call(call)
+            given = said.arguments(as_str(as_object(call.get("function")).get("arguments")), self._finish)
+            blocks.append({"type": "tool_use", "id": self._id(call), "name": name, "input": given})
             self._blocks += 1
         ending: Object = {"stop_reason": self._reason(), "stop_sequence": self._sequence}
         return {**self._message, "content": blocks, **ending, "usage": _usage(answer)}
@@ -143,7 +141,7 @@ class AnthropicRendering:
         return event("content_block_delta", {"type": "content_block_delta", "index": self._blocks, "delta": delta})
 
     def _id(self, call: Object) -> str:
-        return as_str(call.get("id")) or f"toolu_{as_str(self._message['id'])[4:]}_{self._blocks}"
+        return said.identity(call) or f"toolu_{as_str(self._message['id'])[4:]}_{self._blocks}"
 
     def _note_end(self, choice: Object) -> None:
         self._finish = as_str(choice.get("finish_reason")) or self._finish

@@ -14,7 +14,6 @@ from edge.dialects import said
 from edge.dialects.timing import Timing
 from edge.dialects.writing import instant, write
 from policies.call import Aim, Call, Form
-from policies.errors import EngineBroke
 from policies.json import JSON, Object, as_count, as_list, as_object, as_str
 
 NDJSON_TYPE: Final = "application/x-ndjson"
@@ -129,21 +128,20 @@ class _Held:
     def add(self, call: Object) -> int:
         """How many characters that was."""
         function = as_object(call.get("function"))
-        self._id = self._id or as_str(call.get("id"))
-        self._name = self._name or as_str(function.get("name"))
-        piece = as_str(function.get("arguments"))
+        self._id = self._id or said.identity(call)
+        name, piece = as_str(function.get("name")), as_str(function.get("arguments"))
+        self._name = self._name or name
         self._written.append(piece)
-        return len(piece)
+        return len(name) + len(piece)
 
     def document(self, index: int, finish: str) -> Object | None:
         """None if it was cut: clients call without a look at why the answer ended, and with what nobody wrote."""
-        if not self._name:
-            raise EngineBroke("a call of nothing")
+        name = said.called(self._name)
         written = "".join(self._written)
         if finish == "length" and said.written_object(written) is None:
             return None
         given = said.arguments(written, finish)
-        function: Object = {"index": index, "name": self._name, "arguments": given}
+        function: Object = {"index": index, "name": name, "arguments": given}
         return {"id": self._id, "function": function} if self._id else {"function": function}
 
 

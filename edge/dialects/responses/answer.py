@@ -143,7 +143,7 @@ class ResponsesRendering:
         name = said.new_call(call)
         self._room.take(len(name))
         item_name = self._id("function_call")
-        call_id = as_str(call.get("id")) or f"call_{self.request_id}_{self._index}"
+        call_id = said.identity(call) or f"call_{self.request_id}_{self._index}"
         item = FunctionCall(item_name, self._index, number, call_id, name)
         self._start(item)
         return item
