@@ -10,6 +10,7 @@ Every arrow either goes on or raises one GatewayError; `_fail` is the one place 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -169,8 +170,10 @@ class Line:
             exchange.progress = Progress(ticket, account.meter)
             leg = self._leg(exchange, reply, permit, account, began=ticket.began)
             exchange.stages.queued = self._shared.clock()
+            # An estimate needs no turn; and a turn without a question would pass for a load of the model.
+            idle = call.counts and adapter.prompt_path is None
             with leg.waiting(lambda: said_of(exchange), self._shared.pulse):
-                async with ticket:
+                async with contextlib.nullcontext() if idle else ticket:
                     exchange.stages.turn = self._shared.clock()
                     exchange.loaded = ticket.phase is Phase.LOADING
                     await accounts.measure(account, count)

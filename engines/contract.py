@@ -159,6 +159,8 @@ class Adapter(Protocol):
     """Ready probe (GET): any 200 whose body `is_mine` accepts."""
     listing: UpstreamRequest
     """The request that lists models (GET)."""
+    prompt_path: str | None
+    """Where `count_prompt` goes; None = this kind counts no prompts."""
     pull_path: str | None
     """Where `pull` goes; None = this kind fetches no models on request."""
 

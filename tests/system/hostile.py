@@ -139,16 +139,18 @@ _GOOD: tuple[Object, ...] = (
     {"model": ASKED, "messages": [], "keep_alive": 0},
 )
 
+_WORDS = (
+    ASKED, "auto", "stop", "", "user", "system", "text", "tool_use", "reasoning", "json_object", "function_call",
+    "input_text", "5m", "aGk=", "\ud800", "\0", "a" * 300,
+)  # fmt: skip
+
 _scalars: st.SearchStrategy[JSON] = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-(2**65), 2**65),
     st.floats(allow_nan=True),
     st.text(max_size=12),
-    st.sampled_from(
-        (ASKED, "auto", "stop", "", "user", "system", "text", "tool_use", "reasoning", "json_object")
-        + ("function_call", "input_text", "5m", "aGk=", "\ud800", "\0", "a" * 300)
-    ),
+    st.sampled_from(_WORDS),
 )
 _values: st.SearchStrategy[JSON] = st.recursive(
     _scalars,
