@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import pytest
 
@@ -28,8 +29,19 @@ from policies.principal import DEFAULT_SCOPES, Principal
 from policies.reasons import Reason
 from tests.edge.policy.test_enforcement import Log, Point, yes
 
+T = TypeVar("T")
 NOW: Final = 1_800_000_000.0
 ANN: Final = Principal("ann", "k1", "laptop", "key", frozenset(), DEFAULT_SCOPES)
+
+
+class Noting(Parser):
+    """Knows how much it was given to do at the end."""
+
+    size = 0
+
+    async def aside(self, size: int, work: Callable[[], T]) -> T:
+        Noting.size = size
+        return await super().aside(size, work)
 
 
 async def go_on(folder: Path, *models: str) -> tuple[Exchange, Call]:
@@ -40,7 +52,8 @@ async def go_on(folder: Path, *models: str) -> tuple[Exchange, Call]:
     exchange = Exchange("f" * 32, Client("127.0.0.1", 1, "local"), "POST", "/v1/responses")
     enforcement = Enforcement(Point(tiny=yes(), qwen=yes()), Log(), Surroundings({}, {}, zone="UTC"), Abilities())
     shelf = Shelf(open_store(Database(f"sqlite:///{folder / 'gateway.db'}"), ResponseSettings()), wall=lambda: NOW)
-    parser = Parser()
+    exchange.outcome.bytes_in = 1_000_000
+    parser = Noting()
     try:
         previous = ""
         for number, model in enumerate(models):
@@ -66,6 +79,7 @@ async def test_what_another_model_said_is_gone_on_with_by_who_may_use_it(tmp_pat
     said = [as_object(turn)["content"] for turn in as_list(call.body["messages"])]
     assert said == ["hi", "qwen", "hi", "tiny", "more"]
     assert exchange.permit is None
+    assert Noting.size > 1_000_000  # beside the loop, as it was checked the first time
 
 
 @pytest.mark.parametrize("models", [("secret",), ("qwen", "secret"), ("secret", "tiny")])
