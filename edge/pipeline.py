@@ -156,8 +156,16 @@ class Line:
     async def _answer(
         self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, targets: tuple[Target, ...]
     ) -> None:
-        target = self._choose(call, targets)
+        now = self._shared.clock()
+        target = self._choose(call, targets, now)
         exchange.engine, exchange.provider = target.engine.name, target.engine.kind.value
+        try:
+            await self._answer_by(target, exchange, reply, permit, call)
+        finally:
+            if not exchange.stages.sent:
+                self._shared.breakers.unasked(target.engine.name, now)
+
+    async def _answer_by(self, target: Target, exchange: Exchange, reply: Reply, permit: Permit, call: Call) -> None:
         adapter, transport = adapter_for(target.engine.kind), self._shared.transport
 
         async def count() -> int | None:
@@ -171,7 +179,7 @@ class Line:
             leg = self._leg(exchange, reply, permit, account, began=ticket.began)
             exchange.stages.queued = self._shared.clock()
             # An estimate needs no turn; and a turn without a question would pass for a load of the model.
-            idle = call.counts and adapter.prompt_path is None
+            idle = call.counts and call.operation not in JUDGING and adapter.prompt_path is None
             with leg.waiting(lambda: said_of(exchange), self._shared.pulse):
                 async with contextlib.nullcontext() if idle else ticket:
                     exchange.stages.turn = self._shared.clock()
@@ -282,14 +290,15 @@ class Line:
             raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
         return permit, targets
 
-    def _choose(self, call: Call, targets: tuple[Target, ...]) -> Target:
+    def _choose(self, call: Call, targets: tuple[Target, ...], now: float) -> Target:
         """Of the engines that offer what is asked and are not passed over, the one with the least work per slot; the
         first one wins ties."""
         able: Sequence[Target] = [target for target in targets if adapter_for(target.engine.kind).offers(call)]
         if not able:
             raise Refusal(Reason.OPERATION_NOT_SUPPORTED, hint=needed(call))
         queues = self._shared.queues
-        able = self._shared.breakers.usable(able, self._shared.clock())
+        if not call.counts:  # which would use up the trial of an engine, and tells nothing of it
+            able = self._shared.breakers.usable(able, now)
         return min(able, key=lambda target: queues.of(target.engine).load)
 
     def _leg(
