@@ -20,6 +20,8 @@ from policies.principal import Principal
 
 VERSION: Final = 1
 _CHARS_PER_TOKEN: Final = 4
+_BESIDE: Final = frozenset({"reasoning", "reasoning_content", "refusal", "tool_calls"})
+"""Where in a message text stands beside its content."""
 MAX_NAMES: Final = 256
 MAX_NS: Final = 1 << 62
 """No time in the document is later, in nanoseconds since the epoch (the year 2116): two of them fit into 64 bits."""
@@ -259,11 +261,17 @@ def _content(body: Object) -> tuple[int, int, int, bool]:
     for message in as_list(body.get("messages")):
         turn = as_object(message)
         system = system or as_str(turn.get("role")) in {"system", "developer"}
-        chars += sum(map(len, texts_of(turn)))
-        if isinstance(content := turn.get("content"), list):
-            kinds = [as_object(part).get("type") for part in content]
-            images += kinds.count("image_url")
-            audio += kinds.count("input_audio")
+        if not _BESIDE.isdisjoint(turn):
+            chars += sum(map(len, _beside(turn)))
+        content = turn.get("content")
+        if isinstance(content, str):
+            chars += len(content)
+            continue
+        for part in as_list(content):
+            piece = as_object(part)
+            images += piece.get("type") == "image_url"
+            audio += piece.get("type") == "input_audio"
+            chars += len(_text_in(piece))
     return chars, images, audio, system
 
 
@@ -272,22 +280,31 @@ def texts_of(turn: Object) -> list[str]:
 
     Whatever is missing here is a way to say more than a policy or a limit allows.
     """
-    content, thought = turn.get("content"), as_str(turn.get("reasoning_content"))
-    texts = [thought, as_str(turn.get("refusal")), *(calls_of(turn) if turn.get("tool_calls") else ())]
-    if (other := as_str(turn.get("reasoning"))) != thought:  # usually one text under both names
+    content = turn.get("content")
+    texts = [content] if isinstance(content, str) else [_text_in(as_object(part)) for part in as_list(content)]
+    return [text for text in (*texts, *_beside(turn)) if text]
+
+
+def _text_in(part: Object) -> str:
+    return as_str(part.get("text")) or as_str(part.get("refusal"))
+
+
+def _beside(turn: Object) -> list[str]:
+    thought, other = as_str(turn.get("reasoning_content")), as_str(turn.get("reasoning"))
+    texts = [thought, as_str(turn.get("refusal")), *calls_of(turn)]
+    if other != thought:  # usually one text under both names
         texts.append(other)
-    if isinstance(content, list):
-        parts = map(as_object, content)
-        texts += [as_str(part.get("text")) or as_str(part.get("refusal")) for part in parts]
-    else:
-        texts.append(as_str(content))
-    return [text for text in texts if text]
+    return texts
 
 
 def calls_of(turn: Object) -> list[str]:
     """What each call of a message was called with."""
-    functions = (as_object(as_object(call).get("function")) for call in as_list(turn.get("tool_calls")))
-    return [as_str(function.get("arguments")) for function in functions]
+    found: list[str] = []
+    for call in as_list(turn.get("tool_calls")):
+        function = as_object(call).get("function")
+        if isinstance(function, dict):
+            found.append(as_str(function.get("arguments")))
+    return found
 
 
 def _chars(value: JSON) -> int:
