@@ -227,8 +227,7 @@ class Accounts:
         answers = expected_choices(call) if call.operation in GENERATING else 0
         chars = shape.input_chars + extra_chars(call)
         prompt = self.estimate(model, chars, shape.messages)
-        no_answer = call.counts or call.operation in STOCK
-        if no_answer:
+        if call.counts or call.operation in STOCK:
             answers = prompt = 0
         wanted = min(self._estimates.output(key, model) * answers, LARGEST)
         if call.max_tokens is not None:
