@@ -27,6 +27,7 @@ from edge.dialects.writing import write
 from edge.headers import call_headers
 from edge.identity.token import redact
 from edge.intake.intake import check_content_type
+from edge.intake.model_runner_params import check_query
 from edge.intake.routes import Route, Routes, dialect_of, is_health
 from edge.listener.inbound import Inbound
 from edge.own_routes import OWN, OwnRoutes
@@ -41,6 +42,7 @@ from edge.reply import Reply
 from edge.responses.answers import Question
 from edge.responses.following import keeping, with_past
 from edge.shared import Shared
+from edge.stock.desk import StockDesk
 from engines.adapters.offers import needed
 from engines.adapters.registry import adapter_for
 from engines.catalogue import Named
@@ -48,7 +50,7 @@ from engines.contract import Target
 from observability.agents import family
 from observability.ids import new_id
 from observability.traces.trust import NOBODY, ListenerTrace
-from policies.call import JUDGING, Aim, Call, Dialect, Operation
+from policies.call import JUDGING, STOCK, Aim, Call, Dialect, Operation
 from policies.decision import Permit
 from policies.errors import EngineTimeout, GatewayError, Refusal, UpstreamError
 from policies.exchange import Exchange
@@ -83,6 +85,7 @@ class Line:
         self._manner = manner
         self._routes = routes
         self._own = OwnRoutes(shared)
+        self._stock = StockDesk(shared)
 
     async def __call__(self, inbound: Inbound) -> None:
         """Walk one request to its answer. Cancelled when the caller leaves."""
@@ -149,8 +152,9 @@ class Line:
             return
         if wanted.capture != "none":
             await begin_capture(self._shared.captures, exchange, reply, wanted)
+        answering = self._stock.answer if call.operation in STOCK else self._answer
         async with self._shared.callers.turn_in(principal, wanted.rate_class):
-            answer = self._answer(exchange, reply, permit, honour(wanted, call), targets)
+            answer = answering(exchange, reply, permit, honour(wanted, call), targets)
             await (answer if wanted.timeout_s is None else _within(wanted.timeout_s, answer))
 
     async def _answer(
@@ -246,14 +250,18 @@ class Line:
         if route is None:
             raise Refusal(Reason.UNKNOWN_ROUTE)
         exchange.route = route.pattern
+        if route.dialect is Dialect.MODEL_RUNNER:
+            check_query(inbound.query)
         if route.dialect is Dialect.OPENAI and route.operation in _LISTINGS and _ANTHROPIC_VERSION in inbound.headers:
             return replace(route, dialect=Dialect.ANTHROPIC)  # `/v1/models` is a route of both dialects
         return route
 
     async def _parse(self, exchange: Exchange, inbound: Inbound, route: Route, principal: Principal) -> Call:
-        check_content_type(inbound.headers)
-        body = await inbound.body(self._manner.body_limit)
-        exchange.outcome.bytes_in = len(body)
+        bodiless = bool(route.model)  # DELETE /models/{id}: all is in the path
+        if not bodiless:
+            check_content_type(inbound.headers)
+        body = b"{}" if bodiless else await inbound.body(self._manner.body_limit)
+        exchange.outcome.bytes_in = 0 if bodiless else len(body)
         exchange.stages.received = self._shared.clock()
         exchange.call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
         # From here on a refusal is said in the call's own dialect.
@@ -280,6 +288,8 @@ class Line:
         asked = Asked(call.operation, call.dialect, call.model, call.engine or "", exchange.shape, usage=usage)
         permit = await self._shared.enforcement.permit(exchange, principal, asked, fleet.catalogue.meaning)
         exchange.stages.decided = self._shared.clock()
+        if call.operation is Operation.MODELS_PULL:
+            return permit, ()  # which is asked for because it is not there
         if not fleet.catalogue.resolve(permit.model) and not await fleet.look_again(permit.model):
             if fleet.missing(permit.model):
                 raise Refusal(Reason.NO_ENGINE, retry_after=5.0)

@@ -186,6 +186,25 @@ _SHOW: Final = Record(
     rule=_some_name,
 )
 
+ENCRYPTED: Final = "Models are fetched over TLS."
+
+
+def _safe(body: Object, at: Trail) -> None:
+    _some_name(body, at)
+    if body.pop("insecure", False) is True:
+        fail((at, "insecure"), ENCRYPTED)
+
+
+_PULL: Final = Record(
+    Field("model", ModelName()),
+    Field("name", ModelName()),
+    Field("stream", FLAG),
+    Field("insecure", FLAG),
+    dropped=("password", "username"),  # of a registry: no credential of a caller's reaches an engine
+    rule=_safe,
+)
+_DELETE: Final = Record(Field("model", ModelName()), Field("name", ModelName()), rule=_some_name)
+
 SPECS: Final[Mapping[tuple[Operation, Form], Record]] = MappingProxyType(
     {
         (Operation.CHAT, Form.ONLY): _CHAT,
@@ -193,5 +212,7 @@ SPECS: Final[Mapping[tuple[Operation, Form], Record]] = MappingProxyType(
         (Operation.EMBEDDINGS, Form.ONLY): _EMBED,
         (Operation.EMBEDDINGS, Form.EMBEDDING): _EMBEDDING,
         (Operation.MODELS_SHOW, Form.ONLY): _SHOW,
+        (Operation.MODELS_PULL, Form.ONLY): _PULL,
+        (Operation.MODELS_DELETE, Form.ONLY): _DELETE,
     }
 )
