@@ -130,9 +130,7 @@ class Leg:
                 async for chunks in blocks:
                     if chunks:
                         head = self.rendering.begin(self.meter.input) if head is None else b""
-                        await self.reply.write(head + self.rendering.chunks(chunks))
-                        if self.reply.tape is not None:
-                            self.reply.tape.chunks(chunks)
+                        await self._say(head, chunks)
             await self._finish(reader)
             end = self.rendering.end(reader.usage_chunk())
             if self.said is not None:
@@ -140,6 +138,19 @@ class Leg:
             await self.reply.write(end)
             if not reader.cut:
                 await _linger(response)
+
+    async def _say(self, head: bytes, chunks: list[Object]) -> None:
+        """Give the caller some chunks; if one cannot be said in its dialect, those before it all the same: how the
+        engine's bytes fell into blocks is not to be seen."""
+        blocks = [head]
+        try:
+            for chunk in chunks:
+                blocks.append(self.rendering.chunks((chunk,)))
+        finally:
+            if said := b"".join(blocks):
+                await self.reply.write(said)
+            if self.reply.tape is not None:
+                self.reply.tape.chunks(chunks[: len(blocks) - 1])
 
     async def _aggregated(self) -> Object:
         reader, aggregate = self._reader(), Aggregate()
@@ -160,7 +171,9 @@ class Leg:
             body = await response.read(MAX_ANSWER)
             self._mark_first_byte()
         usage = self.exchange.outcome.usage
-        document = read_answer(body, self.call.operation, model=self.call.model, usage=usage)
+        document = read_answer(
+            body, self.call.operation, model=self.call.model, usage=usage, answer=self.exchange.id
+        )
         if usage.source == "chunks":
             await self.meter.admit(usage.output or 0)  # always given: what is limited streams
             await self._count(answer_text(document), self.meter.used)
@@ -187,13 +200,17 @@ class Leg:
         async for block in response.chunks():
             self._mark_first_byte()
             chunks: list[Object] = []
-            for chunk, tokens in _read(reader, decoder, block):
-                if tokens and not await self.meter.admit(tokens):
-                    # Leaving the stream unread closes the connection, which is how an engine learns to stop.
-                    yield [*chunks, reader.cut_chunk(chat=self.call.operation is Operation.CHAT)]
-                    return
-                if chunk is not None:
-                    chunks.append(chunk)
+            try:
+                for chunk, tokens in _read(reader, decoder, block):
+                    if tokens and not await self.meter.admit(tokens):
+                        # Leaving the stream unread closes the connection, which is how an engine learns to stop.
+                        yield [*chunks, reader.cut_chunk(chat=self.call.operation is Operation.CHAT)]
+                        return
+                    if chunk is not None:
+                        chunks.append(chunk)
+            except EngineBroke:
+                yield chunks  # what stood before it in the same block was said
+                raise
             self.meter.mark()
             yield chunks
             if reader.done:
@@ -251,6 +268,7 @@ class Leg:
             choices=expected_choices(self.call),
             usage=self.exchange.outcome.usage,
             keep_text=self.adapter.count(self.target, "") is not None,
+            answer=self.exchange.id,
         )
 
 

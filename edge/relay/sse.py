@@ -50,6 +50,7 @@ class SseDecoder:
         self._pending = bytearray(rest)
         for line in lines:
             if line:
+                self._check(len(line))  # here as well as of what is not whole yet: blocks make no difference
                 self._line(line)
             elif self._data:
                 event = Event(b"\n".join(self._data), self._failed)
