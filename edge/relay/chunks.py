@@ -187,4 +187,3 @@ def error_code(document: Object) -> str:
     """The type or code of an engine's error if it is a plain word: texts may quote the prompt and are never kept."""
     error = as_object(document.get("error", document))
     return word(error.get("code")) or word(error.get("type")) or "unnamed"
-

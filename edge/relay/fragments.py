@@ -1,4 +1,4 @@
-"""Calls of tools as OpenAI's own clients expect them, in deltas and in whole messages. Pure; one `Fragments` per answer.
+"""Calls of tools as OpenAI's own clients expect them, in deltas and in messages. Pure; one `Fragments` per answer.
 
 What engines do: llama-cpp-python repeats a call's id, type and name on every fragment, writes the retired
 `function_call` beside `tool_calls`, and fills what it has nothing to say about with null (seen, 0.3.36); openai-js adds
@@ -17,7 +17,7 @@ from policies.errors import EngineBroke
 from policies.json import JSON, Object, as_list, as_object, as_str
 
 _SEED: Final = 24
-"""Characters of the answer's id in a call's: with the rest of it no more than the 40 that OpenAI's own API takes back."""
+"""Characters of the answer's id in a call's: with the rest of it at most the 40 that OpenAI's own API takes back."""
 
 
 @dataclass(slots=True)

@@ -145,7 +145,7 @@ class Leg:
         blocks = [head]
         try:
             for chunk in chunks:
-                blocks.append(self.rendering.chunks((chunk,)))
+                blocks.append(self.rendering.chunks((chunk,)))  # noqa: PERF401 - up to one that fails
         finally:
             if said := b"".join(blocks):
                 await self.reply.write(said)
@@ -171,9 +171,7 @@ class Leg:
             body = await response.read(MAX_ANSWER)
             self._mark_first_byte()
         usage = self.exchange.outcome.usage
-        document = read_answer(
-            body, self.call.operation, model=self.call.model, usage=usage, answer=self.exchange.id
-        )
+        document = read_answer(body, self.call.operation, model=self.call.model, usage=usage, answer=self.exchange.id)
         if usage.source == "chunks":
             await self.meter.admit(usage.output or 0)  # always given: what is limited streams
             await self._count(answer_text(document), self.meter.used)

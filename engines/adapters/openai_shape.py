@@ -15,7 +15,7 @@ from typing import Final
 import orjson
 
 from engines.adapters import failures, listings, parameters
-from engines.adapters.messages import prepared
+from engines.adapters.messages import BOTH_NAMES, prepared
 from engines.contract import Engine, Kind, Model, Pulled, Target, UpstreamRequest
 from policies.call import Call, Operation
 from policies.errors import Refusal, UpstreamError
@@ -49,6 +49,8 @@ class Sign:
     body: bytes
 
 
+_OURS: Final = frozenset({*parameters.LIMITS, "user", "metadata"})
+"""What the gateway itself answers to, or no engine need know."""
 _TEMPLATED: Final = ("model", "messages", "tools", "chat_template_kwargs")
 """What a chat template makes the prompt of."""
 
@@ -57,7 +59,8 @@ class OpenAIShape:
     """An OpenAI-compatible engine of unknown make, and the base of the known ones. Implements `contract.Adapter`.
 
     Beyond the contract: `listing_disturbs` says that asking for the models can end a running answer (list only when
-    the engine is idle); `count_path` is where `count` goes.
+    the engine is idle); `count_path` is where `count` goes; `by_hand` are parameters that are on no list of an engine's
+    since `adapt` says them in another way.
     """
 
     kind: Kind = Kind.OPENAI
@@ -81,9 +84,11 @@ class OpenAIShape:
     limit_name: str | None = "max_tokens"
     media: bool = True
     flat: bool = False
+    thoughts: tuple[str, ...] = BOTH_NAMES
     one_answer: bool = False
     one_prompt: bool = False
     checks_bias: bool = True
+    by_hand: frozenset[str] = frozenset()
     heeds_tool_choice: bool = True
     reports_usage: bool = True
     salted: bool = False
@@ -109,7 +114,8 @@ class OpenAIShape:
             raise Refusal(Reason.OPERATION_NOT_SUPPORTED)
         body = self._kept(call)
         if call.operation is Operation.CHAT:
-            body["messages"] = list(prepared(call.body.get("messages"), media=self.media, flat=self.flat))
+            said = call.body.get("messages")
+            body["messages"] = prepared(said, media=self.media, flat=self.flat, thoughts=self.thoughts)
             if not self.heeds_tool_choice:
                 parameters.narrow_tools(call, body)
         elif call.operation is Operation.COMPLETIONS and self.one_prompt:
@@ -160,6 +166,15 @@ class OpenAIShape:
         """See `contract.Adapter.counted`."""
         answer = as_object(document)
         return as_count(answer.get("count", answer.get("input_tokens")))
+
+    def left_out(self, call: Call) -> tuple[str, ...]:
+        """See `contract.Adapter.left_out`."""
+        known = self._known(call.operation) | self.by_hand | _OURS
+        if not self.heeds_tool_choice:
+            known |= {"tool_choice"}
+        return tuple(
+            name for name, value in call.body.items() if value is not None and self.renames.get(name, name) not in known
+        )
 
     def _kept(self, call: Call) -> Object:
         """The parameters on the allow-list, under this engine's names. `null` means the default and is left out:

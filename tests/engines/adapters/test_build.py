@@ -260,3 +260,31 @@ def test_any_body_either_builds_within_the_allow_list_or_is_refused(
         return
     assert sent["model"] == "Own/Id:1"
     assert not sent.keys() & set(FORBIDDEN)
+
+
+@EVERY
+def test_what_an_engine_has_nothing_for_is_named(kind: Kind) -> None:
+    asked: dict[str, JSON] = {
+        "max_tokens": 9,
+        "temperature": 0.5,
+        "top_k": 5,
+        "typical_p": 0.9,
+        "parallel_tool_calls": False,
+        "reasoning_effort": "low",
+        "tool_choice": "auto",
+        "user": "u",
+        "seed": None,
+    }
+    assert (
+        adapter_for(kind).left_out(chat(**asked))
+        == {
+            K.OPENAI: ("top_k", "typical_p"),
+            K.DOCKER_MODEL_RUNNER: (),
+            K.LLAMA_SERVER: (),
+            K.LLAMA_CPP_PYTHON: ("typical_p", "parallel_tool_calls", "reasoning_effort"),
+            K.MLX_LM: ("typical_p", "parallel_tool_calls"),
+            K.VLLM: ("typical_p",),
+            K.OLLAMA: ("top_k", "typical_p", "parallel_tool_calls"),
+            K.LM_STUDIO: ("typical_p", "parallel_tool_calls", "reasoning_effort"),
+        }[kind]
+    )
