@@ -153,3 +153,23 @@ def test_the_answers_here_end_well_and_break_in_every_dialect() -> None:
 
 def _piece(text: str, finish: str | None = None) -> Object:
     return {"id": "c", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]}
+
+
+@pytest.mark.parametrize("name", ["anthropic", "responses"])
+def test_what_a_dialect_cannot_say_does_not_take_what_stood_before_it_along(name: str) -> None:
+    """Pieces of two calls in turns: each call is a block or an item, and those come one after the other."""
+    pieces: list[Object] = [{"content": "a"}, _call(0, "{", "f"), _call(1, "{", "g"), _call(0, "}")]
+    chunks = [{"id": "c", "choices": [{"index": 0, "delta": piece}]} for piece in pieces]
+    blocks = [b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks]
+    whole = downstream(name, [b"".join(blocks)], None)
+    assert whole == downstream(name, blocks, None)
+    said, *_, failure = whole[0]
+    assert isinstance(said, bytes)
+    assert b'"a"' in said
+    assert b'"g"' in said
+    assert failure == "pieces of several calls in turns"
+
+
+def _call(index: int, arguments: str, name: str | None = None) -> Object:
+    function: Object = {"arguments": arguments} if name is None else {"name": name, "arguments": arguments}
+    return {"tool_calls": [{"index": index, "function": function}]}
