@@ -170,7 +170,7 @@ class OpenAIShape:
     def left_out(self, call: Call) -> tuple[str, ...]:
         """See `contract.Adapter.left_out`."""
         known = self._known(call.operation) | self.by_hand | _OURS
-        if not self.heeds_tool_choice:
+        if not self.heeds_tool_choice and call.body.get("tool_choice") != "required":
             known |= {"tool_choice"}
         return tuple(
             name for name, value in call.body.items() if value is not None and self.renames.get(name, name) not in known

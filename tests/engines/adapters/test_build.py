@@ -288,3 +288,9 @@ def test_what_an_engine_has_nothing_for_is_named(kind: Kind) -> None:
             K.LM_STUDIO: ("typical_p", "parallel_tool_calls", "reasoning_effort"),
         }[kind]
     )
+
+
+@EVERY
+def test_a_call_of_a_tool_that_nobody_can_require_is_named(kind: Kind) -> None:
+    named = ("tool_choice",) if kind in {K.MLX_LM, K.OLLAMA} else ()
+    assert adapter_for(kind).left_out(chat(tool_choice="required")) == named

@@ -200,3 +200,14 @@ def test_how_chunks_come_together_does_not_matter(chunks: list[Object], data: st
     one, other = rendering(), rendering()
     assert one.chunks(chunks) == other.chunks(chunks[:cut]) + other.chunks(chunks[cut:])
     assert one.end({"usage": USAGE}) == other.end({"usage": USAGE})
+
+
+@pytest.mark.parametrize("end", ["\u0085", "\u2028", "\u2029", "\r", "\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e"])
+def test_a_line_is_one_for_whoever_splits_texts_into_lines(end: str) -> None:
+    """httpx, and so ollama-python, takes all that `str.splitlines` does."""
+    said = f"é{end}b"
+    body = (
+        OllamaRendering(Call(Operation.CHAT, Dialect.OLLAMA, "tiny"), timing()).chunks([chunk(content=said)]).decode()
+    )
+    (line,) = body.splitlines()
+    assert json.loads(line)["message"]["content"] == said
