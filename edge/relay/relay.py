@@ -147,10 +147,10 @@ class Leg:
             for chunk in chunks:
                 blocks.append(self.rendering.chunks((chunk,)))  # noqa: PERF401 - up to one that fails
         finally:
-            if said := b"".join(blocks):
-                await self.reply.write(said)
-            if self.reply.tape is not None:
-                self.reply.tape.chunks(chunks[: len(blocks) - 1])
+            if len(blocks) > 1:
+                await self.reply.write(b"".join(blocks))
+                if self.reply.tape is not None:
+                    self.reply.tape.chunks(chunks[: len(blocks) - 1])
 
     async def _aggregated(self) -> Object:
         reader, aggregate = self._reader(), Aggregate()
