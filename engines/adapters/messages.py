@@ -64,9 +64,9 @@ def _one_system(messages: list[Object]) -> list[JSON]:
     said = [message for message in messages if message.get("role") == "system"]
     if not said or (len(said) == 1 and said[0] is messages[0]):
         return list[JSON](messages)
-    rest = [message for message in messages if message.get("role") != "system"]
     content = _together([message.get("content") for message in said])
-    return [*([{"role": "system", "content": content}] if content else []), *rest]
+    merged: list[JSON] = [{"role": "system", "content": content}] if content else []
+    return [*merged, *(message for message in messages if message.get("role") != "system")]
 
 
 def _together(contents: list[JSON]) -> JSON:

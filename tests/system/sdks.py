@@ -81,8 +81,8 @@ def _responses(gateway: Gateway, key: Key, question: str, began: Callable[[], No
             began()
             if event.type == "response.output_text.delta":
                 heard.text += event.delta
-            elif event.type == "response.function_call_arguments.done":
-                heard.calls.append([event.name, event.arguments])
+            elif event.type == "response.output_item.done" and event.item.type == "function_call":
+                heard.calls.append([event.item.name, event.item.arguments])
     return heard
 
 

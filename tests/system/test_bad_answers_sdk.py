@@ -6,6 +6,7 @@ import anthropic
 import openai
 import pytest
 
+from policies.json import Object
 from tests.system.misbehaviour import ARGUMENTS, BROKEN_ANSWERS, GIVEN_UP, NONSENSE, ODD, SECRET_DETAIL
 from tests.system.process import Gateway, Key
 from tests.system.recording_engine import RecordingEngine, Seen
@@ -84,8 +85,8 @@ def test_arguments_that_are_none(gateway: Gateway, engine: RecordingEngine, key:
         assert heard.calls[0][1] in {"{nonsense", "[1]", '{"a":'}
     else:
         _raised(gateway, engine, key, dialect)
-    function = {"name": "f", "arguments": "{nonsense"}
-    message = {
+    function: Object = {"name": "f", "arguments": "{nonsense"}
+    message: Object = {
         "role": "assistant",
         "content": None,
         "tool_calls": [{"id": "c", "type": "function", "function": function}],

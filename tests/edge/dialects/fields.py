@@ -147,7 +147,7 @@ ROUTES: Final = {
     ),
 }
 
-SEEN: Final = {
+SEEN: Final[dict[str, tuple[str, Object]]] = {
     "Claude Code": (
         "anthropic",
         {

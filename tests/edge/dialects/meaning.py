@@ -81,13 +81,13 @@ def _tools(draw: st.DrawFn) -> Object:
 
 @st.composite
 def _user(draw: st.DrawFn, *, mixed: bool) -> Object:
-    text = WORDS.map(lambda words: {"text": words})
-    image = st.just({"image": PNG})
+    text: st.SearchStrategy[JSON] = WORDS.map(lambda words: {"text": words})
+    image: st.SearchStrategy[JSON] = st.just({"image": PNG})
     if mixed:
         parts = draw(st.lists(st.one_of(text, image), min_size=1, max_size=3))
     else:
         parts = [draw(text), *draw(st.lists(image, max_size=2))]
-    return {"role": "user", "parts": list[JSON](parts)}
+    return {"role": "user", "parts": parts}
 
 
 def meaning_of(call: Call) -> Object:
