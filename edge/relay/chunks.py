@@ -106,7 +106,8 @@ class ChunkReader:
             self._counted_at = self.tokens
         if not choices:
             return None
-        shown: Object = {key: value for key, value in chunk.items() if key in KEPT}
+        # Nothing is copied where nothing stays behind.
+        shown = chunk if chunk.keys() <= KEPT else {key: value for key, value in chunk.items() if key in KEPT}
         shown["choices"] = list[JSON](choices)
         if "model" in shown:
             shown["model"] = self._model

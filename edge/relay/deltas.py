@@ -55,12 +55,12 @@ def known_choices(choices: JSON, said: str) -> list[Object]:
 
 
 def _keep(document: Object, known: _Fields) -> None:
-    odd: list[str] | None = None  # rarely any: nothing is copied for those
+    odd: list[str] = []  # hardly ever any, so the members are not copied to be gone through
     for key, value in document.items():
         types = known.get(key)
         if types is None or not (value is None or isinstance(value, types)):
-            odd = [key] if odd is None else [*odd, key]
-    for key in odd or ():
+            odd.append(key)
+    for key in odd:
         del document[key]
 
 
@@ -78,13 +78,15 @@ def _part(part: JSON) -> str:
 
 
 def _calls_of(entries: list[JSON]) -> list[JSON]:
-    calls = [call for call in entries if isinstance(call, dict)]
-    for call in calls:
-        _keep(call, _CALL)
-        for kind, written in INPUTS.items():
-            if isinstance(function := call.get(kind), dict):
-                _trim_function(function, written)
-    return list[JSON](calls)
+    calls: list[JSON] = []
+    for call in entries:
+        if isinstance(call, dict):
+            _keep(call, _CALL)
+            for kind, written in INPUTS.items():
+                if isinstance(function := call.get(kind), dict):
+                    _trim_function(function, written)
+            calls.append(call)
+    return calls
 
 
 def _trim_function(function: Object, written: str) -> None:

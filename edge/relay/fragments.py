@@ -46,8 +46,9 @@ class Fragments:
 
     def tidy(self, choice: int, delta: Object) -> None:
         """Make `delta` of choice number `choice` regular, in place. EngineBroke for pieces of a call without a name."""
-        for key in [key for key, value in delta.items() if value is None and key != "content"]:
-            del delta[key]
+        if None in delta.values():
+            for key in [key for key, value in delta.items() if value is None and key != "content"]:
+                del delta[key]
         if "tool_calls" not in delta:
             return
         calls: list[JSON] = [
