@@ -63,10 +63,13 @@ class Fragments:
         delta.pop("function_call", None)
 
     def whole(self, choice: int, message: Object) -> None:
-        """The same of a whole message, whose calls have no index."""
+        """The same of a whole message, whose calls have no index, and arguments always."""
         self.tidy(choice, message)
-        for call in as_list(message.get("tool_calls")):
-            as_object(call).pop("index", None)
+        for call in map(as_object, as_list(message.get("tool_calls"))):
+            call.pop("index", None)
+            for kind, written in INPUTS.items():
+                if isinstance(function := call.get(kind), dict):
+                    function.setdefault(written, "")
 
     def _call(self, choice: int, call: Object, position: int) -> bool:
         """Whether `call` says anything."""

@@ -251,6 +251,11 @@ ARGUMENTS: dict[str, Stream] = {
 }
 """Calls whose arguments are none."""
 
+IN_TURNS: Stream = Stream(
+    chunks=[_call(0, "{}", "f"), _call(1, "{", "g"), _call(0, " "), _call(1, "}"), delta(finish="tool_calls")]
+)
+"""Pieces of two calls, by turns."""
+
 REASONING: dict[str, Stream] = {
     "reasoning": Stream(chunks=(TALK[0], delta(reasoning="hmm"), *TALK[1:])),
     "reasoning_content": Stream(chunks=(TALK[0], delta(reasoning_content="hmm"), *TALK[1:])),

@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from policies.json import Object
-from tests.system.misbehaviour import ARGUMENTS, BROKEN_ANSWERS, GIVEN_UP, NONSENSE, ODD, SECRET_DETAIL
+from tests.system.misbehaviour import ARGUMENTS, BROKEN_ANSWERS, GIVEN_UP, IN_TURNS, NONSENSE, ODD, SECRET_DETAIL
 from tests.system.process import Gateway, Key
 from tests.system.recording_engine import RecordingEngine, Seen
 from tests.system.scripts import Script, Send, Stream, always, completion, delta, whole
@@ -111,3 +111,13 @@ def test_a_whole_answer_that_is_none_raises_the_packages_own_error(
         SDKS[dialect].whole(gateway, key, _MARK)
     assert getattr(raised.value, "status_code", None) == 502
     assert SECRET_DETAIL not in str(raised.value)
+
+
+@_DIALECTS
+def test_pieces_of_two_calls_in_turns(gateway: Gateway, engine: RecordingEngine, key: Key, dialect: str) -> None:
+    """Where each call is a block or an item of its own they cannot be said; elsewhere they are put together."""
+    engine.play(IN_TURNS.script())
+    if dialect in {"anthropic", "responses"}:
+        _raised(gateway, engine, key, dialect)
+    else:
+        assert [call[0] for call in SDKS[dialect].ask(gateway, key, "hi", lambda: None).calls] == ["f", "g"]

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.intake.intake import read_call
@@ -63,19 +63,20 @@ def plainly() -> bool:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_request_there_and_back_means_what_it_meant(name: str, data: st.DataObject) -> None:
     dialect = DIALECTS[name]
     meaning = data.draw(meanings(dialect.settings, mixed=dialect.mixed))
-    settings = meaning["settings"]
-    assert isinstance(settings, dict)
+    chosen = meaning["settings"]
+    assert isinstance(chosen, dict)
     if name == "anthropic":
-        settings.setdefault("max_tokens", 7)
-        if "parallel_tool_calls" in settings:
-            settings.setdefault("tool_choice", "auto")  # one field says both
+        chosen.setdefault("max_tokens", 7)
+        if "parallel_tool_calls" in chosen:
+            chosen.setdefault("tool_choice", "auto")  # one field says both
     if name == "ollama":  # one field says either
         one = data.draw(st.sampled_from(["", "enable_thinking", "reasoning_effort"]))
-        settings |= {one: data.draw(SETTINGS[one])} if one else {}
+        chosen |= {one: data.draw(SETTINGS[one])} if one else {}
     request = dialect.say(meaning, lambda: data.draw(st.booleans()))
     there = read(dialect, request)
     assert meaning_of(there) == meaning

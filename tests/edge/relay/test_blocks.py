@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.dialects.registry import failing_of, rendering_of
@@ -126,6 +126,7 @@ async def _run(one: Leg, dialect: Dialect) -> str:
 
 
 @pytest.mark.parametrize("name", _SPOKEN)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stream=streams(), granted=st.none() | st.integers(0, 9), data=st.data())
 def test_any_blocks_of_any_answer_are_the_same_downstream(
     name: str, stream: bytes, granted: int | None, data: st.DataObject
