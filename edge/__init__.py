@@ -9,6 +9,7 @@ store/       the database: opening, migrations
 policy/      asks the policy, honours what it ties its yes to, and changes it without surprises
 limits/      what callers have used, and whether there is more
 ledger/      the journal of all requests: on disk before the engine sees one;  usage
+presets/     how a model is sampled for what it is used for: defaults and bounds
 queue/       a bounded, fair turn on the engine
 responses/   kept responses, for whom they are, and the requests that go on from them
 relay/       the engine's events -> the caller's bytes; meters as it goes
@@ -19,8 +20,9 @@ cli/         the command line
 service/     the gateway as a service of the host: units for systemd and launchd
 pipeline.py  the request handler: reads like docs/life-of-a-request.md;  shared.py  what all of them share
 own_routes.py  what the gateway answers itself, in the words of own.py;  reply.py, headers.py  one answer for each
+cors.py      which other origins' pages may read them
 gateway.py   puts the house together;  doors.py  its listeners;  fleet.py  the engines as the line sees them
-administration.py  admins' routes
+administration.py  admins' routes;  following.py  what of the configuration counts without a restart
 accounts.py  what one request holds and is charged (charging.py);  bookkeeping.py  opens what it is accounted with
 live.py      what goes on right now, for top and tail;  progress.py  how far one request has come
 capturing.py where the line meets the captures;  logs.py  where lines go, and what they look like

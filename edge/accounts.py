@@ -40,7 +40,7 @@ from edge.limits.words import headers, refusal, seats_refusal
 from edge.relay.meter import Meter
 from edge.relay.prompt import expected_choices, extra_chars
 from engines.contract import Target
-from policies.call import Call, Operation
+from policies.call import GENERATING, Call
 from policies.decision import Permit
 from policies.errors import GatewayError, Refusal
 from policies.exchange import Exchange
@@ -224,7 +224,7 @@ class Accounts:
         self, exchange: Exchange, permit: Permit, call: Call, target: Target, applying: Applying
     ) -> Account:
         key, model, shape = permit.principal.key_id, permit.model, exchange.shape
-        answers = 0 if call.operation is Operation.EMBEDDINGS else expected_choices(call)
+        answers = expected_choices(call) if call.operation in GENERATING else 0
         chars = shape.input_chars + extra_chars(call)
         prompt = self.estimate(model, chars, shape.messages)
         if call.counts:

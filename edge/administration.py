@@ -86,4 +86,5 @@ def _stacks(parts: AdminParts) -> Stacks:
         return fleet.catalogue.meaning(name)
 
     given = StackKeys(parts.keys.database, parts.keys.peppers, time.time)
-    return Stacks(given, parts.directory, meaning, parts.places, time.time)
+    presets = parts.shared.presets
+    return Stacks(given, parts.directory, meaning, parts.places, presets=lambda: presets.names, now=time.time)

@@ -15,18 +15,18 @@ from engines.catalogue import Catalogue
 from observability.captures.log import CaptureLog
 from observability.decisions.log import DecisionLogError
 from policies.call import Operation
-from policies.decision import Denial
+from policies.decision import NEEDS, Denial
 from policies.errors import Refusal
 from policies.exchange import Exchange
 from policies.obligations import Capture, Obligations
-from policies.principal import Principal
+from policies.principal import Principal, Scope
 from policies.reasons import Reason
 
 HEADER: Final = "x-llm-gateway-capture"
 """In every answer of a captured request, so that callers know: `metadata` or `full`."""
 _RETRY: Final = 1.0
 _MOST_ASKED: Final = 32
-_ASKED: Final = (Operation.CHAT, Operation.COMPLETIONS, Operation.EMBEDDINGS)
+_ASKED: Final = tuple(operation for operation, scope in NEEDS.items() if scope is Scope.INFERENCE)
 
 
 async def begin_capture(captures: CaptureLog, exchange: Exchange, reply: Reply, wanted: Obligations) -> None:

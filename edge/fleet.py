@@ -51,9 +51,11 @@ class Fleet:
         tasks: Tasks,
         clock: Callable[[], float],
         home: Path,
+        presets: Callable[[], Collection[str]],
     ) -> None:
-        """`find` looks on the default ports, except the gateway's `own_ports`."""
-        self.catalogue = Catalogue()
+        """`find` looks on the default ports, except the gateway's `own_ports`; `presets` gives the names of those there
+        are, which count again at `presets_changed`."""
+        self.catalogue = Catalogue((), aliases, presets())
         self.demo: DemoEngine | None = None
         self.demo_ready = asyncio.Event()
         self.demo_failure = ""
@@ -66,6 +68,7 @@ class Fleet:
         self._tasks = tasks
         self._clock = clock
         self._home = home
+        self._presets = presets
         self._refresher: Refresher | None = None
 
     @property
@@ -114,9 +117,13 @@ class Fleet:
         if self.demo is not None:
             await self.demo.stop()
 
+    def presets_changed(self) -> None:
+        """Names of presets have come or gone."""
+        self.catalogue = self.catalogue.with_presets(self._presets())
+
     def _publish(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
-        for problem in catalogue.problems:
+        self.catalogue = catalogue.with_presets(self._presets())
+        for problem in self.catalogue.problems:
             _log.warning("%s", problem)
 
     def _busy(self, name: str) -> bool:

@@ -23,10 +23,12 @@ from edge.administration import AdminParts, admin_api
 from edge.bookkeeping import open_books
 from edge.config.load import Source
 from edge.config.settings import ADMIN, EngineSettings, Settings
+from edge.cors import CrossOrigin
 from edge.descriptors import raise_limit
 from edge.dialects.errors import render
 from edge.doors import Door, listener_of, rename
 from edge.fleet import Demo, Fleet
+from edge.following import Followed
 from edge.identity.authenticate import Authenticator, TokenVerifier
 from edge.identity.directory import KeyDirectory
 from edge.identity.following import ConfiguredKeysWatcher
@@ -47,6 +49,7 @@ from edge.origin.opening import open_origins
 from edge.pipeline import Line, Manner
 from edge.policy.opening import PolicyPart, open_policy
 from edge.policy.service import PolicyService
+from edge.presets.choice import Presets
 from edge.queue.engine_queue import Queues
 from edge.queue.gate import CallerGates, RateClass
 from edge.queue.opening import open_queues
@@ -85,6 +88,7 @@ class Gateway:
         self._journal = journal
         self._home = home
         self._tasks = Tasks()
+        self._presets = Presets(settings.models.presets)
         self._listeners: list[Listener] = []
         self._admin: Listener | None = None
         self._shared: Shared | None = None
@@ -147,6 +151,7 @@ class Gateway:
             randomness=os.urandom,
             salt_key=os.urandom(32),
             fleet=fleet,
+            presets=self._presets,
             inflight=inflight,
             tracer=telemetry.tracer,
             origin=open_origins(self._tasks, time.monotonic, wanted=self._settings.identity.containers),
@@ -190,9 +195,21 @@ class Gateway:
         """The keys of the configuration, now and from now on: before anything listens, so that they work at once."""
         entries, source = self._settings.keys, self._source or Source(None, lambda: self._settings)
         follow = ConfiguredKeys(keys.database, keys.peppers, time.time).follow
-        watcher = ConfiguredKeysWatcher(entries, source.file, lambda: source.read().keys, follow)
+        loop = asyncio.get_running_loop()
+        followed = Followed(
+            self._settings,
+            source.read,
+            follow,
+            self._presets,
+            lambda: _ignore(loop.call_soon_threadsafe(self._presets_changed)),
+        )
+        watcher = ConfiguredKeysWatcher(entries, source.file, followed.read, followed.follow)
         follow(entries)
         _ = self._tasks.keep(watcher.run, name="configured keys watch")
+
+    def _presets_changed(self) -> None:
+        if self._shared is not None:
+            self._shared.fleet.presets_changed()
 
     async def _policy(self, keys: Keys, telemetry: Telemetry) -> PolicyPart:
         policy = await open_policy(self._settings, self._home, keys.database, self._tasks, telemetry.decided)
@@ -224,6 +241,7 @@ class Gateway:
             tasks=self._tasks,
             clock=time.monotonic,
             home=self._home,
+            presets=lambda: self._presets.names,
         )
 
     def _places(self) -> list[Place]:
@@ -237,7 +255,8 @@ class Gateway:
         shared, routes, rejected = parts.shared, Routes(), functools.partial(_rejected, parts.telemetry)
         secured = self._secured()
         for settings in self._settings.listeners:
-            manner = Manner(settings.limits.body_bytes, settings.strict, settings.trace)
+            cors = None if settings.cors is None else CrossOrigin(settings.cors)
+            manner = Manner(settings.limits.body_bytes, settings.strict, settings.trace, cors)
             tls = secured.get(settings.name)
             listener = listener_of(Line(shared, manner, routes), rejected, settings, tls)
             self._listeners.append(listener)
@@ -336,7 +355,7 @@ async def _cut_expired(inflight: Inflight) -> None:
         inflight.cut_expired(time.time())
 
 
-def _ignore(_: int) -> None:
+def _ignore(_: object) -> None:
     return None
 
 

@@ -14,7 +14,7 @@ def own_headers(exchange: Exchange) -> dict[str, str]:
 
 
 def call_headers(exchange: Exchange, permit: Permit, call: Call, unheard: tuple[str, ...] = ()) -> dict[str, str]:
-    """Of an answer to `call`: the policy's, what was left out, the request's id under the dialect's name.
+    """Of an answer to `call`: the policy's, what was left out or changed, the request's id under the dialect's name.
 
     `unheard`: names of parameters that the engine has nothing for.
     """
@@ -23,4 +23,8 @@ def call_headers(exchange: Exchange, permit: Permit, call: Call, unheard: tuple[
         headers[ANTHROPIC_REQUEST_ID] = exchange.id
     if ignored := dict.fromkeys((*call.ignored, *unheard)):
         headers["x-llm-gateway-ignored"] = ", ".join(ignored)
+    if call.presets:
+        headers["x-llm-gateway-preset"] = ", ".join(call.presets)
+    if call.clamped:
+        headers["x-llm-gateway-clamped"] = ", ".join(call.clamped)
     return headers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -50,11 +50,12 @@ def answer(
     standing: Standing | None = None,
     captures: Foreseen = NO_CAPTURES,
     left: Callable[[str], float] = _UNLOADED,
+    presets: Collection[str] = (),
 ) -> bytes:
     """The document of an own route for the permitted caller, of the `visible` models; `now` is seconds since the epoch.
 
     `standing`: how full its limits are, for `/v1/me`; None = nobody knows. `captures`: what would be captured.
-    `left`: for how many seconds a model stays loaded.
+    `left`: for how many seconds a model stays loaded. `presets`: the names of those there are.
     """
     if tells_who(route):
         return orjson.dumps(me(permit, visible, now=now, standing=standing, captures=captures))
@@ -69,7 +70,8 @@ def answer(
         return orjson.dumps(model_page(documents) if anthropic else model_list(documents))
     for entry, document in zip(visible, documents, strict=True):
         if entry.name == permit.model:
-            return orjson.dumps({**document, "id": route.model})
+            more: Object = {} if anthropic or not presets else {"presets": _list(sorted(presets))}
+            return orjson.dumps({**document, **more, "id": route.model})
     raise Refusal(Reason.MODEL_NOT_PERMITTED)
 
 
@@ -140,6 +142,7 @@ def me(
         "model_globs": _list(principal.models),
         "networks": _list(str(network) for network in principal.networks),
         "listeners": _list(sorted(principal.listeners)),
+        "preset": principal.preset or None,
         "limits": limits,
         "expires_in": left,
         **_captures(captures),

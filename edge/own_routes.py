@@ -21,6 +21,8 @@ from policies.decision import Permit
 from policies.exchange import Exchange
 from policies.principal import Principal
 
+PREFLIGHT: Final = "preflight"
+"""In place of a route: there is none for OPTIONS."""
 OWN: Final = frozenset({Operation.ME, Operation.MODELS_LIST, Operation.MODELS_SHOW})
 
 
@@ -35,6 +37,12 @@ class OwnRoutes:
         exchange.route, exchange.trace = HEALTH, None  # whoever polls is no story
         exchange.outcome.status = 503 if self._shared.draining else 200
         await reply.whole(exchange.outcome.status, own_headers(exchange), own.health(draining=self._shared.draining))
+
+    async def preflight(self, exchange: Exchange, reply: Reply, said: dict[str, str]) -> None:
+        """A browser may ask. Nobody is known yet, and nothing is decided for the request that follows."""
+        exchange.route, exchange.trace = PREFLIGHT, None
+        exchange.outcome.status = 204
+        await reply.whole(204, {"x-request-id": exchange.id, **said}, b"")
 
     async def about(self, exchange: Exchange, reply: Reply, principal: Principal, route: Route) -> None:
         """Who the caller is, which models it may use: the operations of OWN; one decision each, as for any other."""
@@ -58,8 +66,16 @@ class OwnRoutes:
             standing = await self._shared.accounts.levels(principal, where, names, permit.obligations.rate_class)
             named, enforcement = [entry.id for entry in visible], self._shared.enforcement
             captures = await foresee_captures(enforcement, exchange, principal, named, catalogue)
-        now, held = self._shared.wall(), self._held
-        body = own.answer(permit, route, visible, now=now, standing=standing, captures=captures, left=held)
+        body = own.answer(
+            permit,
+            route,
+            visible,
+            now=self._shared.wall(),
+            standing=standing,
+            captures=captures,
+            left=self._held,
+            presets=self._shared.presets.names,
+        )
         headers = {"content-type": own.media_type(route), **dict(permit.obligations.headers)}
         await self._give(exchange, reply, body, headers)
 

@@ -19,6 +19,7 @@ from typing import Final
 
 from edge.accounts import Account
 from edge.capturing import begin_capture, end_capture
+from edge.cors import CrossOrigin
 from edge.dialects.registry import counted, failing_of, rendering_of
 from edge.dialects.timing import Timing
 from edge.dialects.writing import write
@@ -30,6 +31,7 @@ from edge.listener.inbound import Inbound
 from edge.own_routes import OWN, OwnRoutes
 from edge.policy.enforcement import Asked
 from edge.policy.obligations import honour
+from edge.presets.choice import unknown_model
 from edge.progress import Progress, said_of
 from edge.queue.contract import Phase, Wish
 from edge.relay.counting import prompt_tokens
@@ -38,16 +40,18 @@ from edge.reply import Reply
 from edge.responses.answers import Question
 from edge.responses.following import keeping, with_past
 from edge.shared import Shared
+from engines.adapters.offers import needed
 from engines.adapters.registry import adapter_for
+from engines.catalogue import Named
 from engines.contract import Target
 from observability.agents import family
 from observability.ids import new_id
 from observability.traces.trust import NOBODY, ListenerTrace
-from policies.call import Aim, Call, Dialect, Operation
+from policies.call import JUDGING, Aim, Call, Dialect, Operation
 from policies.decision import Permit
 from policies.errors import EngineTimeout, GatewayError, Refusal, UpstreamError
 from policies.exchange import Exchange
-from policies.input import shape_of
+from policies.input import shape_of, with_numbers
 from policies.obligations import Priority
 from policies.principal import Principal
 from policies.reasons import CAUSES, Reason
@@ -62,11 +66,12 @@ _ANTHROPIC_VERSION: Final = "anthropic-version"
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How one listener differs from another: `strict` parameters, `body_limit` in bytes, `trace` whose trace context
-    counts. (Its networks are judged at its door.)"""
+    counts, `cors` which pages may call. (Its networks are judged at its door.)"""
 
     body_limit: int
     strict: bool = False
     trace: ListenerTrace = NOBODY
+    cors: CrossOrigin | None = None
 
 
 class Line:
@@ -86,6 +91,8 @@ class Line:
         exchange.agent = family(inbound.headers.get("user-agent", ""))
         self._shared.locate(exchange)
         reply = Reply(inbound)
+        if self._manner.cors is not None:
+            reply.always = self._manner.cors.answer(inbound.headers)
         try:
             with shared.inflight.scope(exchange):
                 await self._walk(exchange, inbound, reply)
@@ -107,6 +114,9 @@ class Line:
         if is_health(inbound.method, inbound.path):
             await self._own.health(exchange, reply)
             return
+        if self._manner.cors is not None and (said := self._manner.cors.preflight(inbound, self._routes)) is not None:
+            await self._own.preflight(exchange, reply, said)
+            return
         principal = await self._identify(exchange, inbound)
         self._trace(exchange, inbound, reply)  # again: an authenticated caller may be trusted
         route = self._route(exchange, inbound)
@@ -127,8 +137,12 @@ class Line:
                 await self._serve(exchange, reply, principal, call)
 
     async def _serve(self, exchange: Exchange, reply: Reply, principal: Principal, call: Call) -> None:
-        permit, targets = await self._decide(exchange, principal, call)
-        wanted = permit.obligations
+        named = self._shared.fleet.catalogue.named(call.model)
+        sent = self._fitted(exchange, principal, call, named)
+        permit, targets = await self._decide(exchange, principal, sent)
+        if permit.model != named.model:  # the policy has another model serve it
+            sent = self._fitted(exchange, principal, call, named._replace(model=permit.model))
+        call, wanted = sent, permit.obligations
         if call.aim is Aim.UNLOAD:
             await self._own.unloaded(exchange, reply, permit, call)
             return
@@ -141,7 +155,7 @@ class Line:
     async def _answer(
         self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, targets: tuple[Target, ...]
     ) -> None:
-        target = self._choose(call.operation, targets)
+        target = self._choose(call, targets)
         exchange.engine, exchange.provider = target.engine.name, target.engine.kind.value
         adapter, transport = adapter_for(target.engine.kind), self._shared.transport
 
@@ -161,7 +175,7 @@ class Line:
                     exchange.loaded = ticket.phase is Phase.LOADING
                     await accounts.measure(account, count)
                     try:
-                        answer = await (self._counted(exchange, account, count) if call.counts else self._ran(leg))
+                        answer = await self._worked(exchange, account, leg, count)
                     finally:
                         exchange.stages.answered = self._shared.clock()
                         usage = exchange.outcome.usage
@@ -171,6 +185,14 @@ class Line:
                 # Out of the turn: a caller that reads slowly keeps its own slot, not the engine's.
                 await leg.finish(answer)
             exchange.outcome.status = 200
+
+    def _worked(
+        self, exchange: Exchange, account: Account, leg: Leg, count: Callable[[], Awaitable[int | None]]
+    ) -> Awaitable[Whole | None]:
+        """The engine's part. Counting says nothing of its health; who asks to tokenize wants no estimate of ours."""
+        if not leg.call.counts:
+            return self._ran(leg)
+        return leg.run() if leg.call.operation in JUDGING else self._counted(exchange, account, count)
 
     async def _ran(self, leg: Leg) -> Whole | None:
         """What becomes of a request speaks for or against its engine."""
@@ -199,7 +221,7 @@ class Line:
             return
         tracer.place(exchange, inbound.headers, self._manner.trace)
         if exchange.trace is not None and exchange.trace.id != exchange.id:
-            reply.always = {"x-trace-id": exchange.trace.id}
+            reply.always = {**reply.always, "x-trace-id": exchange.trace.id}
 
     async def _identify(self, exchange: Exchange, inbound: Inbound) -> Principal:
         principal = await self._shared.authenticator.authenticate(inbound.headers, inbound.client)
@@ -232,6 +254,13 @@ class Line:
         exchange.stages.parsed = self._shared.clock()
         return call
 
+    def _fitted(self, exchange: Exchange, principal: Principal, call: Call, named: Named) -> Call:
+        """`call` with its presets' defaults and bounds: what policy, limits and engine see."""
+        call = self._shared.presets.fit(call, principal, named)
+        if call.presets:
+            exchange.call, exchange.shape = call, with_numbers(exchange.shape, call)
+        return call
+
     async def _decide(self, exchange: Exchange, principal: Principal, call: Call) -> tuple[Permit, tuple[Target, ...]]:
         """Permission first, existence after: only who may use a model learns whether there is one."""
         self._shared.locate(exchange)
@@ -243,19 +272,19 @@ class Line:
         if not fleet.catalogue.resolve(permit.model) and not await fleet.look_again(permit.model):
             if fleet.missing(permit.model):
                 raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
-            raise Refusal(Reason.MODEL_NOT_PERMITTED)
+            raise unknown_model(permit)
         exchange.model = permit.model  # only now: what is no model may be anything, and stays out of the access line
         targets = fleet.catalogue.resolve(permit.model, call.engine)
         if not targets:
             raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
         return permit, targets
 
-    def _choose(self, operation: Operation, targets: tuple[Target, ...]) -> Target:
-        """Of the engines that offer `operation` and are not passed over, the one with the least work per slot; the
+    def _choose(self, call: Call, targets: tuple[Target, ...]) -> Target:
+        """Of the engines that offer what is asked and are not passed over, the one with the least work per slot; the
         first one wins ties."""
-        able: Sequence[Target] = [target for target in targets if operation in adapter_for(target.engine.kind).paths]
+        able: Sequence[Target] = [target for target in targets if adapter_for(target.engine.kind).offers(call)]
         if not able:
-            raise Refusal(Reason.OPERATION_NOT_SUPPORTED)
+            raise Refusal(Reason.OPERATION_NOT_SUPPORTED, hint=needed(call))
         queues = self._shared.queues
         able = self._shared.breakers.usable(able, self._shared.clock())
         return min(able, key=lambda target: queues.of(target.engine).load)

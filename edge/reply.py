@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
+from edge.cors import ALLOW_ORIGIN, exposed
 from edge.dialects.errors import render, stream_error
 from edge.listener.inbound import Headers, Inbound
 from edge.relay.tape import Tape
@@ -37,7 +38,17 @@ NEVER: Final = Pulse(0.0, 0.0)
 class Reply:
     """One per exchange. A stream begins with its first block, so that an early failure still gets its real status."""
 
-    __slots__ = ("_answered", "_inbound", "_lock", "_stream_headers", "always", "begun", "failing", "sent", "tape")
+    __slots__ = (
+        "_answered",
+        "_inbound",
+        "_lock",
+        "_stream_headers",
+        "always",
+        "begun",
+        "failing",
+        "sent",
+        "tape",
+    )
 
     def __init__(self, inbound: Inbound) -> None:
         self._inbound = inbound
@@ -59,7 +70,13 @@ class Reply:
         """A complete answer."""
         self._answered = True
         self.sent = len(body)
-        await self._inbound.answer(status, {**headers, **self.always}, body, close=close)
+        await self._inbound.answer(status, self._complete(headers), body, close=close)
+
+    def _complete(self, headers: Headers) -> Headers:
+        headers = {**headers, **self.always}
+        if ALLOW_ORIGIN in headers:
+            headers["access-control-expose-headers"] = exposed(headers)
+        return headers
 
     def streams(self, headers: Headers, tasks: Tasks, say: Callable[[], str], pulse: Pulse = PULSE) -> KeptWarm:
         """Prepare a streamed answer. In the returned context `say()` goes out as a comment in silence."""
@@ -89,7 +106,7 @@ class Reply:
                 return  # a late heartbeat: behind the end, or into the middle of an event
             if not self.begun:
                 self.begun = True
-                await self._inbound.begin(200, {**self._stream_headers, **self.always})
+                await self._inbound.begin(200, self._complete(self._stream_headers))
             await self._inbound.write(block)
 
     async def end(self) -> None:

@@ -12,6 +12,7 @@ from edge.inflight import Inflight
 from edge.intake.offload import Parser
 from edge.origin.opening import Origin, unknown
 from edge.policy.enforcement import Enforcement
+from edge.presets.choice import Presets
 from edge.queue.engine_queue import Queues
 from edge.queue.gate import CallerGates
 from edge.reply import Pulse
@@ -46,6 +47,7 @@ class Shared:
     randomness: Callable[[int], bytes]
     salt_key: bytes = field(repr=False)
     fleet: Fleet
+    presets: Presets
     tracer: Tracer | None = None
     origin: Origin = unknown
     inflight: Inflight = field(default_factory=Inflight)

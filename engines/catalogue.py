@@ -3,13 +3,17 @@
 A snapshot: built whole, never changed, replaced by assigning another. A request that began with one ends with it. Names
 are looked up by their canonical spelling only, so that no other spelling of a model walks round a rule (security.md
 3.3), and rules are matched against the name in the `Target`, never against what the caller wrote.
+
+A name may end in `@` and a preset's name: `llama3.2@code` means the model `llama3.2`, for rules and look-ups alike,
+whatever engines offer: no engine takes a request over by listing a model of that name. Other names that hold an `@`
+(`foo@q4_k_m`) are names like any other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from engines.adapters.docker_model_runner import BACKENDS
 from engines.contract import Engine, Kind, Model, Target
@@ -30,17 +34,49 @@ class Entry:
     context: int | None = None
 
 
+class Named(NamedTuple):
+    """What a name means: the model's canonical name, the preset that is named with it, and the alias that it is or
+    holds, in canonical spelling; "" if there is none."""
+
+    model: str
+    preset: str = ""
+    alias: str = ""
+
+
 class Catalogue:
     """An immutable snapshot. `problems` says, for the operator, which offers and aliases were left out and why."""
 
-    __slots__ = ("_aliases", "_targets", "problems")
+    __slots__ = ("_aliases", "_given", "_left_out", "_offered", "_presets", "_targets", "problems")
 
-    def __init__(self, offers: Iterable[Offer] = (), aliases: Mapping[str, str] | None = None) -> None:
-        """`offers` in the operator's order of preference; `aliases` maps alias -> model name, one hop only."""
-        problems: list[str] = []
-        self._targets = _grouped(offers, problems)
-        self._aliases = _resolved(aliases or {}, self._targets, problems)
-        self.problems: Final = tuple(problems)
+    def __init__(
+        self,
+        offers: Iterable[Offer] = (),
+        aliases: Mapping[str, str] | None = None,
+        presets: Collection[str] = frozenset(),
+    ) -> None:
+        """`offers` in the operator's order of preference; `aliases` maps alias -> model name, one hop only, where the
+        model may have a preset; `presets` are the names of those there are, in lower case."""
+        left_out: list[str] = []
+        self._given: Mapping[str, str] = aliases or {}
+        self._offered = _grouped(offers, left_out)
+        self._left_out = tuple(left_out)
+        self._name(presets)
+
+    def with_presets(self, presets: Collection[str]) -> Catalogue:
+        """The same offers and aliases, where these presets can be named."""
+        other = Catalogue((), self._given)
+        other._offered, other._left_out = self._offered, self._left_out
+        other._name(presets)
+        return other
+
+    def _name(self, presets: Collection[str]) -> None:
+        problems = list(self._left_out)
+        self._presets = frozenset(presets)
+        hidden = sorted(name for name in self._offered if _parted(name, (), self._presets).preset)
+        problems += [f"model {name}: its name ends in a preset's; it is left out" for name in hidden]
+        self._targets = {name: found for name, found in self._offered.items() if name not in hidden}
+        self._aliases = _resolved(self._given, self._targets, self._presets, problems)
+        self.problems = tuple(problems)
 
     def resolve(self, name: str, engine_hint: str | None = None) -> tuple[Target, ...]:
         """Every engine that serves what `name` means, in configured order; empty for an unknown name.
@@ -60,9 +96,16 @@ class Catalogue:
 
     def meaning(self, name: str) -> str:
         """The canonical name of the model that `name` means, whether or not an engine offers it now."""
+        return self.named(name).model
+
+    def named(self, name: str) -> Named:
+        """`meaning`, and the preset that `name` asks for: after its `@`, else that of the alias it is."""
         key = canonical(name)
-        target = self._aliases.get(key)
-        return target[1] if target else key
+        if (alias := self._aliases.get(key)) is not None:
+            return alias.means
+        means = _parted(key, self._aliases, self._presets)
+        alias = self._aliases.get(means.model)
+        return means if alias is None else alias.means._replace(preset=means.preset)
 
     def models(self) -> tuple[Entry, ...]:
         """The models themselves, by name; those an alias hides are left out."""
@@ -75,9 +118,9 @@ class Catalogue:
     def aliases(self) -> tuple[Entry, ...]:
         """The aliases whose model is there: `id` is the alias as configured, `name` the model's canonical name."""
         return tuple(
-            _entry(model, alias, self._targets[model])
-            for _, (alias, model) in sorted(self._aliases.items())
-            if model in self._targets
+            _entry(alias.means.model, alias.written, self._targets[alias.means.model])
+            for _, alias in sorted(self._aliases.items())
+            if alias.means.model in self._targets
         )
 
 
@@ -104,21 +147,39 @@ def _unambiguous(engine: Engine, models: Iterable[Model], problems: list[str]) -
     return {name: model for name, model in kept.items() if name not in dropped}
 
 
+class _Alias(NamedTuple):
+    written: str
+    means: Named
+
+
+def _parted(key: str, aliases: Container[str], presets: Container[str]) -> Named:
+    """Canonical `key` without the presets at its end, of which the last one counts; an alias stays whole: the operator
+    wrote it. What is left has none, so that asking again what it means never leads to another model."""
+    chosen = ""
+    while key not in aliases:
+        base, at, preset = key.rpartition("@")
+        if not at or not base or preset not in presets:
+            break
+        key, chosen = canonical(base), chosen or preset
+    return Named(key, chosen)
+
+
 def _resolved(
-    aliases: Mapping[str, str], targets: Mapping[str, object], problems: list[str]
-) -> dict[str, tuple[str, str]]:
-    """canonical alias -> (alias as written, canonical model)."""
-    found: dict[str, tuple[str, str]] = {}
+    aliases: Mapping[str, str], targets: Collection[str], presets: Collection[str], problems: list[str]
+) -> dict[str, _Alias]:
+    """By canonical alias."""
+    found: dict[str, _Alias] = {}
     for alias, model in aliases.items():
-        key, target = canonical(alias), canonical(model)
-        if not is_name(alias) or not is_name(model) or key == target:
+        key = canonical(alias)
+        means = _parted(canonical(model), (), presets)._replace(alias=key)
+        if not is_name(alias) or not is_name(model) or key == means.model:
             problems.append("an alias is not a name, or names itself; it is left out")
-        elif found.setdefault(key, (alias, target))[1] != target:
+        elif found.setdefault(key, _Alias(alias, means)).means != means:
             problems.append(f"alias {alias}: given twice; the first one holds")
         elif key in targets:
             problems.append(f"alias {alias}: hides a model of that name")
-    chained = [key for key, (_, target) in found.items() if target in found]
-    problems += [f"alias {found[key][0]}: its target is an alias; it is left out" for key in chained]
+    chained = [key for key, alias in found.items() if alias.means.model in found]
+    problems += [f"alias {found[key].written}: its target is an alias; it is left out" for key in chained]
     for key in chained:
         del found[key]
     return found

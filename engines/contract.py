@@ -168,6 +168,9 @@ class Adapter(Protocol):
     def models(self, document: JSON, engine: Engine) -> list[Model]:
         """The models in the answer to `listing`, in its order."""
 
+    def offers(self, call: Call) -> bool:
+        """Whether this kind of engine can be asked for `call`."""
+
     def build(self, call: Call, target: Target, *, stream: bool, salt: str) -> UpstreamRequest:
         """The request for `call`: known parameters only, `model` the engine's own id, usage forced, quirks handled.
 

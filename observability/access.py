@@ -43,6 +43,8 @@ def access_line(exchange: Exchange, *, at: float) -> Object:
     if call is not None and call.model:
         line.update(dialect=call.dialect.value, operation=call.operation.value, requested_model=exchange.requested)
         line.update(stream=call.stream, ignored=len(call.ignored))
+        if call.presets:
+            line.update(presets=list(call.presets), clamped=list(call.clamped))
     if exchange.model:
         line.update(model=exchange.model)
     for field in exchange.redact:

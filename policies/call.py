@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from policies.json import Object
 
@@ -23,9 +24,18 @@ class Operation(StrEnum):
     CHAT = "chat"
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
+    SCORE = "score"
+    TOKENIZE = "tokenize"
     MODELS_LIST = "models.list"
     MODELS_SHOW = "models.show"
     ME = "me"
+
+
+GENERATING: Final = frozenset({Operation.CHAT, Operation.COMPLETIONS})
+"""What has a model write: it can be streamed, and is held to limits of tokens written."""
+JUDGING: Final = frozenset({Operation.RERANK, Operation.SCORE, Operation.TOKENIZE})
+"""What is answered by numbers about the caller's texts."""
 
 
 class Form(StrEnum):
@@ -55,7 +65,8 @@ class Call:
     the name as the caller wrote it. `engine` is set when the path named one (`/engines/{engine}/v1/...`).
     `include_usage` says whether a streaming caller asked for the usage chunk. `ignored` names dropped unknown fields.
     `max_tokens` is what the caller asked for, None if nothing. `counts`: only the prompt's tokens are wanted. `asked`
-    is the checked request in its own dialect, where answers repeat it.
+    is the checked request in its own dialect, where answers repeat it. `presets` are those that count, and `clamped`
+    the parameters of the caller's that they changed (edge/presets).
     """
 
     operation: Operation
@@ -72,3 +83,5 @@ class Call:
     form: Form = Form.ONLY
     aim: Aim = Aim.ANSWER
     asked: Object = field(default_factory=dict)
+    presets: tuple[str, ...] = ()
+    clamped: tuple[str, ...] = ()

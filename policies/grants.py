@@ -20,7 +20,9 @@ from policies.json import JSON, Object
 from policies.names import MAX_NAME, canonical, expression, is_name
 from policies.obligations import Capture, ObligationError, Priority, read_obligations
 
-Granted: TypeAlias = Literal["chat", "completions", "embeddings", "models.list", "models.show"]
+Granted: TypeAlias = Literal[
+    "chat", "completions", "embeddings", "rerank", "score", "tokenize", "models.list", "models.show"
+]
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 OPERATIONS: Final[tuple[Granted, ...]] = get_args(Granted)

@@ -9,7 +9,7 @@ policies stay portable and every decision can be replayed.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from policies.call import Call, Dialect, Operation
@@ -210,13 +210,9 @@ def shape_of(call: Call) -> Shape:
     """The shape of a parsed call."""
     body = call.body
     names = _tool_names(body)
-    temperature = body.get("temperature")
     chars, images, audio, system = _content(body)
-    return Shape(
+    shape = Shape(
         stream=call.stream,
-        max_tokens=call.max_tokens or 0,
-        n=call.n,
-        temperature=round(float(temperature), _DIGITS) if isinstance(temperature, int | float) else -1.0,
         tools=len(as_list(body.get("tools"))),
         tool_names=names,
         images=images,
@@ -226,6 +222,18 @@ def shape_of(call: Call) -> Shape:
         response_format=as_str(as_object(body.get("response_format")).get("type")),
         has_system=system,
         prompts=prompts_of(call),
+    )
+    return with_numbers(shape, call)
+
+
+def with_numbers(shape: Shape, call: Call) -> Shape:
+    """`shape` with the numbers that presets change, as they are in `call`."""
+    temperature = call.body.get("temperature")
+    return replace(
+        shape,
+        max_tokens=call.max_tokens or 0,
+        n=call.n,
+        temperature=round(float(temperature), _DIGITS) if isinstance(temperature, int | float) else -1.0,
     )
 
 
@@ -245,6 +253,8 @@ def _tool_names(body: Object) -> tuple[str, ...]:
 def _content(body: Object) -> tuple[int, int, int, bool]:
     """(characters of text, images, recordings, whether a system message is there)."""
     chars = _chars(body.get("prompt")) + _chars(body.get("input"))
+    chars += pair_chars(body.get("query"), body.get("documents"))
+    chars += pair_chars(body.get("text_1"), body.get("text_2"))
     images, audio, system = 0, 0, False
     for message in as_list(body.get("messages")):
         turn = as_object(message)
@@ -268,6 +278,22 @@ def _chars(value: JSON) -> int:
     if isinstance(value, int):
         return _CHARS_PER_TOKEN
     return sum(_chars(item) for item in as_list(value))
+
+
+def pair_chars(one: JSON, many: JSON) -> int:
+    """Characters that a model reads of texts in pairs: one text again with each of many, or two lists side by side.
+
+    Either may be a string, a list of strings or one of objects with a `text`, or absent.
+    """
+    left, right = _texts(one), _texts(many)
+    again = max(len(right), 1) if len(left) == 1 else 1
+    return sum(map(len, left)) * again + sum(map(len, right))
+
+
+def _texts(value: JSON) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [as_str(item.get("text") if isinstance(item, dict) else item) for item in as_list(value)]
 
 
 def _list(texts: Iterable[str]) -> list[JSON]:

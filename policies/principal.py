@@ -48,7 +48,7 @@ class Principal:
     `id` is the owner the caller acts for, `key_id` names the credential in logs (a key's id, or `jwt:` and the `id`),
     `name` is its label. `models` are globs over canonical model names; `networks` and `listeners` empty = anywhere.
     `expires_at` is seconds since the epoch, None = never. `device` is the machine a key was given to: a label for
-    people, never a proof, since a key can be carried elsewhere.
+    people, never a proof, since a key can be carried elsewhere. `preset` is the one a key is bound to, "" = none.
     """
 
     id: str
@@ -63,3 +63,4 @@ class Principal:
     expires_at: float | None = None
     quota: Quota = Quota()
     device: str = ""
+    preset: str = ""

@@ -36,6 +36,8 @@ class Reason(StrEnum):
     # policy
     SCOPE_MISSING = "scope_missing"
     MODEL_NOT_PERMITTED = "model_not_permitted"
+    UNKNOWN_PRESET = "unknown_preset"
+    PRESET_NOT_CONFIGURED = "preset_not_configured"
     PLACE_NOT_PERMITTED = "place_not_permitted"
     TOOLS_NOT_PERMITTED = "tools_not_permitted"
     IMAGES_NOT_PERMITTED = "images_not_permitted"
@@ -108,6 +110,8 @@ CAUSES: dict[Reason, Cause] = {
     Reason.TOO_MANY_FAILURES: Cause(429, "Too many failed attempts from this address.", _LIMIT, retry=True),
     Reason.SCOPE_MISSING: Cause(403, "The credential lacks the scope for this operation.", _DENIED),
     Reason.MODEL_NOT_PERMITTED: Cause(403, "The credential may not use this model.", _DENIED),
+    Reason.UNKNOWN_PRESET: Cause(400, "There is no such model, and what follows its '@' is no preset.", _INVALID),
+    Reason.PRESET_NOT_CONFIGURED: Cause(403, "The credential is bound to a preset that is not configured.", _DENIED),
     Reason.PLACE_NOT_PERMITTED: Cause(403, "The credential may not be used from here.", _DENIED),
     Reason.TOOLS_NOT_PERMITTED: Cause(403, "The credential may not use these tools.", _DENIED),
     Reason.IMAGES_NOT_PERMITTED: Cause(403, "The credential may not send images.", _DENIED),

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure of the programs that tests need and no Python package brings: a C++ compiler (llama-cpp-python), curl,
-# openssl and Node.js (real clients), redis-server, PostgreSQL and Prometheus (tests start their own). Installs them on
-# Debian as root, else says in one line how to.
+# openssl and Node.js (real clients), redis-server, PostgreSQL and Prometheus (tests start their own), Chromium (whose
+# rules for pages are its own). Installs them on Debian as root, else says in one line how to.
 set -eu
 missing=""
 need() { # COMMAND DEBIAN-PACKAGE
@@ -21,12 +21,13 @@ need npm npm
 need redis-server redis-server
 need promtool prometheus
 need prometheus prometheus
+command -v google-chrome >/dev/null 2>&1 || [ -d "/Applications/Google Chrome.app" ] || need chromium chromium
 # Debian keeps the server outside of PATH.
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || need postgres postgresql
 [ -z "$missing" ] && exit 0
 
 if [ "$(uname -s)" = Darwin ]; then
-  echo "make test needs more programs. Please run:  xcode-select --install; brew install node curl redis postgresql prometheus" >&2
+  echo "make test needs more programs. Please run:  xcode-select --install; brew install node curl redis postgresql prometheus; brew install --cask google-chrome" >&2
   exit 1
 fi
 if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then

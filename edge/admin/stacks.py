@@ -6,7 +6,7 @@ What the Compose provider (edge/cli/compose) asks. Up again gives the same key: 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 UP: Final = "/stacks/up"
 DOWN: Final = "/stacks/down"
 _WHICH: Final = frozenset({"project", "service"})
-_GRANT: Final = frozenset({"models", "rpm", "tpm", "tpd", "concurrency", "priority"})
+_GRANT: Final = frozenset({"models", "rpm", "tpm", "tpd", "concurrency", "priority", "preset"})
 _KNOWN_WITHIN: Final = 2.0
 """Seconds until the data plane knows a new key; it looks five times a second."""
 _POLL: Final = 0.02
@@ -51,7 +51,7 @@ class Place:
 
 class Stacks:
     """The two routes. `meaning` gives the canonical name of the model that a name means; `places`, the listeners;
-    `now` is seconds since the epoch."""
+    `presets`, the names of those there are; `now` is seconds since the epoch."""
 
     def __init__(
         self,
@@ -59,12 +59,15 @@ class Stacks:
         directory: KeyDirectory,
         meaning: Callable[[str], str],
         places: Callable[[], Sequence[Place]],
+        *,
+        presets: Callable[[], Collection[str]],
         now: Callable[[], float],
     ) -> None:
         self._keys = keys
         self._directory = directory
         self._meaning = meaning
         self._places = places
+        self._presets = presets
         self._now = now
 
     @property
@@ -103,9 +106,12 @@ class Stacks:
             _ = fields.checked("priority", lambda: checks.word(priority))
         count = fields.count
         quota = Quota(count("rpm"), count("tpm"), count("tpd"), count("concurrency"), priority)
+        preset = fields.maybe("preset") or ""
+        if preset and preset not in self._presets():
+            raise Refusal(Reason.INVALID_PARAMETER, param="preset", hint="There is no preset of that name.")
         # Rules are matched against what an alias means, so that is what the key is for.
         meant = tuple(dict.fromkeys(map(self._meaning, models)))
-        return fields.checked("models", lambda: Grant("stack", models=meant, quota=quota))
+        return fields.checked("models", lambda: Grant("stack", models=meant, quota=quota, preset=preset))
 
     async def _known(self, text: str) -> None:
         loop = asyncio.get_running_loop()

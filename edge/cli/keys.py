@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -81,12 +81,23 @@ def add_parser(subparsers: SubParsers) -> None:
     check.add_argument("token", metavar="TOKEN", help="the key, or - to read it from standard input")
 
 
-def run(args: argparse.Namespace, home: Path, database_url: Callable[[], str | None]) -> int:
+def run(
+    args: argparse.Namespace,
+    home: Path,
+    database_url: Callable[[], str | None],
+    presets: Callable[[], Collection[str]],
+) -> int:
     """Do what `args` (from `add_parser`) asks; returns the exit code. `database_url` gives None for gateway.db in
     `home`; it is asked only by actions that need the database: a configuration that names a secret file cannot be used
-    before the file is there."""
+    before the file is there. `presets` are the names of those that a key can be bound to."""
     if args.action in _OFFLINE:
         return _OFFLINE[args.action](args)
+    wanted = getattr(args, "preset", None)
+    if wanted not in (None, "none") and wanted not in (known := presets()):
+        there = ", ".join(sorted(known))
+        return _complain(
+            f"the configuration ($LLM_GATEWAY_CONFIG or ./gateway.yaml) has no preset '{wanted}', only: {there}", USAGE
+        )
     # Lazy: SQLAlchemy costs 200 ms, which --help, usage errors and check need not pay.
     from edge.identity.store.opening import open_keys
     from edge.identity.store.store import KeyEndedError, KeyManagedError, KeyNotFoundError
@@ -204,7 +215,7 @@ _ACTIONS: Final[dict[str, Callable[[argparse.Namespace, KeyStore], int]]] = {
 
 _COUNTS: Final = ("rpm", "tpm", "tpd", "concurrency")
 _LISTS: Final = ("groups", "scopes", "models", "networks", "listeners")
-_OPTIONS: Final = ("owner", "device", *_LISTS, *_COUNTS, "priority", "expires")
+_OPTIONS: Final = ("owner", "device", *_LISTS, *_COUNTS, "priority", "preset", "expires")
 
 
 def _grant_options(parser: argparse.ArgumentParser) -> None:
@@ -243,6 +254,12 @@ def _grant_options(parser: argparse.ArgumentParser) -> None:
         "band in the queue of a busy engine: interactive, normal or batch; 'none' clears",
         "P",
     )
+    option(
+        "--preset",
+        _or("none", checks.preset),
+        "the preset whose defaults and bounds its requests have (docs/presets.md); 'none' clears",
+        "PRESET",
+    )
     option("--expires", _expiry, "from now, as 90m, 12h or 30d; 'never' clears", "SPAN")
 
 
@@ -266,7 +283,8 @@ def _granted(grant: Grant, args: argparse.Namespace) -> Grant:
         listeners=_listed(grant.listeners, args.listeners, "any"),
         quota=quota,
         expires_at=expires,
-        device=grant.device if args.device is None else "" if args.device == "none" else args.device,
+        device=_worded(grant.device, args.device),
+        preset=_worded(grant.preset, args.preset),
     )
 
 
@@ -278,6 +296,10 @@ def _listed(old: tuple[_T, ...], given: Sequence[_T | str] | None, clear: str | 
             raise ValueError(f"'{clear}' stands alone, not beside other values")
         return ()
     return tuple(dict.fromkeys(given))  # type: ignore[arg-type]  # argparse gave every value its type; only `clear` is a bare str
+
+
+def _worded(old: str, given: str | None) -> str:
+    return old if given is None else "" if given == "none" else given
 
 
 def _or(word: str, kind: Callable[[str], _T]) -> Callable[[str], _T | str]:
@@ -326,7 +348,7 @@ def _print_record(args: argparse.Namespace, record: KeyRecord) -> None:
     _print_table([(name.replace("_", " "), _text(name, value)) for name, value in facts.items()])
 
 
-_UNSAID: Final = {"device": "not said"}
+_UNSAID: Final = {"device": "not said", "preset": "none"}
 
 
 def _text(name: str, value: JSON) -> str:

@@ -7,7 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from edge.config.settings import Settings
 
 WRONG_USAGE: Final = 2
 
@@ -69,10 +72,11 @@ def _keys(args: argparse.Namespace) -> int:
     from edge.config.load import load
     from edge.identity.state import state_home
 
-    def database() -> str | None:
-        return load(getattr(args, "config", None), os.environ).stores.database
+    def settings() -> Settings:
+        return load(getattr(args, "config", None), os.environ)
 
-    return keys.run(args, state_home(os.environ), database)
+    home = state_home(os.environ)
+    return keys.run(args, home, lambda: settings().stores.database, lambda: [*settings().models.presets])
 
 
 def run() -> None:

@@ -2,6 +2,7 @@
 
     settings.py   Settings and its parts: dataclasses, the only list of keys, defaults, ranges and help texts
     telemetry.py  the settings of the records: what is written down, sent, and kept
+    presets.py    the settings of presets, and the built-in ones
     load.py       load()    find the file, read it, decode it, check it
     document.py   text -> nodes, by PyYAML's event parser: no tags, no aliases, bounded size and depth
     nodes.py      Scalar | Sequence | Mapping, each with its place

@@ -12,6 +12,7 @@ from edge.config.decode import Steps
 from edge.config.problems import Wrong
 from edge.config.settings import ADMIN, Admin, Engines, Listener, Settings
 from edge.config.values import Bind
+from edge.identity.grant import preset
 from edge.identity.lockout import LockoutSettings
 from edge.identity.stack import STACKS
 from engines.contract import Timeouts
@@ -24,6 +25,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     """Every contradiction in `settings`."""
     yield from _listeners(settings)
     yield from _engines(settings.engines)
+    yield from _presets(settings)
     yield from _aliases(settings)
     yield from _positive(("identity", "lockout"), settings.identity.lockout)
     yield from _issuers(settings)
@@ -88,6 +90,14 @@ def _positive(steps: Steps, limits: Timeouts | LockoutSettings) -> Iterator[Find
             yield (*steps, field.name), Wrong("must be above 0")
 
 
+def _presets(settings: Settings) -> Iterator[Finding]:
+    for name in settings.models.presets:
+        try:
+            preset(name)
+        except ValueError as error:
+            yield ("models", "presets", name), Wrong(f"is no name for a preset: {error}")
+
+
 def _aliases(settings: Settings) -> Iterator[Finding]:
     aliases = settings.models.aliases
     seen: dict[str, str] = {}
@@ -102,7 +112,8 @@ def _aliases(settings: Settings) -> Iterator[Finding]:
             yield steps, Wrong(f"is the same name as the alias `{other}`")
     for alias, target in aliases.items():
         # One step only: a chain would let an edit far away change what an alias, and a rule about it, means.
-        if canonical(target) in seen:
+        base, _, suffix = canonical(target).rpartition("@")
+        if canonical(target) in seen or (suffix in settings.models.presets and canonical(base) in seen):
             yield ("models", "aliases", alias), Wrong("must name a model, not an alias")
 
 

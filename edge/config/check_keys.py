@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edge.config.decode import Steps
+from edge.config.leaves import closest
 from edge.config.problems import Wrong
 from edge.config.settings import Settings
 from edge.identity.secret_file import SecretFileError, read_token
@@ -21,6 +22,9 @@ def keys(settings: Settings) -> Iterator[tuple[Steps, Wrong]]:
         names.add(key.name)
         for unknown in sorted(set(key.listeners) - listeners):
             yield (*steps, "listeners"), Wrong(f"`{unknown}` is not the name of a listener")
+        if key.preset is not None and key.preset not in (known := settings.models.presets):
+            wrong = Wrong(f"`{key.preset}` is not the name of a preset", closest(key.preset, tuple(known)))
+            yield (*steps, "preset"), wrong
 
 
 def secrets(settings: Settings) -> Iterator[tuple[Steps, Wrong]]:

@@ -16,8 +16,9 @@ from typing import Final, Literal
 from zoneinfo import available_timezones
 
 from edge.config import leaves
+from edge.config.presets import BUILT_IN, Preset
 from edge.config.shapes import required, setting
-from edge.config.targets import DATABASE, ENGINE_URL, REDIS
+from edge.config.targets import DATABASE, ENGINE_URL, ORIGIN, REDIS
 from edge.config.telemetry import Telemetry
 from edge.config.values import Bind, Secret
 from edge.identity.configured import ConfiguredKey
@@ -44,6 +45,20 @@ _HOST: Final = leaves.text(
 
 
 @dataclass(frozen=True, slots=True)
+class Cors:
+    """Which other origins' pages may call, in a browser."""
+
+    origins: tuple[str, ...] = field(
+        metadata=required("exactly as browsers send them: https://app.example:8443", leaf=ORIGIN)
+    )
+    max_age: float = setting(600.0, "how long a browser may remember the answer", leaf=leaves.seconds(0, 86400))
+
+    def __post_init__(self) -> None:
+        if not self.origins:
+            raise ValueError("origins must hold at least one; without `cors` there are none")
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """One address of the data plane."""
 
@@ -56,6 +71,7 @@ class Listener:
     networks: tuple[Network, ...] = setting((), "the networks callers may come from; empty = any")
     hosts: tuple[str, ...] = setting((), "further names that clients may call it by (Host header)", leaf=_HOST)
     strict: bool = setting(default=False, help_text="refuse unknown parameters instead of dropping them")
+    cors: Cors | None = setting(None, "other origins' pages that may call it from a browser; null = none")
     trace: ListenerTrace = setting(NOBODY, "whose `traceparent` is believed: that of callers from `networks`")
     limits: ListenerLimits = setting(ListenerLimits(), "what one connection and one request may cost")
 
@@ -111,9 +127,18 @@ class Engines:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Names of models."""
+    """Names of models, and what they are used for."""
 
-    aliases: Mapping[str, str] = setting(MappingProxyType({}), "other names for models: `alias: model`")
+    aliases: Mapping[str, str] = setting(
+        MappingProxyType({}), "other names for models: `alias: model`, or `alias: model@preset`"
+    )
+    presets: Mapping[str, Preset] = setting(
+        BUILT_IN, "defaults and bounds of sampling, asked for as `model@preset` or by a key; these are always there"
+    )
+
+    def __post_init__(self) -> None:
+        # One that is configured takes the built-in one's place.
+        object.__setattr__(self, "presets", MappingProxyType({**BUILT_IN, **self.presets}))
 
 
 @dataclass(frozen=True, slots=True)

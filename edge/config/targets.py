@@ -52,6 +52,32 @@ def _by_scheme(parts: SplitResult, url: str) -> str:
             raise Wrong("must begin with http://, https:// or unix://", _EXAMPLE)
 
 
+_ORIGIN: Final = re.compile(
+    r"([a-z][a-z0-9+.-]{0,31})://(\[[0-9a-f:.]+\]|[a-z0-9._-]{1,253})(?::([1-9][0-9]{0,4}))?", re.ASCII
+)
+_USUAL: Final = {"http": "80", "https": "443"}
+_MAX_PORT: Final = 65535
+_EXAMPLE_ORIGIN: Final = "https://app.example:8443"
+
+
+def origin(spelt: str) -> str:
+    """An origin exactly as browsers send it (RFC 6454 6.2), since it is compared letter by letter. Raises Wrong."""
+    if "*" in spelt or spelt.lower() in {"null", "file://"}:
+        # Sandboxed frames and pages from files all have the origin `null`: whoever can show a page is one of them.
+        raise Wrong("must be one exact origin: no wildcards, no `null`", _EXAMPLE_ORIGIN)
+    lower = spelt.lower().rstrip("/")
+    match = _ORIGIN.fullmatch(lower)
+    if match is None:
+        raise Wrong("must be an origin: scheme://host or scheme://host:port, without a path", _EXAMPLE_ORIGIN)
+    scheme, host, port = match.groups()
+    if port is not None and int(port) > _MAX_PORT:
+        raise Wrong("must have a port up to 65535", _EXAMPLE_ORIGIN)
+    meant = f"{scheme}://{host}" if port is None or port == _USUAL.get(scheme) else lower
+    if spelt != meant:
+        raise Wrong("is not how browsers spell it", meant)
+    return spelt
+
+
 def _database(scalar: Scalar, folder: Path) -> str:
     """Only the kind is checked here; the store says the rest. A relative SQLite path starts at the file's folder."""
     _TEXT.read(scalar, folder)
@@ -86,6 +112,7 @@ def _access_log(scalar: Scalar, folder: Path) -> str:
 
 
 ENGINE_URL: Final = parsed(engine_url)
+ORIGIN: Final = parsed(origin)
 DATABASE: Final = Leaf(_database, {"type": "string", "minLength": 1})
 REDIS: Final = Leaf(_redis, {"type": "string", "minLength": 1})
 ACCESS_LOG: Final = Leaf(_access_log, {"type": "string", "minLength": 1})

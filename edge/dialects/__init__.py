@@ -5,6 +5,7 @@ registry.py   which rendering belongs to a call
 errors.py     the one place that turns an error into an answer
 chat.py, openai.py   OpenAI's, the internal form itself
 anthropic/, ollama/, responses/  the dialects that are translated
+ranking.py    rerank and score in one spelling each
 turns.py      what they make of a conversation, its tools and its form
 said.py       what they read in an answer
 timing.py     how long the parts of an answer took

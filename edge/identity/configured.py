@@ -44,6 +44,7 @@ class ConfiguredKey:
     tpd: int | None = None
     concurrency: int | None = None
     priority: str | None = None
+    preset: str | None = None
     expires_at: str | None = None
     overlap: float = _HOUR
 
@@ -54,6 +55,8 @@ class ConfiguredKey:
             checks.glob(text)
         for text in (*self.listeners, *([] if self.priority is None else [self.priority])):
             checks.word(text)
+        if self.preset is not None:
+            checks.preset(self.preset)
         for count in _COUNTS:
             if getattr(self, count) == 0:
                 raise ValueError(f"{count} must be at least 1; leave the entry out for a key that may do nothing")
@@ -73,6 +76,7 @@ class ConfiguredKey:
             quota=Quota(self.rpm, self.tpm, self.tpd, self.concurrency, self.priority),
             expires_at=_instant(self.expires_at),
             device=self.device or "",
+            preset=self.preset or "",
         )
 
 

@@ -1,7 +1,8 @@
 """Follows the configuration's `keys` and their secret files, so that an edit counts without a restart.
 
-Only `keys` is followed: the rest of the configuration is read at the start. What cannot be read, or does not fit
-together (a file that is half written, an entry without its file), changes nothing: the keys stay as they were.
+Only `keys` is followed, and the presets with them (edge/following.py): the rest of the configuration is read at the
+start. What cannot be read, or does not fit together (a file that is half written, an entry without its file), changes
+nothing: the keys stay as they were.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class ConfiguredKeysWatcher:
             return
         self._taken = found
         if self._failed:
-            _log.warning("the keys of the configuration are followed again")
+            _log.warning("keys and presets of the configuration are followed again")
         self._failed = ""
 
     def _of(self, entries: Sequence[ConfiguredKey]) -> tuple[Path, ...]:
@@ -77,7 +78,7 @@ class ConfiguredKeysWatcher:
         """Said once for each fault."""
         text = " | ".join(str(error).splitlines()) or type(error).__name__
         if text != self._failed:
-            _log.warning("the keys of the configuration stay as they are: %s", text)
+            _log.warning("keys and presets of the configuration stay as they are: %s", text)
         self._failed = text
 
 

@@ -14,6 +14,7 @@ _MAX_LIST: Final = 256
 _MAX_COUNT: Final = 2**53 - 1  # survives every JSON reader
 _GLOB: Final = re.compile(r"[A-Za-z0-9._:/@+\-*?]{1,256}", re.ASCII)
 _NO_LIMITS: Final = Quota()
+_PRESET: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,31}", re.ASCII)
 
 
@@ -23,6 +24,7 @@ class Grant:
 
     `owner` empty means the name. `device` is the machine the key was given to, "" = not said. `models` are globs over
     canonical names; `networks` and `listeners` empty = anywhere. `expires_at` is seconds since the epoch, None = never.
+    `preset` is the one whose defaults and bounds its requests have, "" = none.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Grant:
     quota: Quota = _NO_LIMITS
     expires_at: float | None = None
     device: str = ""
+    preset: str = ""
 
     def __post_init__(self) -> None:
         for part in (self.groups, self.scopes, self.models, self.networks, self.listeners):
@@ -73,6 +76,13 @@ def word(text: str) -> str:
     """A listener's name or a priority band."""
     if _WORD.fullmatch(text) is None:
         raise ValueError("use up to 32 letters, digits, '.', '_' or '-', beginning with a letter or digit")
+    return text
+
+
+def preset(text: str) -> str:
+    """A preset's name; whether there is one is the configuration's to say."""
+    if _PRESET.fullmatch(text) is None or text == "none":
+        raise ValueError("use up to 32 of a-z, 0-9 and '-', beginning with a letter or digit, and not 'none'")
     return text
 
 

@@ -85,6 +85,7 @@ class KeyRecord:
             expires_at=grant.expires_at,
             quota=grant.quota,
             device=grant.device,
+            preset=grant.preset,
         )
 
 
@@ -116,6 +117,7 @@ def document(record: KeyRecord, now: float) -> Object:
         "tpd": quota.tpd,
         "concurrency": quota.concurrency,
         "priority": quota.priority,
+        "preset": grant.preset or None,
         "created_at": stamp(record.created_at),
         "expires_at": stamp(grant.expires_at),
         "revoked_at": stamp(record.revoked_at),

@@ -8,6 +8,7 @@ leaves.py           kinds of value: Flag, Int, Number, Text, Choice, Never, Free
 kinds.py            kinds that hold others: Array, Map, Union, Tagged; type_of()
 openai_messages.py  messages, media, tools
 openai_params.py    SPECS: the parameters of each operation
+ranking_params.py   SPECS: the same of rerank, score, tokenize
 anthropic_params.py MESSAGES_SPEC, COUNT_SPEC: the same of Anthropic's Messages
 responses_params.py RESPONSES_SPEC, INPUT_TOKENS_SPEC: the same of OpenAI's Responses
 ollama_params.py    SPECS: the same of Ollama's routes, by operation and form

@@ -10,10 +10,11 @@ from typing import Final, assert_never
 from edge.dialects.anthropic.request import chat_body
 from edge.dialects.contract import Translated
 from edge.dialects.ollama.request import translate
+from edge.dialects.ranking import plain
 from edge.dialects.responses.kept import resolved, wanted_of
 from edge.dialects.responses.request import chat_body as responses_body
 from edge.dialects.responses.request import items_of
-from edge.intake import ollama_params
+from edge.intake import ollama_params, ranking_params
 from edge.intake.anthropic_params import COUNT_SPEC, MESSAGES_SPEC
 from edge.intake.fields import Record, check, fail
 from edge.intake.openai_params import SPECS, count
@@ -104,14 +105,14 @@ def _spec(route: Route, specs: Mapping[Operation, Record]) -> Record | None:
         case Dialect.RESPONSES:
             return INPUT_TOKENS_SPEC if route.counts else RESPONSES_SPEC
         case _:
-            return specs.get(route.operation)
+            return ranking_params.SPECS.get(route.operation) or specs.get(route.operation)
 
 
 def _translated(route: Route, request: Object) -> Translated:
     """A checked request in the internal form."""
     match route.dialect:
         case Dialect.OPENAI:
-            return Translated(route.operation, request)
+            return Translated(route.operation, plain(route.operation, request))
         case Dialect.RESPONSES:
             return Translated(route.operation, _responses_body(request, whole=not wanted_of(request)))
         case Dialect.ANTHROPIC:

@@ -124,6 +124,8 @@ SAMPLING: Final = (
     Field("user", LABEL),
     Field("metadata", METADATA),
 )
+EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""Of reasoning, the least first."""
 # Templates are programs: only the one switch that engines share is passed on (vLLM CVE-2025-62426).
 _TEMPLATE: Final = Record(Field("enable_thinking", FLAG))
 
@@ -153,7 +155,7 @@ def _chat(top: Ceilings) -> Record:
         Field("tools", TOOLS),
         Field("tool_choice", TOOL_CHOICE),
         Field("parallel_tool_calls", FLAG),
-        Field("reasoning_effort", Choice("none", "minimal", "low", "medium", "high", "xhigh", "max")),
+        Field("reasoning_effort", Choice(*EFFORTS)),
         Field("chat_template_kwargs", _TEMPLATE),
         dropped=USELESS,
     )

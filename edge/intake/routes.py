@@ -87,6 +87,10 @@ ANTHROPIC: Final = (
     Entry("POST", "/messages/count_tokens", Operation.CHAT, Dialect.ANTHROPIC, counts=True),
 )
 _LISTINGS: Final = tuple(replace(entry, dialect=Dialect.ANTHROPIC) for entry in OPENAI if entry.method == "GET")
+RANKING: Final = (Entry("POST", "/rerank", Operation.RERANK), Entry("POST", "/score", Operation.SCORE))
+"""At the root as in vLLM and Docker Model Runner, and below `/engines` as in the latter."""
+TOKENIZE: Final = (Entry("POST", "/tokenize", Operation.TOKENIZE, counts=True),)
+"""Below `/v1` only: who asks an engine's `/tokenize` wants the tokens, and the gateway gives their number."""
 OWN: Final = (Entry("GET", "/v1/me", Operation.ME),)
 OLLAMA: Final = tuple(
     Entry(method, path, operation, Dialect.OLLAMA, form=form)
@@ -104,12 +108,13 @@ OLLAMA: Final = tuple(
     )
 )
 MOUNTS: Final[Mounts] = (
-    ("", OWN + OLLAMA),
-    ("/v1", OPENAI + RESPONSES + ANTHROPIC),
+    ("", OWN + OLLAMA + RANKING),
+    ("/v1", OPENAI + RESPONSES + ANTHROPIC + RANKING + TOKENIZE),
     ("/anthropic/v1", ANTHROPIC + _LISTINGS),
-    ("/engines/v1", OPENAI + RESPONSES),
+    ("/engines", RANKING),
+    ("/engines/v1", OPENAI + RESPONSES + RANKING + TOKENIZE),
 )
-ENGINE_MOUNTS: Final[Mounts] = (("/v1", OPENAI + RESPONSES),)
+ENGINE_MOUNTS: Final[Mounts] = (("/v1", OPENAI + RESPONSES + RANKING + TOKENIZE), ("", RANKING))
 """Below `/engines/{engine}`."""
 
 _UNDER: Final = "/engines/{engine}"

@@ -5,6 +5,7 @@ chunks.py      one engine event -> what the caller may see of it; usage, finish,
 deltas.py      the fields of a choice that go on, and all the text in them, pure
 aggregate.py   a stream of chunks -> one complete answer, pure
 answer.py      a complete answer of the engine -> the caller's, pure
+ranking.py     numbers about texts (rerank, score, tokenize) -> the caller's, pure
 fragments.py   calls of tools as OpenAI's own clients expect them, pure
 finishes.py    why an answer ended, in OpenAI's words, pure
 tape.py        what the caller was given, for a capture, pure

@@ -34,14 +34,7 @@ def read_answer(body: bytes, operation: Operation, *, model: str, usage: Usage, 
 
     Raises EngineBroke when the body is no answer to `operation`.
     """
-    try:
-        document: JSON = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise EngineBroke("the answer is not JSON") from None
-    if not isinstance(document, dict):
-        raise EngineBroke("the answer is not an object")
-    if document.get("error"):
-        raise EngineBroke("error in a 200 answer: " + error_code(document))
+    document = parsed(body)
     if operation is not Operation.EMBEDDINGS:
         document["choices"] = _choices(document, Fragments(answer))
     if not as_list(document.get("data" if operation is Operation.EMBEDDINGS else "choices")):
@@ -60,6 +53,19 @@ def read_answer(body: bytes, operation: Operation, *, model: str, usage: Usage, 
     if usage.source != "none":
         shown["usage"] = usage_object(usage)
     return shown
+
+
+def parsed(body: bytes) -> Object:
+    """The document of an answer with status 200; EngineBroke where it is none, or says that it is an error."""
+    try:
+        document: JSON = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise EngineBroke("the answer is not JSON") from None
+    if not isinstance(document, dict):
+        raise EngineBroke("the answer is not an object")
+    if document.get("error"):
+        raise EngineBroke("error in a 200 answer: " + error_code(document))
+    return document
 
 
 def _choices(document: Object, fragments: Fragments) -> list[JSON]:

@@ -23,12 +23,14 @@ from edge.relay.chunks import ChunkReader
 from edge.relay.counting import ask
 from edge.relay.meter import Meter
 from edge.relay.prompt import expected_choices, prompt_text
+from edge.relay.ranking import read_judged
 from edge.relay.sse import SseDecoder
 from edge.relay.usage import usage_object
 from edge.reply import NEVER, Pulse, Reply
 from edge.tasks import Tasks
+from engines.adapters.offers import explain
 from engines.contract import Adapter, Target, Transport, UpstreamResponse
-from policies.call import Call, Operation
+from policies.call import GENERATING, JUDGING, Call, Operation
 from policies.decision import Permit
 from policies.errors import EngineBroke, EngineTimeout, UpstreamError
 from policies.exchange import Exchange
@@ -93,7 +95,7 @@ class Leg:
             raise RuntimeError("a permit for another model")
         # An answer that may have to be stopped, or to be timed, is streamed from the engine, whatever the caller gets.
         always = self.adapter.always_stream or self.meter.limited or self.rendering.paced
-        streamed = self.call.operation is not Operation.EMBEDDINGS and (self.call.stream or always)
+        streamed = self.call.operation in GENERATING and (self.call.stream or always)
         try:
             async with asyncio.timeout(self.target.engine.timeouts.total):
                 if self._streams:
@@ -103,7 +105,7 @@ class Leg:
         except TimeoutError:
             raise EngineTimeout("total") from None
         self.exchange.outcome.finish = finish_reason(document)
-        taped = document if self.reply.tape is not None and self.call.operation is not Operation.EMBEDDINGS else None
+        taped = document if self.reply.tape is not None and self.call.operation in GENERATING else None
         body = write(self.rendering.whole(document))
         if self.said is not None:
             await self.said()
@@ -120,7 +122,7 @@ class Leg:
 
     @property
     def _streams(self) -> bool:
-        return self.call.stream and self.call.operation is not Operation.EMBEDDINGS
+        return self.call.stream and self.call.operation in GENERATING
 
     async def _stream(self) -> None:
         reader = self._reader()
@@ -171,6 +173,8 @@ class Leg:
             body = await response.read(MAX_ANSWER)
             self._mark_first_byte()
         usage = self.exchange.outcome.usage
+        if self.call.operation in JUDGING:
+            return read_judged(body, self.call, self.target, self.adapter, usage)
         document = read_answer(body, self.call.operation, model=self.call.model, usage=usage, answer=self.exchange.id)
         if usage.source == "chunks":
             await self.meter.admit(usage.output or 0)  # always given: what is limited streams
@@ -187,7 +191,7 @@ class Leg:
         async with self.transport.send(self.permit, self.target.engine, request) as response:
             if response.status != HTTPStatus.OK:
                 body = await response.read(MAX_ERROR)
-                raise self.adapter.explain(response.status, response.content_type, body, response.retry_after)
+                raise explain(self.adapter, self.call, response, body)
             if stream and response.content_type != SSE_TYPE:
                 raise EngineBroke("asked for a stream, got something else")
             yield response

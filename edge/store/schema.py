@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 
 METADATA: Final = MetaData()
 
@@ -52,6 +52,8 @@ KEYS: Final = Table(
     Column("revoked_by", String(16)),
     # The machine the key was given to; null = not said.
     Column("device", String(64)),
+    # The preset of edge/config/presets.py that it is bound to; null = none.
+    Column("preset", String(32)),
     Index("ix_keys_name", "name"),
 )
 

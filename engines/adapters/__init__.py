@@ -6,6 +6,7 @@ messages.py       content parts: text and data only, never a URL for the engine 
 listings.py       model lists -> Model
 failures.py       error answers -> UpstreamError, without a word of the engine's text
 registry.py       adapter_for(kind)
+offers.py         which kinds offer what, in words
 
 openai.py  docker_model_runner.py  llama_server.py  llama_cpp_python.py  mlx_lm.py  vllm.py  ollama.py  lm_studio.py
 """

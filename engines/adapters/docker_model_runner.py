@@ -10,7 +10,7 @@ import orjson
 from engines.adapters import listings, parameters
 from engines.adapters.openai_shape import REPEAT, V1, OpenAIShape, Sign, get
 from engines.contract import Engine, Kind, Model, Pulled, UpstreamRequest
-from policies.call import Call, Operation
+from policies.call import GENERATING, Call, Operation
 from policies.json import JSON, Object, as_count, as_object, as_str
 
 BACKENDS: Final = frozenset({"llama.cpp", "vllm", "mlx", "sglang", "diffusers"})
@@ -26,7 +26,13 @@ class DockerModelRunner(OpenAIShape):
     default_url = "http://127.0.0.1:12434"
     concurrency = 4
     loaded_models = 8  # its runner processes
-    paths = MappingProxyType({operation: "/engines" + path for operation, path in V1.items()})
+    paths = MappingProxyType(
+        {
+            **{operation: "/engines" + path for operation, path in V1.items()},
+            Operation.RERANK: "/engines/rerank",
+            Operation.SCORE: "/engines/score",
+        }
+    )
     probe = get("/")
     listing = get("/engines/v1/models")
     chat = (parameters.CHAT | EXTENSIONS) - {"reasoning_effort"}
@@ -65,7 +71,7 @@ class DockerModelRunner(OpenAIShape):
 
     def adapt(self, call: Call, body: Object) -> None:
         """docker/model-runner#1028: effort `none` must reach the template."""
-        if call.operation is Operation.EMBEDDINGS:
+        if call.operation not in GENERATING:
             return
         if "repeat_penalty" in body:
             body["repetition_penalty"] = body["repeat_penalty"]

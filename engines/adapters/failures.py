@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, cast
 
 import orjson
@@ -37,6 +38,11 @@ _MEANS: Final = {
     503: Reason.ENGINE_BUSY,  # llama-server while loading, DMR while installing a backend
     501: Reason.OPERATION_NOT_SUPPORTED,  # llama-server started without --embeddings
 }
+# A 404 of these words is about the route, not about the model (FastAPI, llama-server, Go's net/http): vLLM has those
+# for ranking only where it serves such a model, and Docker Model Runner hands `/score` on to engines without one.
+_NO_ROUTE: Final = frozenset({"not found", "file not found", "404 page not found"})
+# vLLM of 2025 has the routes always, and answers 400 in words.
+_NOT_OFFERED: Final = re.compile(r"does not support (?:the )?['\"]?(?:score|scoring|rerank|embeddings?|tokenize)\b")
 _SLOW: Final = frozenset({408, 504})
 # The engine refused the GATEWAY's key, Host or Origin. A 401 would tell callers that their key is bad.
 _SHUT_OUT: Final = frozenset({401, 403, 407})
@@ -87,7 +93,7 @@ def word(value: JSON) -> str:
 def explain(status: int, complaint: Complaint, retry_after: float | None) -> UpstreamError:
     """The error for `status` (also for an error object inside a stream: give its code, or 500)."""
     detail = complaint.detail(status)
-    reason = Reason.CONTEXT_LENGTH_EXCEEDED if _too_long(status, complaint) else _MEANS.get(status)
+    reason = _meaning(status, complaint)
     if reason is not None:
         wait = patience(retry_after) if CAUSES[reason].retry else None
         return EngineRefused(reason, detail=detail, retry_after=wait)
@@ -96,6 +102,19 @@ def explain(status: int, complaint: Complaint, retry_after: float | None) -> Ups
     if status in _SHUT_OUT:
         return EngineBroke(f"{detail}: the engine refuses the gateway, check api_key_file and its allowed hosts")
     return EngineBroke(detail)
+
+
+def _meaning(status: int, complaint: Complaint) -> Reason | None:
+    if _too_long(status, complaint):
+        return Reason.CONTEXT_LENGTH_EXCEEDED
+    if status == HTTPStatus.BAD_REQUEST and _NOT_OFFERED.search(complaint.text):
+        return Reason.OPERATION_NOT_SUPPORTED
+    return _MEANS.get(status)
+
+
+def is_no_route(status: int, complaint: Complaint) -> bool:
+    """Whether the engine says that it has no such route at all, not that it lacks the model."""
+    return status == HTTPStatus.NOT_FOUND and complaint.text.strip() in _NO_ROUTE
 
 
 def patience(retry_after: float | None) -> float:

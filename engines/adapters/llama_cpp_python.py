@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from engines.adapters import parameters
-from engines.adapters.openai_shape import REPEAT, OpenAIShape, Sign, get
+from engines.adapters.openai_shape import REPEAT, V1, OpenAIShape, Sign, get
 from engines.contract import Kind
+from policies.call import Operation
 from policies.json import as_object, as_str
 
 EXTENSIONS = frozenset({"top_k", "min_p", "repeat_penalty"})
@@ -26,6 +29,7 @@ class LlamaCppPython(OpenAIShape):
     always_stream = True
     listing_disturbs = True
     count_path = "/extras/tokenize/count"
+    paths = MappingProxyType({**V1, Operation.TOKENIZE: count_path})
     probe = get("/openapi.json")
     chat = (parameters.CHAT | EXTENSIONS) - {"n", "parallel_tool_calls", "reasoning_effort"}
     completions = (parameters.COMPLETIONS | EXTENSIONS) - {"n"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from engines.adapters import listings, parameters
-from engines.adapters.openai_shape import REPEAT, OpenAIShape, Sign, get
+from engines.adapters.openai_shape import REPEAT, V1, OpenAIShape, Sign, get
 from engines.contract import Engine, Kind, Model
 from policies.call import Call, Operation
 from policies.json import JSON, Object, as_object
@@ -18,6 +20,7 @@ class LlamaServer(OpenAIShape):
     default_url = "http://127.0.0.1:8080"
     concurrency = 4
     loaded_models = 4  # --models-max of its router, which drops one even while it answers (llama.cpp #21678)
+    paths = MappingProxyType({**V1, Operation.RERANK: "/v1/rerank", Operation.TOKENIZE: "/tokenize"})
     prompt_path = "/v1/chat/completions/input_tokens"
     probe = get("/health")
     chat = (parameters.CHAT | EXTENSIONS) - {"reasoning_effort"}
@@ -39,6 +42,9 @@ class LlamaServer(OpenAIShape):
             for entry in listings.entries(document, "data")
         ]
         return [m for m in found if m is not None and engine.model in (None, m.id)]
+
+    def text_body(self, text: str) -> Object:
+        return {"content": text, "add_special": True}
 
     def adapt(self, call: Call, body: Object) -> None:
         """Thinking is a matter of the chat template here."""

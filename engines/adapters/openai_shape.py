@@ -7,7 +7,7 @@ A body is always written anew: the engine's own model id, the parameters on this
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
@@ -17,9 +17,9 @@ import orjson
 from engines.adapters import failures, listings, parameters
 from engines.adapters.messages import BOTH_NAMES, prepared
 from engines.contract import Engine, Kind, Model, Pulled, Target, UpstreamRequest
-from policies.call import Call, Operation
+from policies.call import GENERATING, Call, Operation
 from policies.errors import Refusal, UpstreamError
-from policies.json import JSON, Object, as_count, as_object
+from policies.json import JSON, Object, as_count, as_object, as_str
 from policies.reasons import Reason
 
 HEADERS: Final = (("content-type", "application/json"), ("accept", "application/json, text/event-stream"))
@@ -110,8 +110,10 @@ class OpenAIShape:
     def build(self, call: Call, target: Target, *, stream: bool, salt: str) -> UpstreamRequest:
         """See `contract.Adapter.build`."""
         path = self.paths.get(call.operation)
-        if path is None:
+        if path is None or not self.offers(call):
             raise Refusal(Reason.OPERATION_NOT_SUPPORTED)
+        if call.operation is Operation.TOKENIZE:
+            return self._tokenized(call, target, path)
         body = self._kept(call)
         if call.operation is Operation.CHAT:
             said = call.body.get("messages")
@@ -120,17 +122,25 @@ class OpenAIShape:
                 parameters.narrow_tools(call, body)
         elif call.operation is Operation.COMPLETIONS and self.one_prompt:
             body["prompt"] = parameters.one_prompt(call.body.get("prompt"))
-        if call.operation is not Operation.EMBEDDINGS:
+        if call.operation in GENERATING:
             self._length(call, body)
             self._streaming(body, stream=stream)
-        if self.salted and salt and call.operation is not Operation.EMBEDDINGS:
+        if self.salted and salt and call.operation in GENERATING:
             body["cache_salt"] = salt
         self.adapt(call, body)
         body["model"] = target.model.id
-        try:
-            return UpstreamRequest("POST", path, orjson.dumps(body), self.headers)
-        except orjson.JSONEncodeError:  # lone surrogates, integers beyond 64 bits
-            raise Refusal(Reason.INVALID_JSON) from None
+        return self._post(path, body)
+
+    def offers(self, call: Call) -> bool:
+        """See `contract.Adapter.offers`. To count text is one thing; what a chat's template makes of it, another."""
+        if call.operation is Operation.TOKENIZE and "messages" in call.body:
+            return self.prompt_path is not None
+        return call.operation in self.paths
+
+    def text_body(self, text: str) -> Object:
+        """What the tokenizer at `paths[TOKENIZE]` or `count_path` is asked, beside the model: the tokens of a prompt,
+        so with the one that begins it."""
+        return {"input": text}
 
     def adapt(self, call: Call, body: Object) -> None:
         """The quirks of one engine: change `body` in place, or refuse. `model` is set after this."""
@@ -151,8 +161,7 @@ class OpenAIShape:
         """See `contract.Adapter.count`; the body is that of llama-cpp-python, the only one that needs it."""
         if self.count_path is None:
             return None
-        body = orjson.dumps({"model": target.model.id, "input": text})
-        return UpstreamRequest("POST", self.count_path, body, self.headers)
+        return self._post(self.count_path, {"model": target.model.id, **self.text_body(text)})
 
     def count_prompt(self, call: Call, target: Target) -> UpstreamRequest | None:
         """See `contract.Adapter.count_prompt`; chats only, since templates and tools are what one cannot guess."""
@@ -165,16 +174,35 @@ class OpenAIShape:
     def counted(self, document: JSON) -> int | None:
         """See `contract.Adapter.counted`."""
         answer = as_object(document)
+        tokens = answer.get("tokens")
+        if "count" not in answer and isinstance(tokens, list):
+            return len(tokens)
         return as_count(answer.get("count", answer.get("input_tokens")))
 
     def left_out(self, call: Call) -> tuple[str, ...]:
         """See `contract.Adapter.left_out`."""
+        if call.operation is Operation.TOKENIZE:  # all of it makes the prompt
+            return ()
         known = self._known(call.operation) | self.by_hand | _OURS
         if not self.heeds_tool_choice and call.body.get("tool_choice") != "required":
             known |= {"tool_choice"}
         return tuple(
             name for name, value in call.body.items() if value is not None and self.renames.get(name, name) not in known
         )
+
+    def _tokenized(self, call: Call, target: Target, path: str) -> UpstreamRequest:
+        if "messages" in call.body:
+            request = self.count_prompt(replace(call, operation=Operation.CHAT), target)
+            if request is None:
+                raise Refusal(Reason.OPERATION_NOT_SUPPORTED)
+            return request
+        return self._post(path, {"model": target.model.id, **self.text_body(as_str(call.body.get("prompt")))})
+
+    def _post(self, path: str, body: Object) -> UpstreamRequest:
+        try:
+            return UpstreamRequest("POST", path, orjson.dumps(body), self.headers)
+        except orjson.JSONEncodeError:  # lone surrogates, integers beyond 64 bits
+            raise Refusal(Reason.INVALID_JSON) from None
 
     def _kept(self, call: Call) -> Object:
         """The parameters on the allow-list, under this engine's names. `null` means the default and is left out:
@@ -185,7 +213,7 @@ class OpenAIShape:
             wire = self.renames.get(name, name)
             if value is not None and wire in known:
                 body[wire] = value
-        if self.one_answer and call.operation is not Operation.EMBEDDINGS:
+        if self.one_answer and call.operation in GENERATING:
             parameters.refuse_many(call)
             body.pop("n", None)
         if not self.checks_bias:
@@ -193,9 +221,15 @@ class OpenAIShape:
         return body
 
     def _known(self, operation: Operation) -> frozenset[str]:
-        if operation is Operation.CHAT:
-            return self.chat
-        return self.completions if operation is Operation.COMPLETIONS else self.embeddings
+        match operation:
+            case Operation.CHAT:
+                return self.chat
+            case Operation.COMPLETIONS:
+                return self.completions
+            case Operation.EMBEDDINGS:
+                return self.embeddings
+            case _:
+                return parameters.RANKING
 
     def _length(self, call: Call, body: Object) -> None:
         most = parameters.limit(call)

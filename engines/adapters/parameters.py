@@ -24,6 +24,9 @@ EMBEDDINGS: Final = frozenset({"input", "encoding_format", "dimensions"})
 THINKING: Final = frozenset({"reasoning_effort", "chat_template_kwargs"})
 """What says whether and how much a model thinks; see `template_arguments`."""
 
+RANKING: Final = frozenset({"query", "documents", "text_1", "text_2"})
+"""Without `top_n` and `return_documents`: the gateway sorts, cuts and shows, so that engines do not differ in it."""
+
 LIMITS: Final = ("max_completion_tokens", "max_tokens")
 ONE_ANSWER: Final = "This engine gives one answer per request."
 NO_BIAS: Final = "This engine does not check the token ids of a bias."

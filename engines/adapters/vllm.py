@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from engines.adapters import listings, parameters
-from engines.adapters.openai_shape import REPETITION, OpenAIShape, Sign, get
+from engines.adapters.openai_shape import REPETITION, V1, OpenAIShape, Sign, get
 from engines.contract import Engine, Kind, Model
 from policies.call import Call, Operation
 from policies.json import JSON, Object, as_object
@@ -19,6 +21,15 @@ class Vllm(OpenAIShape):
     kind = Kind.VLLM
     default_url = "http://127.0.0.1:8000"
     concurrency = 16
+    paths = MappingProxyType(
+        {
+            **V1,
+            Operation.RERANK: "/v1/rerank",
+            # Below `/v1`, which its own key guards; `/score` is open.
+            Operation.SCORE: "/v1/score",
+            Operation.TOKENIZE: "/tokenize",
+        }
+    )
     prompt_path = "/tokenize"
     probe = get("/version")
     chat = parameters.CHAT | EXTENSIONS
@@ -35,6 +46,9 @@ class Vllm(OpenAIShape):
     def models(self, document: JSON, engine: Engine) -> list[Model]:
         found = [listings.model(e, context=e.get("max_model_len")) for e in listings.entries(document, "data")]
         return [m for m in found if m is not None and engine.model in (None, m.id)]
+
+    def text_body(self, text: str) -> Object:
+        return {"prompt": text, "add_special_tokens": True}
 
     def adapt(self, call: Call, body: Object) -> None:
         """`none` is not an effort to vLLM; the three levels are."""

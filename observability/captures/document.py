@@ -17,7 +17,7 @@ from observability.captures.sizes import request_sizes
 from policies.exchange import Exchange
 from policies.json import JSON, Object
 
-_MESSAGES: Final = frozenset({"messages", "prompt", "input", "suffix"})
+_MESSAGES: Final = frozenset({"messages", "prompt", "input", "suffix", "query", "documents", "text_1", "text_2"})
 _TOOLS: Final = frozenset({"tools", "functions", "tool_choice"})
 _WITHHELD: Final = "withheld: it took too long to look for secrets in it"
 REQUEST: Final = "request"

@@ -51,9 +51,17 @@ ROUTE: Final = "http.route"
 STATUS: Final = "http.response.status_code"
 
 OPERATIONS: Final[Mapping[Operation, str]] = MappingProxyType(
-    {Operation.CHAT: "chat", Operation.COMPLETIONS: "text_completion", Operation.EMBEDDINGS: "embeddings"}
+    {
+        Operation.CHAT: "chat",
+        Operation.COMPLETIONS: "text_completion",
+        Operation.EMBEDDINGS: "embeddings",
+        Operation.RERANK: "rerank",
+        Operation.SCORE: "score",
+        Operation.TOKENIZE: "tokenize",
+    }
 )
-"""What asks a model, in the conventions' words: values of `OPERATION`."""
+"""What asks a model, in the conventions' words: values of `OPERATION`. They have none for the last three, and allow own
+ones then."""
 
 # -- bounds
 

@@ -85,6 +85,8 @@ def _add_call(found: Attributes, exchange: Exchange) -> None:
         found["llm_gateway.dialect"] = call.dialect.value
         found["gen_ai.operation.name"] = OPERATIONS.get(call.operation, call.operation.value)
         found["gen_ai.request.stream"] = call.stream
+        if call.presets:
+            found["llm_gateway.presets"] = call.presets
     if requested and is_name(requested):  # anything else is a stranger's text
         found["gen_ai.request.model"] = MASK if "model.requested" in exchange.redact else requested
     if exchange.model:

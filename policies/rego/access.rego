@@ -44,6 +44,9 @@ scopes := {
 	"chat": "inference",
 	"completions": "inference",
 	"embeddings": "inference",
+	"rerank": "inference",
+	"score": "inference",
+	"tokenize": "inference",
 	"models.list": "models:read",
 	"models.show": "models:read",
 }

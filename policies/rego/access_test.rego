@@ -85,7 +85,7 @@ test_without_grants_the_credential_decides if {
 }
 
 test_scopes_bound if {
-	every operation in ["chat", "completions", "embeddings"] {
+	every operation in ["chat", "completions", "embeddings", "rerank", "score", "tokenize"] {
 		d := decided({"operation": operation, "key": {"scopes": ["models:read"]}}, cfg([]))
 		not d.allow
 		codes(d) == {"scope_missing"}

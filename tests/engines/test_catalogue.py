@@ -162,3 +162,79 @@ def test_what_is_listed_can_be_asked_for(offers: list[list[str]], aliases: dict[
         found = catalogue.resolve(entry.id)
         assert {target.model.name for target in found} == {entry.name}
         assert tuple(target.engine.name for target in found) == entry.engines
+
+
+PRESETS = frozenset({"code", "chat"})
+
+
+def test_a_preset_is_no_part_of_the_name() -> None:
+    catalogue = Catalogue([offer("a", "ai/Llama3.2")], {"small": "llama3.2"}, PRESETS)
+    for name in (
+        "llama3.2@code",
+        "AI/Llama3.2:latest@CODE",
+        "llama3.2@code:latest",
+        "small@code",
+        "llama3.2@chat@code",
+    ):
+        assert catalogue.named(name)[:2] == ("llama3.2", "code"), name
+        assert ids(catalogue, name) == [("a", "ai/Llama3.2")]
+    assert catalogue.named("llama3.2")[:2] == ("llama3.2", "")
+
+
+def test_what_is_no_preset_belongs_to_the_name() -> None:
+    catalogue = Catalogue([offer("a", "foo@q4_k_m", "foo")], {}, PRESETS)
+    assert catalogue.named("foo@q4_k_m")[:2] == ("foo@q4_k_m", "")
+    assert catalogue.named("foo@q4_k_m@code")[:2] == ("foo@q4_k_m", "code")
+    assert catalogue.named("foo@coed")[:2] == ("foo@coed", "")
+    assert catalogue.resolve("foo@coed") == ()
+    assert catalogue.named("@code")[:2] == ("@code", "")
+
+
+def test_an_engine_takes_no_preset_over_by_listing_a_model_of_that_name() -> None:
+    catalogue = Catalogue([offer("a", "foo"), offer("b", "foo@code", "bar@chat")], {}, PRESETS)
+    assert ids(catalogue, "foo@code") == [("a", "foo")]
+    assert catalogue.resolve("bar@chat") == ()
+    assert [entry.id for entry in catalogue.models()] == ["foo"]
+    assert sum("ends in a preset's" in problem for problem in catalogue.problems) == 2
+    assert ids(catalogue.with_presets({"code"}), "bar@chat") == [("b", "bar@chat")]
+
+
+def test_an_alias_of_that_name_comes_before_the_preset() -> None:
+    catalogue = Catalogue([offer("a", "foo", "bar")], {"foo@chat": "bar"}, PRESETS)
+    assert catalogue.named("foo@chat")[:2] == ("bar", "")
+    assert catalogue.named("foo@chat@code")[:2] == ("bar", "code")
+
+
+def test_an_alias_may_name_a_preset_and_its_caller_another_one() -> None:
+    catalogue = Catalogue([offer("a", "qwen3")], {"coder": "ai/Qwen3@code", "next": "coder@chat"}, PRESETS)
+    assert catalogue.named("coder")[:2] == ("qwen3", "code")
+    assert catalogue.named("Coder@chat") == ("qwen3", "chat", "coder")
+    assert [entry.id for entry in catalogue.aliases()] == ["coder"]
+    assert any("next" in problem for problem in catalogue.problems)  # one hop only, preset or not
+
+
+def test_presets_can_change_under_the_same_offers() -> None:
+    before = Catalogue([offer("a", "m")], {"coder": "m@mine"})
+    assert before.resolve("coder") == ()
+    after = before.with_presets({"mine"})
+    assert after.named("coder")[:2] == ("m", "mine")
+    assert ids(after, "m@mine") == ids(before, "m")
+    assert before.named("m@mine")[:2] == ("m@mine", "")
+
+
+SUFFIXED = st.builds("@".join, st.lists(st.sampled_from(["a", "B:latest", "ai/a", "code", "Chat", "q4"]), max_size=4))
+
+
+@given(
+    offers=st.lists(SUFFIXED, max_size=4),
+    aliases=st.dictionaries(SUFFIXED, SUFFIXED, max_size=3),
+    asked=SUFFIXED,
+)
+def test_no_preset_leads_to_a_model_that_was_not_decided_on(
+    offers: list[str], aliases: dict[str, str], asked: str
+) -> None:
+    catalogue = Catalogue([offer("a", *offers)], aliases, PRESETS)
+    model = catalogue.named(asked).model
+    assert catalogue.meaning(model) == model
+    assert {target.model.name for target in catalogue.resolve(asked)} <= {model}
+    assert catalogue.resolve(asked) == (catalogue.resolve(model) if is_name(asked) else ())

@@ -97,6 +97,9 @@ def call(**body: JSON) -> Call:
         (call(prompt=["1234", "56"]), Shape(input_chars=6)),
         (call(prompt=[1, 2, 3]), Shape(input_chars=12)),
         (call(input=[[1, 2], [3]]), Shape(input_chars=12)),
+        (call(query="12345", documents=["a", "bc", {"text": "d"}]), Shape(input_chars=5 * 3 + 4)),
+        (call(text_1="12345", text_2=["a", "bc"]), Shape(input_chars=5 * 2 + 3)),
+        (call(text_1=["12", "345"], text_2=["a", "bc"]), Shape(input_chars=8)),
         (call(temperature=0), Shape(temperature=0.0)),
         (call(response_format={"type": "json_object"}), Shape(response_format="json_object")),
         (
@@ -116,7 +119,9 @@ def test_a_thousand_tools_are_counted_and_the_first_256_named() -> None:
 
 
 BODIES = st.dictionaries(
-    st.sampled_from(["messages", "prompt", "input", "tools", "temperature", "response_format"]),
+    st.sampled_from(
+        ["messages", "prompt", "input", "tools", "temperature", "response_format", "query", "documents", "text_2"]
+    ),
     JSONS | st.lists(st.dictionaries(st.sampled_from(["role", "content", "function", "type", "text"]), JSONS)),
 )
 

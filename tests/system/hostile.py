@@ -27,6 +27,8 @@ _PATHS = (
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/embeddings",
+    "/v1/rerank",
+    "/v1/tokenize",
     "/v1/models",
     f"/v1/models/{ASKED}",
     "/v1/me",

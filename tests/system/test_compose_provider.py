@@ -65,16 +65,19 @@ def alive(gateway: Gateway) -> set[str]:
 
 def test_up_use_and_down(launch: Launch, engine: RecordingEngine) -> None:
     gateway = launch()
-    told = provider(gateway, "up", f"--model={MODEL}", "--rpm=7", "--tpd=5000", "--priority=batch", "llm")
+    told = provider(
+        gateway, "up", f"--model={MODEL}", "--rpm=7", "--tpd=5000", "--priority=batch", "--preset=code", "llm"
+    )
     assert (told.code, told.errors) == (0, [])
     url = f"http://host.docker.internal:{gateway.address[1]}/v1"
     assert told.prefixed == {"URL": url, "BASE_URL": url, "MODEL": MODEL, "API_KEY": told.key.secret}
     assert told.raw == {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": told.key.secret}
-    assert told.infos[-1] == f"key shop/llm for {MODEL}: 7 requests a minute, 5000 tokens a day"
+    assert told.infos[-1] == f"key shop/llm for {MODEL}: 7 requests a minute, 5000 tokens a day, preset code"
     assert gateway.post(CHAT, chat(), told.key.bearer).status == 200, "it works at once"
     assert gateway.post(CHAT, {**chat(), "model": PRIVATE_MODEL}, told.key.bearer).status == 403
     me = loads(gateway.get("/v1/me", told.key.bearer).body)
     assert (me["id"], me["name"], as_object(me["limits"])["rpm"]) == ("compose:shop", "shop/llm", 7)
+    assert me["preset"] == "code"
     assert alive(gateway) == {"shop/llm"}, "the key that it used for itself is gone"
     engine.play(always(*Stream().until(2, Hold())))
     with start_stream(gateway, told.key) as wire:
@@ -280,6 +283,8 @@ GOOD: Final[Object] = {"project": "shop", "service": "llm", "models": [MODEL]}
         ("/stacks/up", {**GOOD, "rpm": True}, "invalid_parameter"),
         ("/stacks/up", {**GOOD, "rpm": "5"}, "invalid_parameter"),
         ("/stacks/up", {**GOOD, "priority": "a b"}, "invalid_parameter"),
+        ("/stacks/up", {**GOOD, "preset": "gone"}, "invalid_parameter"),
+        ("/stacks/up", {**GOOD, "preset": 1}, "invalid_parameter"),
         ("/stacks/up", {**GOOD, "project": "A"}, "invalid_parameter"),
         ("/stacks/up", {"service": "llm", "models": [MODEL]}, "missing_parameter"),
         ("/stacks/up", [], "invalid_json"),

@@ -71,6 +71,7 @@ OPTIONS: Final = (
     Option("tpd", "integer", "tokens per day", checks.count),
     Option("concurrency", "integer", "requests at once", checks.count),
     Option("priority", "string", "band in the queue: interactive, normal or batch", checks.word),
+    Option("preset", "string", "the preset whose defaults and bounds its requests have", checks.preset),
     Option("pull", "boolean", "have an engine fetch the model if none has it", _flag, default="false"),
     Option("engine", "string", "which engine is to fetch it, where several could", checks.word),
     Option("url", "string", "where containers find the gateway, like http://llm-gateway:8080/v1", _url),

@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
 def _asked(args: argparse.Namespace) -> Asked:
     from edge.cli.compose.provider import Asked
 
-    limits = {name: getattr(args, name) for name in ("rpm", "tpm", "tpd", "concurrency", "priority")}
+    limits = {name: getattr(args, name) for name in ("rpm", "tpm", "tpd", "concurrency", "priority", "preset")}
     return Asked(
         models=tuple(dict.fromkeys(args.model)),
         limits=limits,

@@ -34,6 +34,7 @@ _ELSEWHERE: Final = {Reason.PLACE_NOT_PERMITTED.value}
 """The door is not this machine's: it says nothing of the model."""
 _HOST: Final = "host.docker.internal"
 _LIMITS: Final = {"rpm": "requests a minute", "tpm": "tokens a minute", "tpd": "tokens a day", "concurrency": "at once"}
+_PRESET: Final = "preset"
 
 
 class Failed(Exception):
@@ -176,6 +177,8 @@ def address_of(doors: Sequence[Object]) -> str:
 
 def _tell(which: StackService, asked: Asked, url: str, key: str, say: Messages) -> None:
     limits = [f"{asked.limits[name]} {words}" for name, words in _LIMITS.items() if asked.limits.get(name) is not None]
+    if preset := asked.limits.get(_PRESET):
+        limits.append(f"preset {preset}")
     say.info(f"key {which.name} for {', '.join(asked.models)}: {', '.join(limits) or 'no limits of its own'}")
     for name, value in (("URL", url), ("BASE_URL", url), ("MODEL", asked.models[0]), ("API_KEY", key)):
         say.set(name, value)

@@ -32,6 +32,7 @@ def grant_values(grant: Grant) -> Values:
         "priority": grant.quota.priority,
         "expires_at": grant.expires_at,
         "device": grant.device or None,
+        "preset": grant.preset or None,
     }
 
 
@@ -51,6 +52,7 @@ def key_record(row: Row[tuple[object, ...]], secrets: Iterable[Secret]) -> KeyRe
             quota=Quota(row.rpm, row.tpm, row.tpd, row.concurrency, row.priority),
             expires_at=row.expires_at,
             device=row.device or "",
+            preset=row.preset or "",
         ),
         created_at=row.created_at,
         revoked_at=row.revoked_at,

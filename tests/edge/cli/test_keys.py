@@ -21,8 +21,9 @@ from edge.identity.token import parse
 FULL = (
     "create ci --owner ann --group a --group b --scope inference --scope admin --model ai/* --model llama? --rpm 1"
     " --tpm 2 --tpd 3 --concurrency 4 --priority batch --expires 30d --network 10.0.0.0/8 --network fd00::/8"
-    " --listener lan --device Studio --json"
+    " --listener lan --device Studio --preset kids --json"
 )
+PRESETS = ("code", "kids")
 
 
 class Cli:
@@ -38,7 +39,7 @@ class Cli:
         """Run `keys LINE`; returns what it printed (errors, if it should fail with `code`)."""
         try:
             args = self.parser.parse_args(["keys", *line.split(), *more])
-            found = keys.run(args, self.home, lambda: None)
+            found = keys.run(args, self.home, lambda: None, lambda: PRESETS)
         except SystemExit as ended:  # argparse's way to refuse
             found = int(str(ended.code))
         out, err = self.capsys.readouterr()
@@ -78,6 +79,7 @@ def test_create_takes_every_option_and_prints_the_key(cli: Cli) -> None:
         "tpd": 3,
         "concurrency": 4,
         "priority": "batch",
+        "preset": "kids",
         "revoked_at": None,
     }
 
@@ -120,13 +122,21 @@ def test_update_replaces_lists_and_clears(cli: Cli) -> None:
     assert cli.json("update ci --model qwen* --scope inference")["models"] == ["qwen*"]
     changed = cli.json(
         "update ci --name ci2 --owner bob --group none --network any --listener any --rpm none --tpm 9"
-        " --priority none --expires never --device none"
+        " --priority none --expires never --device none --preset none"
     )
     assert (changed["name"], changed["owner"], changed["expires_at"]) == ("ci2", "bob", None)
-    assert changed["device"] is None
+    assert (changed["device"], changed["preset"]) == (None, None)
     assert (changed["groups"], changed["networks"], changed["listeners"]) == ([], [], [])
     assert (changed["rpm"], changed["tpm"], changed["tpd"], changed["priority"]) == (None, 9, 3, None)
     assert (changed["scopes"], changed["models"]) == (["inference"], ["qwen*"])
+
+
+def test_a_preset_that_is_not_there_is_wrong_usage(cli: Cli) -> None:
+    assert "./gateway.yaml) has no preset 'kid', only: code, kids" in cli("create ci --preset kid", code=2)
+    assert json.loads(cli("list --json")) == []
+    assert cli.json("create ci --preset code")["preset"] == "code"
+    assert "no preset" in cli("update ci --preset other", code=2)
+    assert cli.json("show ci")["preset"] == "code"
 
 
 def test_update_can_bring_an_expired_key_back(cli: Cli) -> None:
@@ -168,7 +178,7 @@ def test_check_is_offline_and_echoes_nothing(cli: Cli, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "stdin", io.StringIO(text + "\n"))
     assert cli.json("check -") == {"well_formed": True, "id": made["id"]}
     args = cli.parser.parse_args(["keys", "check", text[:-1]])
-    assert keys.run(args, cli.home, lambda: None) == 1
+    assert keys.run(args, cli.home, lambda: None, lambda: PRESETS) == 1
     assert text[:20] not in "".join(cli.capsys.readouterr())
 
 
@@ -210,7 +220,7 @@ def test_a_home_that_cannot_be_used_is_one_line(cli: Cli, tmp_path: Path) -> Non
 def test_the_database_url_is_obeyed(cli: Cli, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
     args = cli.parser.parse_args(["keys", "create", "ci"])
-    assert keys.run(args, cli.home, lambda: url) == 0
+    assert keys.run(args, cli.home, lambda: url, lambda: PRESETS) == 0
     assert [key.grant.name for key in open_keys(cli.home, url).store.list()] == ["ci"]
     assert not (cli.home / "gateway.db").exists()
 

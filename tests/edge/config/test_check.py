@@ -147,3 +147,39 @@ class TestExposure:
         assert line.startswith("--listen: 0.0.0.0:9000 can be reached")
         meant = "listeners: [{name: a, bind: '127.0.0.1:1', insecure: true}]"
         assert str(settings(meant, {}, wide).listeners[0].bind) == "0.0.0.0:9000"
+
+
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        ("*", "must be one exact origin: no wildcards, no `null`"),
+        ("https://*.example", "must be one exact origin"),
+        ("null", "must be one exact origin"),
+        ("file://", "must be one exact origin"),
+        ("https://app.example/", "is not how browsers spell it; write `https://app.example`"),
+        ("https://App.example", "write `https://app.example`"),
+        ("https://app.example:443", "write `https://app.example`"),
+        ("http://app.example:80", "write `http://app.example`"),
+        ("app.example", "must be an origin"),
+        ("https://app.example/path", "must be an origin"),
+        ("https://user@app.example", "must be an origin"),
+        ("https://app.example:0443", "must be an origin"),
+        ("https://app.example:70000", "must have a port up to 65535"),
+        ("https://bücher.example", "must be an origin"),
+    ],
+)
+def test_an_origin_is_exactly_what_browsers_send(mistakes: Mistakes, origin: str, said: str) -> None:
+    (line,) = mistakes(f"listeners: [{{name: a, bind: '127.0.0.1:1', cors: {{origins: ['{origin}']}}}}]")
+    assert "listeners[0].cors.origins[0]" in line
+    assert said in line
+
+
+def test_origins_of_browsers_and_apps(settings: Load, mistakes: Mistakes) -> None:
+    origins = ["https://app.example:8443", "http://localhost:3000", "http://[::1]:5173", "app://obsidian.md"]
+    text = "listeners: [{name: a, bind: '127.0.0.1:1', cors: {origins: %s, max_age: %s}}]"
+    found = settings(text % (origins, "1h")).listeners[0].cors
+    assert found is not None
+    assert (found.origins, found.max_age) == (tuple(origins), 3600.0)
+    assert "must be from 0s to 1d" in mistakes(text % (origins, "2d"))[0]
+    assert "origins must hold at least one" in mistakes(text % ([], "1h"))[0]
+    assert "is not a known key" in mistakes("admin: {cors: {origins: ['https://a.example']}}")[0]

@@ -74,7 +74,7 @@ def test_every_example_default_is_the_real_one() -> None:
     for document in (example, defaults):
         as_object(document["engines"])["list"] = []
         as_object(document["identity"])["issuers"] = []
-        as_object(document["models"])["aliases"] = {}
+        as_object(document["models"]).update(aliases={}, presets={})
         document["keys"] = []
         as_object(document["policy"]).update(grants=[], networks={})
         as_object(document["limits"]).update(classes={}, rules=[])

@@ -68,6 +68,7 @@ def test_an_entry_says_what_keys_create_says() -> None:
         priority="batch",
         expires_at="2027-01-15T08:00:00Z",
         device="Ann's laptop",
+        preset="kids",
     )
     assert entry.grant == Grant(
         "web",
@@ -80,6 +81,7 @@ def test_an_entry_says_what_keys_create_says() -> None:
         Quota(1, 2, 3, 4, "batch"),
         NOW,
         "Ann's laptop",
+        "kids",
     )
     assert ConfiguredKey(name="web", secret_file=FILE).grant == Grant("web")
 
@@ -94,6 +96,8 @@ def test_an_entry_says_what_keys_create_says() -> None:
         ({"models": ("a b",)}, "model's name"),
         ({"listeners": ("a b",)}, "letters, digits"),
         ({"priority": "very high"}, "letters, digits"),
+        ({"preset": "No Such"}, "beginning with a letter"),
+        ({"preset": "none"}, "not 'none'"),
         ({"rpm": 0}, "rpm must be at least 1"),
         ({"scopes": ()}, "at least one scope"),
         ({"expires_at": "soon"}, "expires_at must be a date"),

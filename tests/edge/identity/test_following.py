@@ -82,12 +82,12 @@ def test_a_mistake_is_said_once_and_tried_again(scene: Scene, caplog: pytest.Log
     for _ in range(5):
         watcher.look()
     assert [record.getMessage() for record in caplog.records] == [
-        "the keys of the configuration stay as they are: first line | second line"
+        "keys and presets of the configuration stay as they are: first line | second line"
     ]
     scene.fails = None
     watcher.look()
     assert scene.followed == [("2",)]
-    assert caplog.records[-1].getMessage() == "the keys of the configuration are followed again"
+    assert caplog.records[-1].getMessage() == "keys and presets of the configuration are followed again"
 
 
 def test_a_file_that_goes_away_and_comes_back_is_noticed(scene: Scene) -> None:

@@ -16,6 +16,8 @@ BELOW = [
     ("POST", "/chat/completions", Operation.CHAT),
     ("POST", "/completions", Operation.COMPLETIONS),
     ("POST", "/embeddings", Operation.EMBEDDINGS),
+    ("POST", "/rerank", Operation.RERANK),
+    ("POST", "/score", Operation.SCORE),
     ("GET", "/models", Operation.MODELS_LIST),
 ]
 MOUNTS = [
@@ -120,6 +122,16 @@ def test_what_cannot_be_a_models_name_is_no_route(raw: str) -> None:
         ("POST", "/v1/../v1/chat/completions"),
         ("POST", "/v1/%63hat/completions"),
         ("POST", "/chat/completions"),
+        ("POST", "/v2/rerank"),
+        ("POST", "/v1/reranking"),
+        ("GET", "/v1/rerank"),
+        ("POST", "/anthropic/v1/rerank"),
+        ("POST", "/tokenize"),
+        ("POST", "/detokenize"),
+        ("POST", "/v1/detokenize"),
+        ("POST", "/engines/tokenize"),
+        ("POST", "/engines/vllm/tokenize"),
+        ("POST", "/engines/vllm/rerank/"),
         ("GET", "/v1/responses"),
         ("POST", "/v1/responses/"),
         ("POST", "/v1/responses/resp_0123456789abcdef0123456789abcdef"),
@@ -202,6 +214,21 @@ def test_responses_are_asked_for_and_counted_at_every_mount_point(mount: str, en
         route = ROUTES.match("POST", mount + path)
         assert route is not None
         assert (route.dialect, route.counts, route.stored, route.engine) == (Dialect.RESPONSES, counts, None, engine)
+
+
+@pytest.mark.parametrize(("mount", "engine"), MOUNTS)
+def test_tokens_are_counted_at_every_mount_point(mount: str, engine: str | None) -> None:
+    route = ROUTES.match("POST", mount + "/tokenize")
+    assert route is not None
+    assert (route.operation, route.counts, route.engine) == (Operation.TOKENIZE, True, engine)
+
+
+@pytest.mark.parametrize(("path", "operation"), [("/rerank", Operation.RERANK), ("/score", Operation.SCORE)])
+def test_ranking_where_docker_model_runner_and_vllm_have_it(path: str, operation: Operation) -> None:
+    assert ROUTES.match("POST", path) == Route(operation, Dialect.OPENAI, path)
+    assert ROUTES.match("POST", "/engines" + path) == Route(operation, Dialect.OPENAI, "/engines" + path)
+    below = Route(operation, Dialect.OPENAI, "/engines/{engine}" + path, "vllm")
+    assert ROUTES.match("POST", "/engines/vllm" + path) == below
 
 
 def test_who_am_i() -> None:

@@ -13,7 +13,8 @@ from observability.captures.reader import find
 from observability.captures.settings import CaptureSettings
 from observability.decisions.log import DecisionLogError
 from policies.exchange import Client, Exchange
-from policies.json import Object, as_list, as_object
+from policies.json import JSON, Object, as_list, as_object
+from policies.obligations import Capture
 from tests.observability.captures.asked import ANSWER, NOW, PROMPT, exchange, opened
 
 
@@ -73,6 +74,25 @@ def test_metadata_has_sizes_and_names_and_no_text(tmp_path: Path) -> None:
 def test_what_is_to_be_redacted_is_not_captured_either(tmp_path: Path, field: str, gone: bytes) -> None:
     assert gone in orjson.dumps(captured(tmp_path / "all", exchange()))
     assert gone not in orjson.dumps(captured(tmp_path / "some", exchange(redact=frozenset({field}))))
+
+
+def judged(capture: Capture = "full", *hidden: str) -> Exchange:
+    texts: list[JSON] = ["SECRET d"]
+    return exchange(
+        1,
+        capture,
+        redact=frozenset(hidden),
+        query="SECRET q",
+        documents=texts,
+        text_1="SECRET 1",
+        text_2=texts,
+    )
+
+
+def test_texts_to_be_judged_are_messages_too(tmp_path: Path) -> None:
+    assert orjson.dumps(captured(tmp_path / "all", judged())).count(b"SECRET ") == 4
+    assert b"SECRET " not in orjson.dumps(captured(tmp_path / "some", judged("full", "messages")))
+    assert b"SECRET " not in orjson.dumps(captured(tmp_path / "none", judged("metadata")))
 
 
 def test_nothing_is_written_where_nothing_is_asked_for(tmp_path: Path) -> None:

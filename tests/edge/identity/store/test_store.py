@@ -25,6 +25,7 @@ FULL = Grant(
     quota=Quota(rpm=1, tpm=2, tpd=2**50, concurrency=4, priority="batch"),
     expires_at=NOW + 0.5,
     device="Ann's laptop",
+    preset="kids",
 )
 
 
