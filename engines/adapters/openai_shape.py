@@ -17,7 +17,7 @@ import orjson
 from engines.adapters import failures, listings, parameters
 from engines.adapters.messages import BOTH_NAMES, prepared
 from engines.contract import Engine, Kind, Model, Pulled, Target, UpstreamRequest
-from policies.call import GENERATING, Call, Operation
+from policies.call import GENERATING, JUDGING, Call, Operation
 from policies.errors import Refusal, UpstreamError
 from policies.json import JSON, Object, as_count, as_object, as_str
 from policies.reasons import Reason
@@ -181,7 +181,7 @@ class OpenAIShape:
 
     def left_out(self, call: Call) -> tuple[str, ...]:
         """See `contract.Adapter.left_out`."""
-        if call.operation is Operation.TOKENIZE:  # all of it makes the prompt
+        if call.operation in JUDGING:  # what engines are not told of those is the gateway's own
             return ()
         known = self._known(call.operation) | self.by_hand | _OURS
         if not self.heeds_tool_choice and call.body.get("tool_choice") != "required":

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engines.adapters.registry import ADAPTERS, adapter_for
 from engines.contract import Kind
-from policies.call import Call, Dialect, Operation
+from policies.call import JUDGING, Call, Dialect, Operation
 from policies.errors import Refusal
 from policies.json import JSON
 from policies.reasons import Reason
@@ -294,3 +294,10 @@ def test_what_an_engine_has_nothing_for_is_named(kind: Kind) -> None:
 def test_a_call_of_a_tool_that_nobody_can_require_is_named(kind: Kind) -> None:
     named = ("tool_choice",) if kind in {K.MLX_LM, K.OLLAMA} else ()
     assert adapter_for(kind).left_out(chat(tool_choice="required")) == named
+
+
+@EVERY
+@pytest.mark.parametrize("operation", sorted(JUDGING))
+def test_of_texts_to_be_judged_nothing_is_left_out(kind: Kind, operation: Operation) -> None:
+    body: dict[str, JSON] = {"query": "a", "documents": ["b"], "top_n": 1, "prompt": "c"}
+    assert adapter_for(kind).left_out(Call(operation, Dialect.OPENAI, body=body)) == ()
