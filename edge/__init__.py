@@ -10,6 +10,7 @@ policy/      asks the policy, honours what it ties its yes to, and changes it wi
 limits/      what callers have used, and whether there is more
 ledger/      the journal of all requests: on disk before the engine sees one;  usage
 presets/     how a model is sampled for what it is used for: defaults and bounds
+stock/       models that callers have fetched or deleted
 queue/       a bounded, fair turn on the engine
 responses/   kept responses, for whom they are, and the requests that go on from them
 relay/       the engine's events -> the caller's bytes; meters as it goes

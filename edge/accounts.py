@@ -40,7 +40,7 @@ from edge.limits.words import headers, refusal, seats_refusal
 from edge.relay.meter import Meter
 from edge.relay.prompt import expected_choices, extra_chars
 from engines.contract import Target
-from policies.call import GENERATING, Call
+from policies.call import GENERATING, STOCK, Call
 from policies.decision import Permit
 from policies.errors import GatewayError, Refusal
 from policies.exchange import Exchange
@@ -227,12 +227,12 @@ class Accounts:
         answers = expected_choices(call) if call.operation in GENERATING else 0
         chars = shape.input_chars + extra_chars(call)
         prompt = self.estimate(model, chars, shape.messages)
-        if call.counts:
+        if call.counts or call.operation in STOCK:
             answers = prompt = 0
         wanted = min(self._estimates.output(key, model) * answers, LARGEST)
         if call.max_tokens is not None:
             wanted = min(wanted, call.max_tokens * answers)
-        most = applying.most_gpu_ms
+        most = 0 if call.operation in STOCK else applying.most_gpu_ms
         gpu_ms = min(self._estimates.gpu_ms(key, model), most) if most else 0
         ask = Ask(applying.bounds, requests=1, input=prompt, output=wanted, least=min(answers, wanted), gpu_ms=gpu_ms)
         held = await self._held(ask)
@@ -249,7 +249,8 @@ class Accounts:
             self._clock,
             prompt=prompt,
         )
-        return Account(call, target, answers, chars, headers(held.levels), meter, held, applying.meters_input)
+        measured = applying.meters_input and not call.counts
+        return Account(call, target, answers, chars, headers(held.levels), meter, held, measured)
 
     async def _more(self, held: Held, tokens: int) -> int:
         try:
@@ -285,7 +286,8 @@ class Accounts:
         usage, stages = exchange.outcome.usage, exchange.stages
         charged = _NOTHING
         if ending.reached:
-            gpu_ms = max(0, round(((stages.answered or self._clock()) - stages.sent) * _MS))
+            on_engine = 0.0 if account.call.operation in STOCK else (stages.answered or self._clock()) - stages.sent
+            gpu_ms = max(0, round(on_engine * _MS))
             charged = used(exchange, account.meter, min(gpu_ms, LARGEST))
             usage.input, usage.output = charged.input, charged.output
             exchange.outcome.gpu_ms = charged.gpu_ms

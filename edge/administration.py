@@ -15,6 +15,7 @@ from edge.admin.events import FleetEvents
 from edge.admin.live import LiveView
 from edge.admin.metrics import METRICS, MetricsPage
 from edge.admin.models import ModelDesk
+from edge.admin.removing import ModelRemoval
 from edge.admin.routes import SCOPES, PolicyPlane, policy_routes
 from edge.admin.stacks import Place, Stacks
 from edge.identity.directory import KeyDirectory
@@ -68,7 +69,8 @@ def admin_api(parts: AdminParts) -> AdminApi:
             ("GET", CAPTURE): CapturePage(home / CAPTURES).show,
             **view.routes,
             **_stacks(parts).routes,
-            **ModelDesk(shared.fleet, parts.puller).routes,
+            **ModelRemoval(shared).routes,
+            **ModelDesk(shared.fleet, parts.puller, shared.pulls).routes,
         },
         scopes=SCOPES,
         observer=shared.observers,

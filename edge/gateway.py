@@ -56,6 +56,7 @@ from edge.queue.opening import open_queues
 from edge.reply import Pulse
 from edge.responses.opening import open_shelf
 from edge.shared import Shared
+from edge.stock.pulls import Pulls
 from edge.tasks import Tasks
 from edge.telemetry import Parts, Telemetry
 from engines.adapters.registry import adapter_for
@@ -153,6 +154,7 @@ class Gateway:
             fleet=fleet,
             presets=self._presets,
             inflight=inflight,
+            pulls=Pulls(self._settings.models.pull),
             tracer=telemetry.tracer,
             origin=open_origins(self._tasks, time.monotonic, wanted=self._settings.identity.containers),
         )

@@ -10,6 +10,7 @@ import orjson
 
 from edge.capturing import NO_CAPTURES, Foreseen, most_of
 from edge.dialects.anthropic.models import model_info, model_page
+from edge.dialects.model_runner.models import Tagged, listing, one
 from edge.dialects.ollama import models as ollama
 from edge.dialects.openai import model_document, model_list
 from edge.intake.routes import Route
@@ -61,6 +62,8 @@ def answer(
         return orjson.dumps(me(permit, visible, now=now, standing=standing, captures=captures))
     if route.dialect is Dialect.OLLAMA:
         return _ollama(permit, route, visible, now=now, left=left)
+    if route.dialect is Dialect.MODEL_RUNNER:
+        return _model_runner(permit, route, visible)
     anthropic = route.dialect is Dialect.ANTHROPIC
     documents = [
         model_info(entry.id, entry.created) if anthropic else model_document(entry.id, entry.created, entry.engines[0])
@@ -101,6 +104,16 @@ def _ollama(
     if model is None:
         raise Refusal(Reason.MODEL_NOT_PERMITTED)
     return orjson.dumps(ollama.show(replace(model, name=route.model)))
+
+
+def _model_runner(permit: Permit, route: Route, visible: Sequence[Entry]) -> bytes:
+    shown = [Tagged(entry.name, entry.id, entry.created, entry.context) for entry in visible]
+    if permit.operation is Operation.MODELS_LIST:
+        return orjson.dumps(listing(shown))
+    model = next((model for model in shown if model.identity == permit.model), None)
+    if model is None:
+        raise Refusal(Reason.MODEL_NOT_PERMITTED)
+    return orjson.dumps(one(replace(model, tag=route.model)))
 
 
 def candidates(principal: Principal, catalogue: Catalogue) -> tuple[str, ...]:

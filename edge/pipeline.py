@@ -10,6 +10,7 @@ Every arrow either goes on or raises one GatewayError; `_fail` is the one place 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,6 +27,7 @@ from edge.dialects.writing import write
 from edge.headers import call_headers
 from edge.identity.token import redact
 from edge.intake.intake import check_content_type
+from edge.intake.model_runner_params import check_query
 from edge.intake.routes import Route, Routes, dialect_of, is_health
 from edge.listener.inbound import Inbound
 from edge.own_routes import OWN, OwnRoutes
@@ -40,6 +42,7 @@ from edge.reply import Reply
 from edge.responses.answers import Question
 from edge.responses.following import keeping, with_past
 from edge.shared import Shared
+from edge.stock.desk import StockDesk
 from engines.adapters.offers import needed
 from engines.adapters.registry import adapter_for
 from engines.catalogue import Named
@@ -47,7 +50,7 @@ from engines.contract import Target
 from observability.agents import family
 from observability.ids import new_id
 from observability.traces.trust import NOBODY, ListenerTrace
-from policies.call import JUDGING, Aim, Call, Dialect, Operation
+from policies.call import JUDGING, STOCK, Aim, Call, Dialect, Operation
 from policies.decision import Permit
 from policies.errors import EngineTimeout, GatewayError, Refusal, UpstreamError
 from policies.exchange import Exchange
@@ -82,6 +85,7 @@ class Line:
         self._manner = manner
         self._routes = routes
         self._own = OwnRoutes(shared)
+        self._stock = StockDesk(shared)
 
     async def __call__(self, inbound: Inbound) -> None:
         """Walk one request to its answer. Cancelled when the caller leaves."""
@@ -148,15 +152,24 @@ class Line:
             return
         if wanted.capture != "none":
             await begin_capture(self._shared.captures, exchange, reply, wanted)
+        answering = self._stock.answer if call.operation in STOCK else self._answer
         async with self._shared.callers.turn_in(principal, wanted.rate_class):
-            answer = self._answer(exchange, reply, permit, honour(wanted, call), targets)
+            answer = answering(exchange, reply, permit, honour(wanted, call), targets)
             await (answer if wanted.timeout_s is None else _within(wanted.timeout_s, answer))
 
     async def _answer(
         self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, targets: tuple[Target, ...]
     ) -> None:
-        target = self._choose(call, targets)
+        now = self._shared.clock()
+        target = self._choose(call, targets, now)
         exchange.engine, exchange.provider = target.engine.name, target.engine.kind.value
+        try:
+            await self._answer_by(target, exchange, reply, permit, call)
+        finally:
+            if not exchange.stages.sent:
+                self._shared.breakers.unasked(target.engine.name, now)
+
+    async def _answer_by(self, target: Target, exchange: Exchange, reply: Reply, permit: Permit, call: Call) -> None:
         adapter, transport = adapter_for(target.engine.kind), self._shared.transport
 
         async def count() -> int | None:
@@ -169,8 +182,10 @@ class Line:
             exchange.progress = Progress(ticket, account.meter)
             leg = self._leg(exchange, reply, permit, account, began=ticket.began)
             exchange.stages.queued = self._shared.clock()
+            # An estimate needs no turn; and a turn without a question would pass for a load of the model.
+            idle = call.counts and call.operation not in JUDGING and adapter.prompt_path is None
             with leg.waiting(lambda: said_of(exchange), self._shared.pulse):
-                async with ticket:
+                async with contextlib.nullcontext() if idle else ticket:
                     exchange.stages.turn = self._shared.clock()
                     exchange.loaded = ticket.phase is Phase.LOADING
                     await accounts.measure(account, count)
@@ -235,22 +250,26 @@ class Line:
         if route is None:
             raise Refusal(Reason.UNKNOWN_ROUTE)
         exchange.route = route.pattern
+        if route.dialect is Dialect.MODEL_RUNNER:
+            check_query(inbound.query)
         if route.dialect is Dialect.OPENAI and route.operation in _LISTINGS and _ANTHROPIC_VERSION in inbound.headers:
             return replace(route, dialect=Dialect.ANTHROPIC)  # `/v1/models` is a route of both dialects
         return route
 
     async def _parse(self, exchange: Exchange, inbound: Inbound, route: Route, principal: Principal) -> Call:
-        check_content_type(inbound.headers)
-        body = await inbound.body(self._manner.body_limit)
-        exchange.outcome.bytes_in = len(body)
+        bodiless = bool(route.model)  # DELETE /models/{id}: all is in the path
+        if not bodiless:
+            check_content_type(inbound.headers)
+        body = b"{}" if bodiless else await inbound.body(self._manner.body_limit)
+        exchange.outcome.bytes_in = 0 if bodiless else len(body)
         exchange.stages.received = self._shared.clock()
         exchange.call = await self._shared.parser.read_call(route, body, strict=self._manner.strict)
         # From here on a refusal is said in the call's own dialect.
+        exchange.requested = redact(exchange.call.model)  # a key pasted into the wrong field is a valid model name
         shared = self._shared
         ask = Question(exchange, principal, shared.enforcement, shared.fleet.catalogue)
         call = await with_past(shared.shelf, shared.parser, ask, route, exchange.call)
         exchange.call, exchange.shape = call, shape_of(call)
-        exchange.requested = redact(call.model)  # a key pasted into the wrong field is a valid model name
         exchange.stages.parsed = self._shared.clock()
         return call
 
@@ -269,6 +288,8 @@ class Line:
         asked = Asked(call.operation, call.dialect, call.model, call.engine or "", exchange.shape, usage=usage)
         permit = await self._shared.enforcement.permit(exchange, principal, asked, fleet.catalogue.meaning)
         exchange.stages.decided = self._shared.clock()
+        if call.operation is Operation.MODELS_PULL:
+            return permit, ()  # which is asked for because it is not there
         if not fleet.catalogue.resolve(permit.model) and not await fleet.look_again(permit.model):
             if fleet.missing(permit.model):
                 raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
@@ -279,14 +300,15 @@ class Line:
             raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
         return permit, targets
 
-    def _choose(self, call: Call, targets: tuple[Target, ...]) -> Target:
+    def _choose(self, call: Call, targets: tuple[Target, ...], now: float) -> Target:
         """Of the engines that offer what is asked and are not passed over, the one with the least work per slot; the
         first one wins ties."""
         able: Sequence[Target] = [target for target in targets if adapter_for(target.engine.kind).offers(call)]
         if not able:
             raise Refusal(Reason.OPERATION_NOT_SUPPORTED, hint=needed(call))
         queues = self._shared.queues
-        able = self._shared.breakers.usable(able, self._shared.clock())
+        if not call.counts:  # which would use up the trial of an engine, and tells nothing of it
+            able = self._shared.breakers.usable(able, now)
         return min(able, key=lambda target: queues.of(target.engine).load)
 
     def _leg(
@@ -335,7 +357,6 @@ class Line:
     def _record(self, exchange: Exchange, reply: Reply) -> None:
         exchange.outcome.bytes_out = reply.sent
         end_capture(exchange, reply)
-        self._shared.locate(exchange)
         self._shared.locate(exchange)
         exchange.stages.done = self._shared.clock()
         exchange.progress = None  # whoever keeps the exchange does not keep all that was needed to serve it

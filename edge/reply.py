@@ -91,14 +91,13 @@ class Reply:
 
     async def write(self, block: bytes) -> None:
         """Send events; ConnectionError when the caller is gone or stalls."""
-        await self._write(block)
-        self.sent += len(block)
+        await self._write(block, len(block))
 
     async def comment(self, text: bytes) -> None:
         """Send a comment line, which every client ignores."""
         await self._write(b": " + text + b"\n\n")
 
-    async def _write(self, block: bytes) -> None:
+    async def _write(self, block: bytes, events: int = 0) -> None:
         if self._lock is None:
             raise RuntimeError("write before streams()")
         async with self._lock:
@@ -107,6 +106,7 @@ class Reply:
             if not self.begun:
                 self.begun = True
                 await self._inbound.begin(200, self._complete(self._stream_headers))
+            self.sent += events  # first: who is cut while it waits for a slow caller has handed all of it over
             await self._inbound.write(block)
 
     async def end(self) -> None:

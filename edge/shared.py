@@ -17,9 +17,10 @@ from edge.queue.engine_queue import Queues
 from edge.queue.gate import CallerGates
 from edge.reply import Pulse
 from edge.responses.shelf import Shelf
+from edge.stock.pulls import Pulls
 from edge.tasks import Tasks
 from engines.breaker import Breakers
-from engines.contract import Transport
+from engines.contract import StockTransport
 from observability.captures.log import CaptureLog
 from observability.observers import Observers
 from observability.traces.tracer import Tracer
@@ -33,7 +34,7 @@ class Shared:
     authenticator: Authenticator
     enforcement: Enforcement
     parser: Parser
-    transport: Transport
+    transport: StockTransport
     queues: Queues
     callers: CallerGates
     accounts: Accounts
@@ -52,6 +53,7 @@ class Shared:
     origin: Origin = unknown
     inflight: Inflight = field(default_factory=Inflight)
     breakers: Breakers = field(default_factory=Breakers)
+    pulls: Pulls = field(default_factory=Pulls)
     draining: bool = False
 
     def locate(self, exchange: Exchange) -> None:

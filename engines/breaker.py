@@ -91,6 +91,13 @@ class Breakers:
                 return (target,)
         return [target for target in targets if not self._open(target)] or targets
 
+    def unasked(self, engine: str, chosen: float) -> None:
+        """The request for which `engine` was chosen then never got there (a limit, a full line, a caller that left): if
+        it was to try it, another one may."""
+        breaker = self._of.get(engine)
+        if breaker is not None and breaker.tried == chosen:
+            breaker.tried = float("-inf")
+
     def failed(self, engine: str, reason: Reason, now: float) -> bool:
         """A request ended with `reason`; whether that opened the engine's breaker."""
         if reason not in FAILED:

@@ -141,6 +141,16 @@ class Transport(Protocol):
     async def close(self) -> None: ...
 
 
+class StockTransport(Transport, Protocol):
+    """A transport that can also change which models an engine has."""
+
+    def pull(self, engine: Engine, request: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamResponse]:
+        """Have the engine fetch a model. Who may have that done is asked before."""
+
+    def delete(self, permit: Permit, target: Target) -> AbstractAsyncContextManager[UpstreamResponse]:
+        """Have the engine delete a model that it listed; needs the Permit for that."""
+
+
 class Adapter(Protocol):
     """What one kind of engine needs; pure. See facts/engines.md section 0 for why each member exists."""
 
@@ -159,8 +169,12 @@ class Adapter(Protocol):
     """Ready probe (GET): any 200 whose body `is_mine` accepts."""
     listing: UpstreamRequest
     """The request that lists models (GET)."""
+    prompt_path: str | None
+    """Where `count_prompt` goes; None = this kind counts no prompts."""
     pull_path: str | None
     """Where `pull` goes; None = this kind fetches no models on request."""
+    deletes: bool
+    """Whether this kind deletes models on request."""
 
     def is_mine(self, status: int, headers: Mapping[str, str], body: bytes) -> bool:
         """Whether the answer to `probe` comes from this kind of engine (several share a default port)."""
@@ -201,3 +215,7 @@ class Adapter(Protocol):
 
     def pulled(self, line: Object) -> Pulled:
         """What one line of the answer to `pull` says."""
+
+    def delete(self, model: Model) -> UpstreamRequest | None:
+        """A request that has the engine delete a model that it listed; None where it cannot. The path may end in the
+        model's id, so it is not one of the constants."""

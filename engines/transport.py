@@ -25,7 +25,8 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from engines.adapters.registry import ADAPTERS
-from engines.contract import Engine, Kind, Timeouts, UpstreamRequest
+from engines.contract import Engine, Kind, Target, Timeouts, UpstreamRequest
+from policies.call import Operation
 from policies.decision import Permit
 from policies.errors import EngineBroke, EngineTimeout, EngineUnreachable, UpstreamError
 
@@ -239,6 +240,16 @@ class AiohttpTransport:
         if request.method != "POST" or request.path != ADAPTERS[engine.kind].pull_path:
             raise ValueError("not how this kind of engine fetches models")
         return _Sending(self._session(engine.url), engine, request, self.retried)
+
+    def delete(self, permit: Permit, target: Target) -> _Sending:
+        """Have the engine delete a model that it listed. TypeError without a real Permit, ValueError for one that is
+        about something else, and where the engine cannot."""
+        if not isinstance(permit, Permit):
+            raise TypeError("no Permit, no request")
+        request = ADAPTERS[target.engine.kind].delete(target.model)
+        if request is None or permit.operation is not Operation.MODELS_DELETE or permit.model != target.model.name:
+            raise ValueError("not a model that this permit lets this kind of engine delete")
+        return _Sending(self._session(target.engine.url), target.engine, request, self.retried)
 
     async def close(self) -> None:
         """Close all connections, busy ones too."""

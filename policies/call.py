@@ -16,6 +16,8 @@ class Dialect(StrEnum):
     RESPONSES = "responses"
     ANTHROPIC = "anthropic"
     OLLAMA = "ollama"
+    MODEL_RUNNER = "model-runner"
+    """Docker Model Runner's own routes; what it takes from OpenAI is `OPENAI`."""
 
 
 class Operation(StrEnum):
@@ -29,6 +31,8 @@ class Operation(StrEnum):
     TOKENIZE = "tokenize"
     MODELS_LIST = "models.list"
     MODELS_SHOW = "models.show"
+    MODELS_PULL = "models.pull"
+    MODELS_DELETE = "models.delete"
     ME = "me"
 
 
@@ -36,6 +40,8 @@ GENERATING: Final = frozenset({Operation.CHAT, Operation.COMPLETIONS})
 """What has a model write: it can be streamed, and is held to limits of tokens written."""
 JUDGING: Final = frozenset({Operation.RERANK, Operation.SCORE, Operation.TOKENIZE})
 """What is answered by numbers about the caller's texts."""
+STOCK: Final = frozenset({Operation.MODELS_PULL, Operation.MODELS_DELETE})
+"""What changes which models there are. No model answers, so there are no tokens, and no time on the engine."""
 
 
 class Form(StrEnum):

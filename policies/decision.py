@@ -98,6 +98,8 @@ NEEDS: Final[dict[Operation, Scope | None]] = {
     Operation.TOKENIZE: Scope.INFERENCE,
     Operation.MODELS_LIST: Scope.MODELS_READ,
     Operation.MODELS_SHOW: Scope.MODELS_READ,
+    Operation.MODELS_PULL: Scope.MODELS_WRITE,
+    Operation.MODELS_DELETE: Scope.MODELS_WRITE,
     Operation.ME: None,
 }
 _NO_MODEL: Final = frozenset({Operation.MODELS_LIST, Operation.ME})
@@ -181,6 +183,16 @@ def own_permit(model: str) -> Permit:
     scopes = frozenset({Scope.INFERENCE})
     gateway = Principal("llm-gateway", "gateway", "gateway", "key", frozenset(), scopes, models=(model,))
     return Permit(_SEAL, gateway, Operation.CHAT, model)
+
+
+def admins_permit(principal: Principal, model: str) -> Permit:
+    """For an admin who has a model deleted, by the admin listener: no policy is asked there.
+
+    ValueError if `model` is no canonical name, or `principal` no admin.
+    """
+    if Scope.ADMIN not in principal.scopes or not is_name(model) or canonical(model) != model:
+        raise ValueError("no admin, or not a model's name")
+    return Permit(_SEAL, principal, Operation.MODELS_DELETE, model)
 
 
 def _refused(decision: Decision) -> Denial:

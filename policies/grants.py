@@ -21,11 +21,22 @@ from policies.names import MAX_NAME, canonical, expression, is_name
 from policies.obligations import Capture, ObligationError, Priority, read_obligations
 
 Granted: TypeAlias = Literal[
-    "chat", "completions", "embeddings", "rerank", "score", "tokenize", "models.list", "models.show"
+    "chat",
+    "completions",
+    "embeddings",
+    "rerank",
+    "score",
+    "tokenize",
+    "models.list",
+    "models.show",
+    "models.pull",
+    "models.delete",
 ]
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 OPERATIONS: Final[tuple[Granted, ...]] = get_args(Granted)
+USUAL: Final[tuple[Granted, ...]] = tuple(name for name in OPERATIONS if name not in {"models.pull", "models.delete"})
+"""What a grant that does not say gives: to change which models there are has to be said."""
 DAYS: Final[tuple[Day, ...]] = get_args(Day)
 VERSION: Final = 1
 MAX_GRANTS: Final = 1_024
@@ -86,7 +97,7 @@ class Grant:
     """ids of credentials"""
     everyone: bool = False
     """whoever has a valid credential; without it, users, groups or keys must be named"""
-    operations: tuple[Granted, ...] = OPERATIONS
+    operations: tuple[Granted, ...] = USUAL
     """what they may do"""
     networks: tuple[str, ...] = ()
     """names of policy.networks that the caller must be in; empty = anywhere"""

@@ -20,6 +20,8 @@ from policies.principal import Principal
 
 VERSION: Final = 1
 _CHARS_PER_TOKEN: Final = 4
+_BESIDE: Final = frozenset({"reasoning", "reasoning_content", "refusal", "tool_calls"})
+"""Where in a message text stands beside its content."""
 MAX_NAMES: Final = 256
 MAX_NS: Final = 1 << 62
 """No time in the document is later, in nanoseconds since the epoch (the year 2116): two of them fit into 64 bits."""
@@ -252,13 +254,15 @@ def _tool_names(body: Object) -> tuple[str, ...]:
 
 def _content(body: Object) -> tuple[int, int, int, bool]:
     """(characters of text, images, recordings, whether a system message is there)."""
-    chars = _chars(body.get("prompt")) + _chars(body.get("input"))
+    chars = sum(_chars(body.get(name)) for name in ("prompt", "suffix", "input"))
     chars += pair_chars(body.get("query"), body.get("documents"))
     chars += pair_chars(body.get("text_1"), body.get("text_2"))
     images, audio, system = 0, 0, False
     for message in as_list(body.get("messages")):
         turn = as_object(message)
         system = system or as_str(turn.get("role")) in {"system", "developer"}
+        if not _BESIDE.isdisjoint(turn):
+            chars += sum(map(len, _beside(turn)))
         content = turn.get("content")
         if isinstance(content, str):
             chars += len(content)
@@ -267,8 +271,40 @@ def _content(body: Object) -> tuple[int, int, int, bool]:
             piece = as_object(part)
             images += piece.get("type") == "image_url"
             audio += piece.get("type") == "input_audio"
-            chars += len(as_str(piece.get("text")))
+            chars += len(_text_in(piece))
     return chars, images, audio, system
+
+
+def texts_of(turn: Object) -> list[str]:
+    """All text that a message brings to the model: its content, its thoughts, a refusal, what tools were called with.
+
+    Whatever is missing here is a way to say more than a policy or a limit allows.
+    """
+    content = turn.get("content")
+    texts = [content] if isinstance(content, str) else [_text_in(as_object(part)) for part in as_list(content)]
+    return [text for text in (*texts, *_beside(turn)) if text]
+
+
+def _text_in(part: Object) -> str:
+    return as_str(part.get("text")) or as_str(part.get("refusal"))
+
+
+def _beside(turn: Object) -> list[str]:
+    thought, other = as_str(turn.get("reasoning_content")), as_str(turn.get("reasoning"))
+    texts = [thought, as_str(turn.get("refusal")), *calls_of(turn)]
+    if other != thought:  # usually one text under both names
+        texts.append(other)
+    return texts
+
+
+def calls_of(turn: Object) -> list[str]:
+    """What each call of a message was called with."""
+    found: list[str] = []
+    for call in as_list(turn.get("tool_calls")):
+        function = as_object(call).get("function")
+        if isinstance(function, dict):
+            found.append(as_str(function.get("arguments")))
+    return found
 
 
 def _chars(value: JSON) -> int:

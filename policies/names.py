@@ -39,20 +39,34 @@ def canonical(name: str) -> str:
     return _strip(name)[0]
 
 
+def bare(name: str) -> str:
+    """`name` in the caller's letters, without what `canonical` removes: what may be asked of an engine whose registry
+    tells `Q4_K_M` from `q4_k_m`, and where `ai/` would be somebody's name.
+
+    `ai/Llama3.2:3B-Q4_K_M` -> `Llama3.2:3B-Q4_K_M`. For names (`is_name`): `canonical` of it is that of `name`.
+    """
+    return _cut(name)[0]
+
+
 @lru_cache(maxsize=4096)
 def _strip(name: str) -> tuple[str, bool, bool]:
     """The canonical spelling, and whether a registry prefix, and whether `:latest`, was removed on the way."""
-    text, prefixed, tagged = name.strip().lower(), False, False
-    while True:
-        prefix = next((p for p in _PREFIXES if text.startswith(p) and len(text) > len(p)), "")
-        rest = text[len(prefix) :]
-        shorter = rest.removesuffix(_LATEST)
-        if not shorter or shorter == text:
-            break
-        text, prefixed, tagged = shorter, prefixed or bool(prefix), tagged or shorter != rest
+    text, prefixed, tagged = _cut(name.strip().lower())
     if text.startswith("hf.co/"):
         text = "huggingface.co/" + text[len("hf.co/") :]
     return text, prefixed, tagged
+
+
+def _cut(text: str) -> tuple[str, bool, bool]:
+    prefixed = tagged = False
+    while True:
+        folded = text.lower()
+        prefix = next((p for p in _PREFIXES if folded.startswith(p) and len(text) > len(p)), "")
+        rest = text[len(prefix) :]
+        shorter = rest[: -len(_LATEST)] if rest.lower().endswith(_LATEST) else rest
+        if not shorter or shorter == text:
+            return text, prefixed, tagged
+        text, prefixed, tagged = shorter, prefixed or bool(prefix), tagged or shorter != rest
 
 
 @lru_cache(maxsize=4096)

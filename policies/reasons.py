@@ -38,6 +38,7 @@ class Reason(StrEnum):
     MODEL_NOT_PERMITTED = "model_not_permitted"
     UNKNOWN_PRESET = "unknown_preset"
     PRESET_NOT_CONFIGURED = "preset_not_configured"
+    REGISTRY_NOT_PERMITTED = "registry_not_permitted"
     PLACE_NOT_PERMITTED = "place_not_permitted"
     TOOLS_NOT_PERMITTED = "tools_not_permitted"
     IMAGES_NOT_PERMITTED = "images_not_permitted"
@@ -50,6 +51,9 @@ class Reason(StrEnum):
     RESPONSE_NOT_FOUND = "response_not_found"
     PREVIOUS_RESPONSE_NOT_FOUND = "previous_response_not_found"
     RESPONSES_UNAVAILABLE = "responses_unavailable"
+    # the stock of models
+    MODEL_NOT_IN_REGISTRY = "model_not_in_registry"
+    MODEL_IN_USE = "model_in_use"
     # limits
     LIMIT_EXCEEDED = "rate_limit_exceeded"
     LIMITS_UNAVAILABLE = "limits_unavailable"
@@ -112,6 +116,7 @@ CAUSES: dict[Reason, Cause] = {
     Reason.MODEL_NOT_PERMITTED: Cause(403, "The credential may not use this model.", _DENIED),
     Reason.UNKNOWN_PRESET: Cause(400, "There is no such model, and what follows its '@' is no preset.", _INVALID),
     Reason.PRESET_NOT_CONFIGURED: Cause(403, "The credential is bound to a preset that is not configured.", _DENIED),
+    Reason.REGISTRY_NOT_PERMITTED: Cause(403, "Models do not come from that registry here.", _DENIED),
     Reason.PLACE_NOT_PERMITTED: Cause(403, "The credential may not be used from here.", _DENIED),
     Reason.TOOLS_NOT_PERMITTED: Cause(403, "The credential may not use these tools.", _DENIED),
     Reason.IMAGES_NOT_PERMITTED: Cause(403, "The credential may not send images.", _DENIED),
@@ -126,6 +131,10 @@ CAUSES: dict[Reason, Cause] = {
         400, "An earlier response that this one needs is not there, or is kept no longer.", _INVALID
     ),
     Reason.RESPONSES_UNAVAILABLE: Cause(503, "The store of responses does not answer.", _SERVER, retry=True),
+    Reason.MODEL_NOT_IN_REGISTRY: Cause(
+        404, "The registry has no such model, or does not give it to everybody.", _INVALID
+    ),
+    Reason.MODEL_IN_USE: Cause(409, "The model is in use.", _INVALID),
     Reason.LIMIT_EXCEEDED: Cause(429, "A limit is used up.", _LIMIT, retry=True),
     Reason.LIMITS_UNAVAILABLE: Cause(503, "The store of the limits does not answer.", _SERVER, retry=True),
     Reason.LEDGER_UNAVAILABLE: Cause(503, "The request could not be written into the ledger.", _SERVER, retry=True),

@@ -90,6 +90,11 @@ def test_policies_are_pure() -> None:
     assert wrong == []
 
 
+def test_only_the_route_of_admins_has_an_admins_permit() -> None:
+    users = {module for module in OURS for name, _ in names_used(module) if name == "admins_permit"}
+    assert users == {"policies/decision.py", "edge/admin/removing.py"}
+
+
 def test_only_the_demo_has_a_permit_of_its_own() -> None:
     """Every other Permit comes out of `judge`, with a policy's decision in it."""
     users = {module for module in OURS for name, _ in names_used(module) if name == "own_permit"}

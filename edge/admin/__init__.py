@@ -15,6 +15,7 @@
     data.py        GET /policy; GET and PUT /policy/data
     stacks.py      POST /stacks/up and /stacks/down: keys of Compose stacks
     models.py      POST /models/ensure: is it there, may it be fetched
+    removing.py    POST /models/remove: an engine deletes it
     applying.py    LifecycleAdmin: how a PUT gets into force
 
 What a route needs is passed in: `edge/administration.py` puts it together.

@@ -9,7 +9,6 @@ For admins: fetching a model fills a disk and loads what strangers made (facts/e
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Final, Protocol
@@ -17,22 +16,18 @@ from typing import Final, Protocol
 from edge.admin.answers import Ask, Flow, Route
 from edge.admin.fields import read_fields
 from edge.admin.live import NDJSON
-from edge.admin.pacing import Turns
+from edge.stock.looking import seen
+from edge.stock.pulls import Pulls
 from engines.contract import Engine, Target
 from engines.pulling import Puller, PullRefused, can_pull, pull
 from observability.live.watching import event
 from policies.errors import Refusal, UpstreamError
 from policies.lifecycle.text import clean
-from policies.names import is_name
+from policies.names import canonical, is_name
 from policies.reasons import Reason
 
 ENSURE: Final = "/models/ensure"
 _KNOWN: Final = frozenset({"model", "pull", "engine"})
-_AT_ONCE: Final = 2
-"""Pulls. Docker Model Runner takes no more, and a disk is a disk."""
-
-_LISTED_WITHIN: Final = 5.0
-_POLL: Final = 0.25
 
 
 class Engines(Protocol):
@@ -48,10 +43,10 @@ class Engines(Protocol):
 class ModelDesk:
     """The route."""
 
-    def __init__(self, fleet: Engines, puller: Puller) -> None:
+    def __init__(self, fleet: Engines, puller: Puller, pulls: Pulls) -> None:
         self._fleet = fleet
         self._puller = puller
-        self._turns = Turns(_AT_ONCE)
+        self._pulls = pulls
 
     @property
     def routes(self) -> Mapping[tuple[str, str], Route]:
@@ -78,7 +73,7 @@ class ModelDesk:
         if isinstance(which, str):
             yield event("missing", text=which)
             return
-        with self._turns.take():
+        with self._pulls.take(canonical(model)):
             async with aclosing(self._pull(which, model)) as lines:
                 async for line in lines:
                     yield line
@@ -95,20 +90,10 @@ class ModelDesk:
         except UpstreamError as error:
             yield event("missing", text=f"{engine.name} failed: {clean(error.detail or error.reason.value, 200)}")
             return
-        if await self._listed(model):
+        if await seen(self._fleet, model):
             yield event("present")
         else:
             yield event("missing", text=f"{engine.name} has fetched it, but does not list it under that name")
-
-    async def _listed(self, model: str) -> bool:
-        """Whether the engine says so now. It is asked again: looks are paced, and the last may be from before."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _LISTED_WITHIN
-        while not await self._fleet.look_again(model):
-            if loop.time() >= until:
-                return False
-            await asyncio.sleep(_POLL)
-        return True
 
     def _choose(self, name: str | None) -> Engine | str:
         """The engine to fetch it; or why there is none."""

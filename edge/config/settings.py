@@ -29,6 +29,7 @@ from edge.limits.settings import LimitSettings
 from edge.listener.limits import ListenerLimits
 from edge.queue.settings import QueueLimits
 from edge.responses.settings import ResponseSettings
+from edge.stock.settings import PullSettings
 from edge.tls.settings import CertificateFiles
 from engines.contract import Engine, Kind, Timeouts
 from observability.decisions.settings import DecisionLogSettings
@@ -135,6 +136,7 @@ class Models:
     presets: Mapping[str, Preset] = setting(
         BUILT_IN, "defaults and bounds of sampling, asked for as `model@preset` or by a key; these are always there"
     )
+    pull: PullSettings = setting(PullSettings(), "fetching models for callers with scope models:write")
 
     def __post_init__(self) -> None:
         # One that is configured takes the built-in one's place.

@@ -17,6 +17,7 @@ from policies.json import Object
 from policies.reasons import Cause
 
 JSON_TYPE: Final = "application/json"
+_PLAIN: Final = "text/plain; charset=utf-8"
 ANTHROPIC_REQUEST_ID: Final = "request-id"
 """The name under which Anthropic's SDKs look for it."""
 _PATIENCE: Final = 60.0
@@ -49,6 +50,8 @@ def render(error: GatewayError, dialect: Dialect, request_id: str) -> tuple[int,
         headers[ANTHROPIC_REQUEST_ID] = request_id
     if cause.status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
+    if dialect is Dialect.MODEL_RUNNER:  # Go's http.Error, which its clients print as it is
+        return cause.status, headers | {"content-type": _PLAIN}, f"{_coded(error)}\n".encode()
     return cause.status, headers, orjson.dumps(body(error, dialect, request_id))
 
 
@@ -73,6 +76,8 @@ def body(error: GatewayError, dialect: Dialect, request_id: str) -> Object:
             return {"type": "error", "error": {"type": kind, "message": _coded(error)}, "request_id": request_id}
         case Dialect.OLLAMA:
             return {"error": _coded(error)}
+        case Dialect.MODEL_RUNNER:
+            return {"type": "error", "message": _coded(error)}
     assert_never(dialect)
 
 
@@ -104,6 +109,6 @@ def stream_error(error: GatewayError, dialect: Dialect, request_id: str) -> byte
             return b"event: error\ndata: " + orjson.dumps(said) + b"\n\n"
         case Dialect.ANTHROPIC:
             return b"event: error\ndata: " + document + b"\n\n"
-        case Dialect.OLLAMA:
+        case Dialect.OLLAMA | Dialect.MODEL_RUNNER:
             return document + b"\n"
     assert_never(dialect)

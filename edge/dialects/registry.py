@@ -8,9 +8,12 @@ from typing import assert_never
 from edge.dialects.anthropic.answer import AnthropicRendering
 from edge.dialects.chat import OpenAiRendering
 from edge.dialects.contract import Rendering
+from edge.dialects.model_runner.stock import ModelRunnerStock
 from edge.dialects.ollama.answer import OllamaRendering
+from edge.dialects.ollama.stock import OllamaStock
 from edge.dialects.ollama.vectors import OllamaVectors
 from edge.dialects.responses.answer import ResponsesRendering
+from edge.dialects.stock import StockRendering
 from edge.dialects.timing import Timing
 from policies.call import Call, Dialect, Operation
 from policies.errors import GatewayError
@@ -20,7 +23,7 @@ from policies.json import Object
 def rendering_of(call: Call, request_id: str, timing: Timing) -> Rendering:
     """A new one for one answer; `request_id` is 32 hexadecimal digits."""
     match call.dialect:
-        case Dialect.OPENAI:
+        case Dialect.OPENAI | Dialect.MODEL_RUNNER:  # whose own routes have no answers of models
             return OpenAiRendering(include_usage=call.include_usage)
         case Dialect.RESPONSES:
             return ResponsesRendering(call.asked, call.model, request_id, timing.wall)
@@ -31,6 +34,11 @@ def rendering_of(call: Call, request_id: str, timing: Timing) -> Rendering:
         case Dialect.OLLAMA:
             return OllamaRendering(call, timing)
     assert_never(call.dialect)
+
+
+def stock_rendering(call: Call) -> StockRendering:
+    """A new one for one request that changes which models there are."""
+    return OllamaStock() if call.dialect is Dialect.OLLAMA else ModelRunnerStock()
 
 
 def failing_of(rendering: Rendering) -> Callable[[GatewayError, bool], bytes] | None:

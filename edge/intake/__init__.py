@@ -12,6 +12,7 @@ ranking_params.py   SPECS: the same of rerank, score, tokenize
 anthropic_params.py MESSAGES_SPEC, COUNT_SPEC: the same of Anthropic's Messages
 responses_params.py RESPONSES_SPEC, INPUT_TOKENS_SPEC: the same of OpenAI's Responses
 ollama_params.py    SPECS: the same of Ollama's routes, by operation and form
+model_runner_params.py SPECS, check_query(): the same of Docker Model Runner's own routes
 intake.py           read_call(), continued(): route + document -> Call; check_content_type()
 offload.py          Parser: the same beside the event loop when the body is large
 """

@@ -17,6 +17,7 @@ from edge.intake.kinds import Array, Tagged, Union, type_of
 from edge.intake.leaves import Choice, Flag, Int, Number, Text
 from edge.intake.openai_messages import (
     ARGUMENTS,
+    CALLED_NAME,
     FUNCTION_NAME,
     IDENTIFIER,
     MAX_TOOLS,
@@ -94,7 +95,7 @@ _BLOCKS: Final = {
     "tool_use": _block(
         "tool_use",
         Field("id", IDENTIFIER, required=True),
-        Field("name", FUNCTION_NAME, required=True),
+        Field("name", CALLED_NAME, required=True),
         Field("input", ARGUMENTS, required=True),
     ),
     "tool_result": _block(

@@ -14,7 +14,7 @@ from edge.dialects.ranking import plain
 from edge.dialects.responses.kept import resolved, wanted_of
 from edge.dialects.responses.request import chat_body as responses_body
 from edge.dialects.responses.request import items_of
-from edge.intake import ollama_params, ranking_params
+from edge.intake import model_runner_params, ollama_params, ranking_params
 from edge.intake.anthropic_params import COUNT_SPEC, MESSAGES_SPEC
 from edge.intake.fields import Record, check, fail
 from edge.intake.openai_params import SPECS, count
@@ -100,6 +100,8 @@ def _spec(route: Route, specs: Mapping[Operation, Record]) -> Record | None:
     match route.dialect:
         case Dialect.OLLAMA:
             return ollama_params.SPECS.get((route.operation, route.form))
+        case Dialect.MODEL_RUNNER:
+            return model_runner_params.SPECS.get(route.operation)
         case Dialect.ANTHROPIC if route.operation is Operation.CHAT:
             return COUNT_SPEC if route.counts else MESSAGES_SPEC
         case Dialect.RESPONSES:
@@ -116,17 +118,28 @@ def _translated(route: Route, request: Object) -> Translated:
         case Dialect.RESPONSES:
             return Translated(route.operation, _responses_body(request, whole=not wanted_of(request)))
         case Dialect.ANTHROPIC:
-            return Translated(route.operation, chat_body(request))
+            return Translated(route.operation, _spoken(chat_body(request), "messages"))
         case Dialect.OLLAMA:
-            return translate(request, route.operation, route.form)
+            told = translate(request, route.operation, route.form)
+            if told.operation is Operation.CHAT:
+                _spoken(told.body, "messages")
+            return told
+        case Dialect.MODEL_RUNNER:
+            return Translated(route.operation, {"model": request["from"], "stream": True})
     assert_never(route.dialect)
 
 
 def _responses_body(asked: Object, *, whole: bool) -> Object:
     """`whole`: whether what is sent is all of the conversation."""
     body = responses_body(asked)
-    if whole and not body["messages"]:
-        fail((None, "input"), None, Reason.MISSING_PARAMETER)
+    return _spoken(body, "input") if whole else body
+
+
+def _spoken(body: Object, name: str) -> Object:
+    """`body` with something said in it; else a Refusal for `name`. Messages of the caller may be nothing but blocks or
+    texts that are left out, and engines fall over a conversation without any."""
+    if not body["messages"]:
+        fail((None, name), None, Reason.MISSING_PARAMETER)
     return body
 
 

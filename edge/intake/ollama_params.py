@@ -19,7 +19,7 @@ from edge.intake.kinds import Array, Union
 from edge.intake.leaves import Choice, Int, Number, Text
 from edge.intake.openai_messages import (
     ARGUMENTS,
-    FUNCTION_NAME,
+    CALLED_NAME,
     IDENTIFIER,
     MAX_MEDIA,
     MAX_TURNS,
@@ -101,7 +101,7 @@ PICTURE: Final = Media(
 )
 _PICTURES: Final = Field("images", Array(PICTURE, 0, MAX_MEDIA))
 
-_CALLED: Final = Record(Field("name", FUNCTION_NAME, required=True), Field("arguments", ARGUMENTS), dropped=("index",))
+_CALLED: Final = Record(Field("name", CALLED_NAME, required=True), Field("arguments", ARGUMENTS), dropped=("index",))
 _TOOL_CALL: Final = Record(
     Field("id", Text(0, 256, IDENTIFIER.form)),
     Field("type", Choice("function")),
@@ -114,7 +114,7 @@ _MESSAGE: Final = Record(
     Field("thinking", PROSE),
     _PICTURES,
     Field("tool_calls", Array(_TOOL_CALL, 0, 256)),
-    Field("tool_name", Text(0, 128, FUNCTION_NAME.form)),
+    Field("tool_name", Text(0, 256, CALLED_NAME.form)),
     Field("tool_call_id", Text(0, 256, IDENTIFIER.form)),
 )
 _ANSWER: Final = (
@@ -186,6 +186,25 @@ _SHOW: Final = Record(
     rule=_some_name,
 )
 
+ENCRYPTED: Final = "Models are fetched over TLS."
+
+
+def _safe(body: Object, at: Trail) -> None:
+    _some_name(body, at)
+    if body.pop("insecure", False) is True:
+        fail((at, "insecure"), ENCRYPTED)
+
+
+_PULL: Final = Record(
+    Field("model", ModelName()),
+    Field("name", ModelName()),
+    Field("stream", FLAG),
+    Field("insecure", FLAG),
+    dropped=("password", "username"),  # of a registry: no credential of a caller's reaches an engine
+    rule=_safe,
+)
+_DELETE: Final = Record(Field("model", ModelName()), Field("name", ModelName()), rule=_some_name)
+
 SPECS: Final[Mapping[tuple[Operation, Form], Record]] = MappingProxyType(
     {
         (Operation.CHAT, Form.ONLY): _CHAT,
@@ -193,5 +212,7 @@ SPECS: Final[Mapping[tuple[Operation, Form], Record]] = MappingProxyType(
         (Operation.EMBEDDINGS, Form.ONLY): _EMBED,
         (Operation.EMBEDDINGS, Form.EMBEDDING): _EMBEDDING,
         (Operation.MODELS_SHOW, Form.ONLY): _SHOW,
+        (Operation.MODELS_PULL, Form.ONLY): _PULL,
+        (Operation.MODELS_DELETE, Form.ONLY): _DELETE,
     }
 )

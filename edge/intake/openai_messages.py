@@ -100,7 +100,10 @@ PART: Final = Tagged(
 )
 CONTENT: Final = Union(PROSE, Array(PART, 1, 1024), hint="It must be a string or a list of 1 to 1024 content parts.")
 
-_CALLED: Final = Record(Field("name", FUNCTION_NAME, required=True), Field("arguments", PROSE, required=True))
+CALLED_NAME: Final = IDENTIFIER
+"""Of a function that a model has called: models call what is not there (`functions.f:0`, `look up`), agents tell them
+so, and the conversation goes on."""
+_CALLED: Final = Record(Field("name", CALLED_NAME, required=True), Field("arguments", PROSE, required=True))
 TOOL_CALL: Final = Record(
     Field("id", IDENTIFIER),
     Field("type", Choice("function")),

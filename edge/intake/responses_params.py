@@ -16,6 +16,7 @@ from edge.intake.fields import Field, Record, Trail, fail
 from edge.intake.kinds import Array, Tagged, Union, type_of
 from edge.intake.leaves import Choice, Int, Never, Number
 from edge.intake.openai_messages import (
+    CALLED_NAME,
     FUNCTION_NAME,
     IDENTIFIER,
     IMAGE_URL,
@@ -85,14 +86,14 @@ _CASES: Final = {
     "function_call": _item(
         "function_call",
         Field("call_id", IDENTIFIER, required=True),
-        Field("name", FUNCTION_NAME, required=True),
+        Field("name", CALLED_NAME, required=True),
         Field("arguments", PROSE, required=True),
     ),
     "function_call_output": _item(
         "function_call_output",
         Field("call_id", IDENTIFIER, required=True),
         Field("output", _OUTPUT, required=True),
-        Field("name", FUNCTION_NAME),
+        Field("name", CALLED_NAME),
     ),
     "reasoning": Record(
         Field("type", Choice("reasoning"), required=True),

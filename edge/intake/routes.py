@@ -100,6 +100,8 @@ OLLAMA: Final = tuple(
         ("POST", "/api/embed", Operation.EMBEDDINGS, Form.ONLY),
         ("POST", "/api/embeddings", Operation.EMBEDDINGS, Form.EMBEDDING),
         ("POST", "/api/show", Operation.MODELS_SHOW, Form.ONLY),
+        ("POST", "/api/pull", Operation.MODELS_PULL, Form.ONLY),
+        ("DELETE", "/api/delete", Operation.MODELS_DELETE, Form.ONLY),
         ("GET", "/api/tags", Operation.MODELS_LIST, Form.ONLY),
         ("GET", "/api/ps", Operation.MODELS_LIST, Form.LOADED),
         ("GET", "/api/version", Operation.ME, Form.VERSION),
@@ -107,17 +109,28 @@ OLLAMA: Final = tuple(
         ("HEAD", "/", Operation.ME, Form.BANNER),
     )
 )
+MODEL_RUNNER: Final = tuple(
+    Entry(method, path, operation, Dialect.MODEL_RUNNER)
+    for method, path, operation in (
+        ("GET", "/models", Operation.MODELS_LIST),
+        ("GET", "/models/{id}", Operation.MODELS_SHOW),
+        ("POST", "/models/create", Operation.MODELS_PULL),
+        ("DELETE", "/models/{id}", Operation.MODELS_DELETE),
+    )
+)
 MOUNTS: Final[Mounts] = (
-    ("", OWN + OLLAMA + RANKING),
+    ("", OWN + OLLAMA + MODEL_RUNNER + RANKING),
     ("/v1", OPENAI + RESPONSES + ANTHROPIC + RANKING + TOKENIZE),
     ("/anthropic/v1", ANTHROPIC + _LISTINGS),
     ("/engines", RANKING),
-    ("/engines/v1", OPENAI + RESPONSES + RANKING + TOKENIZE),
+    ("/engines/v1", OPENAI + RESPONSES + ANTHROPIC + RANKING + TOKENIZE),
 )
-ENGINE_MOUNTS: Final[Mounts] = (("/v1", OPENAI + RESPONSES + RANKING + TOKENIZE), ("", RANKING))
+ENGINE_MOUNTS: Final[Mounts] = (("/v1", OPENAI + RESPONSES + ANTHROPIC + RANKING + TOKENIZE), ("", RANKING))
 """Below `/engines/{engine}`."""
 
 _UNDER: Final = "/engines/{engine}"
+_NEVER: Final = frozenset({("DELETE", "/models/purge")})
+"""Model Runner deletes everything there: no model is called so."""
 # `/engines/v1/...` is a mount point of its own, so no engine can be called `v1`.
 _ENGINE: Final = re.compile(r"/engines/(?!v1/)([a-z0-9][a-z0-9._-]{0,63})(/.*)", re.ASCII | re.DOTALL)
 _ID: Final = "{id}"
@@ -137,6 +150,8 @@ class Routes:
 
     def match(self, method: str, path: str) -> Route | None:
         """The route of `method` and raw `path` (no query), None if there is none: 404, whatever the method."""
+        if (method, path) in _NEVER:
+            return None
         route = self._plain.find(method, path)
         if route is not None:
             return route
@@ -201,6 +216,8 @@ def dialect_of(path: str) -> Dialect:
         return Dialect.OLLAMA
     if path.startswith(("/anthropic/", "/v1/messages")):
         return Dialect.ANTHROPIC
+    if path == "/models" or path.startswith("/models/"):
+        return Dialect.MODEL_RUNNER
     return Dialect.OPENAI
 
 

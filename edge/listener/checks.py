@@ -24,6 +24,8 @@ Field: TypeAlias = tuple[bytes, bytes]
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """What some route could have. llhttp knows forty more (PURGE, M-SEARCH...); CONNECT and TRACE are refused too."""
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+_NAMED_IN_BODY: Final = frozenset({"/api/delete"})
+"""Paths on which DELETE has a body, in one piece, since Ollama's clients say there what to delete."""
 
 # RFC 9110 5.6.2: token = 1*tchar.
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
@@ -107,7 +109,7 @@ def check_head(
     http10 = version == (1, 0)
     headers = read_fields(fields, limits)
     _check_host(headers, target.authority, hosts)
-    length, chunked = _framing(method, headers, http10=http10)
+    length, chunked = _framing(method, target.path, headers, http10=http10)
     expects = _expects(headers, http10=http10) and (chunked or length > 0)
     keep_alive = _connection(headers) and not http10
     if not _HOP_BY_HOP.isdisjoint(headers):
@@ -172,7 +174,7 @@ def _check_host(headers: dict[str, str], authority: str, hosts: HostPolicy) -> N
         raise Refusal(Reason.UNKNOWN_HOST)
 
 
-def _framing(method: str, headers: dict[str, str], *, http10: bool) -> tuple[int, bool]:
+def _framing(method: str, path: str, headers: dict[str, str], *, http10: bool) -> tuple[int, bool]:
     """Declared length and whether chunked: RFC 9112 6.3 with every ambiguous case refused."""
     length = headers.get("content-length")
     coding = headers.get("transfer-encoding")
@@ -194,7 +196,7 @@ def _framing(method: str, headers: dict[str, str], *, http10: bool) -> tuple[int
     # implementations to reject the request and close the connection because of its potential as a request smuggling
     # attack". The same of HEAD (9.3.2) and DELETE (9.3.5).
     size = int(length)
-    if size and method in _BODILESS:
+    if size and method in _BODILESS and not (method == "DELETE" and path in _NAMED_IN_BODY):
         raise Refusal(Reason.MALFORMED_REQUEST)
     return size, False
 

@@ -63,9 +63,12 @@ class Fragments:
         delta.pop("function_call", None)
 
     def whole(self, choice: int, message: Object) -> None:
-        """The same of a whole message, whose calls have no index, and arguments always."""
+        """The same of a whole message, whose calls are told apart by where they stand, and have arguments always."""
+        calls = [as_object(call) for call in as_list(message.get("tool_calls"))]
+        for call in calls:
+            call.pop("index", None)  # engines that write one here too may give every call the same
         self.tidy(choice, message)
-        for call in map(as_object, as_list(message.get("tool_calls"))):
+        for call in calls:
             call.pop("index", None)
             for kind, written in INPUTS.items():
                 if isinstance(function := call.get(kind), dict):

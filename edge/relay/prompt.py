@@ -7,26 +7,19 @@ from typing import Final
 import orjson
 
 from policies.call import Call, Operation
+from policies.input import calls_of, texts_of
 from policies.json import as_list, as_object, as_str
 
 
 def prompt_text(call: Call) -> str:
     """All text the model reads, without the chat template's own tokens (which such engines do not expose)."""
     if call.operation is Operation.CHAT:
-        return "\n".join(_message_text(as_object(message)) for message in as_list(call.body.get("messages")))
-    prompt = call.body.get("prompt")
-    if isinstance(prompt, str):
-        return prompt
-    return "\n".join(as_str(part) for part in as_list(prompt))
-
-
-def _message_text(message: dict[str, object] | object) -> str:
-    content = message.get("content") if isinstance(message, dict) else None
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    return "\n".join(as_str(part.get("text")) for part in content if isinstance(part, dict))
+        tools = call.body.get("tools")
+        told = [text for message in as_list(call.body.get("messages")) for text in texts_of(as_object(message))]
+        return "\n".join([*told, *([orjson.dumps(tools).decode()] if tools else ())])
+    prompt, suffix = call.body.get("prompt"), as_str(call.body.get("suffix"))
+    prompts = [prompt] if isinstance(prompt, str) else as_list(prompt)
+    return "\n".join([*map(as_str, prompts), *([suffix] if suffix else ())])
 
 
 _MEDIA: Final = frozenset({"image_url", "input_audio"})
@@ -35,15 +28,17 @@ _PER_MEDIUM: Final = 4_000
 
 
 def extra_chars(call: Call) -> int:
-    """Characters that the model reads beside the text of messages: tools and their calls, the format, media."""
-    body, media = call.body, 0
-    found = [body.get("tools"), body.get("functions"), body.get("response_format")]
+    """Characters that the model reads beside the text of messages: tools, the names of what was called, the format,
+    media."""
+    body, media, names = call.body, 0, 0
     for message in as_list(body.get("messages")):
         turn = as_object(message)
-        found += [turn.get("tool_calls"), turn.get("function_call")]
+        if calls := turn.get("tool_calls"):
+            names += max(0, len(orjson.dumps(calls)) - sum(map(len, calls_of(turn))))
         content = turn.get("content")
         media += sum(as_object(part).get("type") in _MEDIA for part in content) if isinstance(content, list) else 0
-    return sum(len(orjson.dumps(value)) for value in found if value) + media * _PER_MEDIUM
+    found = [body.get("tools"), body.get("response_format")]
+    return sum(len(orjson.dumps(value)) for value in found if value) + names + media * _PER_MEDIUM
 
 
 def expected_choices(call: Call) -> int:

@@ -27,7 +27,9 @@ async def with_past(shelf: Shelf, parser: Parser, ask: Question, route: Route, c
     past = await shelf.past(ask.principal.id, wanted)
     for model in sorted(past.models - {call.model}):
         await ask.permit(route, model)
-    return await parser.aside(past.size, lambda: continued(call, past.history, past.named))
+        ask.exchange.permit = None  # of another model: no record is to take it for what this request was allowed
+    size = past.size + ask.exchange.outcome.bytes_in  # what is sent now is checked again, too
+    return await parser.aside(size, lambda: continued(call, past.history, past.named))
 
 
 def keeping(shelf: Shelf, owner: str, call: Call, rendering: Rendering) -> Callable[[], Awaitable[None]] | None:

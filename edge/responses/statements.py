@@ -53,4 +53,7 @@ THREADS_OF_ALL: Final = (
     select(_T.owner, _T.thread, _SIZE).group_by(_T.owner, _T.thread).order_by(func.min(_T.expires_at), _T.thread)
 )
 DROP_THREAD: Final[Delete] = delete(RESPONSES).where(_T.owner == bindparam("whose"), _T.thread == bindparam("which"))
-DROP_EXPIRED: Final[Delete] = delete(RESPONSES).where(_T.expires_at <= bindparam("now"))
+EXPIRED: Final = select(_T.id, _T.bytes).where(_T.expires_at <= bindparam("now")).limit(bindparam("most"))
+DROP_EXPIRED: Final[Delete] = delete(RESPONSES).where(
+    _T.id.in_(bindparam("which", expanding=True)), _T.expires_at <= bindparam("now")
+)

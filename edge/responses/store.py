@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Row
 
+from edge.intake.strict_json import LIMITS, measure
 from edge.responses import statements as sql
 from edge.responses.settings import ResponseSettings
 from edge.store.database import Database, make_engine
@@ -22,6 +24,8 @@ from policies.json import JSON, Object, as_list, as_object
 BUSY_SECONDS: Final = 2
 _BATCH: Final = 500
 """Ids in one statement; SQLite takes 32,766 parameters."""
+_BITE: Final = 4 << 20
+"""Bytes that one transaction deletes, about."""
 _ROOM: Final = 0.9
 """What is left of all once it was too much, so that not every response from then on has to make room."""
 
@@ -50,7 +54,7 @@ class New(NamedTuple):
 
 
 class TooLong(Exception):
-    """The conversation holds more bytes than may be gone on with."""
+    """The conversation holds more bytes or parts than may be gone on with."""
 
 
 class _NoRoom(Exception):
@@ -116,7 +120,7 @@ class ResponseStore:
         until = now + self._settings.keep
         try:
             with self._database.writing() as connection:
-                connection.execute(sql.DROP_EXPIRED, {"now": now})
+                _drop(connection, now)
                 thread = _thread(connection, new, now)
                 values: dict[str, object] = {"id": new.id, "owner": new.owner, "thread": thread}
                 values |= {"previous": new.previous or None, "expires_at": until, "bytes": size}
@@ -135,10 +139,16 @@ class ResponseStore:
 
     def sweep(self, now: float) -> int:
         """Delete what is too old; how many rows that were."""
-        with self._database.writing() as connection:
-            dropped = connection.execute(sql.DROP_EXPIRED, {"now": now}).rowcount
+        dropped = 0
+        while some := self._drop_some(now):
+            dropped += some
+        with self._database.reading() as connection:
             self._held = connection.execute(sql.HELD_IN_ALL).scalar_one()
         return dropped
+
+    def _drop_some(self, now: float) -> int:
+        with self._database.writing() as connection:
+            return _drop(connection, now)
 
     def _bound(self, sizes: Iterable[int]) -> None:
         if sum(sizes) > self._settings.conversation_bytes:
@@ -173,6 +183,17 @@ class ResponseStore:
         self._held = held
 
 
+def _drop(connection: Connection, now: float) -> int:
+    """Delete a bite of what is too old; how many rows. It is overwritten, and the ledger, which no request goes
+    without, waits as long."""
+    sizes = connection.execute(sql.EXPIRED, {"now": now, "most": _BATCH}).all()
+    if not sizes:
+        return 0
+    before = accumulate((row.bytes for row in sizes), initial=0)
+    which = [row.id for row, size in zip(sizes, before, strict=False) if size < _BITE]
+    return connection.execute(sql.DROP_EXPIRED, {"which": which, "now": now}).rowcount
+
+
 def _thread(connection: Connection, new: New, now: float) -> str:
     if not new.previous:
         return new.id
@@ -184,8 +205,24 @@ def _thread(connection: Connection, new: New, now: float) -> str:
 
 
 def _several(connection: Connection, owner: str, ids: Sequence[str], now: float) -> dict[str, Kept]:
-    rows = (row for part in _parts(ids) for row in connection.execute(sql.SEVERAL, _mine(owner, part, now)))
-    return {row.id: _kept(row) for row in rows}
+    """TooLong if callers sent more parts for them than one document may hold: a part of ten bytes takes hundreds."""
+    found: dict[str, Kept] = {}
+    left = LIMITS.nodes
+    for part in _parts(ids):
+        for row in connection.execute(sql.SEVERAL, _mine(owner, part, now)):
+            left -= measure(row.input, left).nodes
+            if left < 0:
+                raise TooLong
+            found[row.id] = _spoken(_kept(row))
+    return found
+
+
+def _spoken(kept: Kept) -> Kept:
+    """Without the probabilities of what was said: nothing goes on from them, and they take the most memory."""
+    for item in as_list(kept.document.get("output")):
+        for part in as_list(as_object(item).get("content")):
+            as_object(part).pop("logprobs", None)
+    return kept
 
 
 def _mine(owner: str, ids: Sequence[str], now: float) -> dict[str, object]:

@@ -12,9 +12,12 @@ from engines.adapters.openai_shape import REPEAT, V1, OpenAIShape, Sign, get
 from engines.contract import Engine, Kind, Model, Pulled, UpstreamRequest
 from policies.call import GENERATING, Call, Operation
 from policies.json import JSON, Object, as_count, as_object, as_str
+from policies.names import is_name
 
 BACKENDS: Final = frozenset({"llama.cpp", "vllm", "mlx", "sglang", "diffusers"})
 """What may stand in `/engines/{backend}/v1/...`."""
+_EVERYTHING: Final = "purge"
+_JSON: Final = (("content-type", "application/json"), ("accept", "application/json"))
 EXTENSIONS = frozenset({"top_k", "min_p", "typical_p", "repeat_penalty", "repeat_last_n", "cache_prompt"})
 
 
@@ -41,6 +44,7 @@ class DockerModelRunner(OpenAIShape):
     by_hand = parameters.THINKING
     salted = True
     pull_path = "/models/create"
+    deletes = True
 
     def recognises(self, sign: Sign) -> bool:
         return sign.body.strip() == b"Docker Model Runner is running"
@@ -53,9 +57,12 @@ class DockerModelRunner(OpenAIShape):
         return [m for m in found if m is not None and engine.model in (None, m.id)]
 
     def pull(self, model: str) -> UpstreamRequest | None:
-        """With exactly this Accept: for any other it sends JSON escaped as HTML."""
-        headers = (("content-type", "application/json"), ("accept", "application/json"))
-        return UpstreamRequest("POST", self.pull_path, orjson.dumps({"from": model}), headers)
+        """With exactly this Accept: for any other it sends JSON escaped as HTML. The repository in lower case, as it
+        makes it itself: a capital in front of the first `/` makes some parsers take that for a host."""
+        folder, slash, last = model.rpartition("/")
+        name, colon, tag = last.partition(":")
+        wanted = f"{folder}{slash}{name}".lower() + colon + tag
+        return UpstreamRequest("POST", self.pull_path, orjson.dumps({"from": wanted}), _JSON)
 
     def pulled(self, line: Object) -> Pulled:
         """`{"type":"progress","total":…,"layer":{"id","size","current"}}`, at last `{"type":"success"}`."""
@@ -68,6 +75,12 @@ class DockerModelRunner(OpenAIShape):
             done=kind == "success",
             error=(as_str(line.get("message")) or "no reason given") if kind == "error" else "",
         )
+
+    def delete(self, model: Model) -> UpstreamRequest | None:
+        """By the id that it lists. Never `purge`, which on this path is everything, and never with `force`."""
+        if not is_name(model.id) or model.id.lower() == _EVERYTHING:
+            return None
+        return UpstreamRequest("DELETE", f"/models/{model.id}", headers=_JSON[1:])
 
     def adapt(self, call: Call, body: Object) -> None:
         """docker/model-runner#1028: effort `none` must reach the template."""

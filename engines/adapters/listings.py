@@ -11,6 +11,7 @@ from policies.json import JSON, Object, as_count, as_list, as_object, as_str
 from policies.names import MAX_NAME, canonical, is_name
 
 MAX_MODELS = 4096
+_LATEST = 253_402_300_799  # the end of the year 9999, where calendars end: who writes milliseconds is beyond it
 
 
 def parse(body: bytes) -> JSON:
@@ -55,4 +56,5 @@ def named(identity: str, *, name: str | None = None, created: int | None = 0, co
     # 4 * MAX_NAME: file paths are ids too, and may be longer than a name.
     if not name or not identity or len(identity) > 4 * MAX_NAME or not identity.isprintable():
         return None
-    return Model(name, identity, created or 0, as_count(context) or None)
+    created = 0 if created is None or created > _LATEST else created
+    return Model(name, identity, created, as_count(context) or None)

@@ -28,6 +28,7 @@ class Ollama(OpenAIShape):
     listing = get("/api/tags", LOCALHOST)
     headers = (*HEADERS, LOCALHOST)
     pull_path = "/api/pull"
+    deletes = True
     chat = parameters.SAMPLING | parameters.LOGPROBS | {"messages", "tools", "response_format", "reasoning_effort"}
     completions = parameters.SAMPLING | {"prompt", "suffix"}
     one_answer = True
@@ -60,6 +61,10 @@ class Ollama(OpenAIShape):
             done=line.get("status") == "success",
             error=as_str(line.get("error")),
         )
+
+    def delete(self, model: Model) -> UpstreamRequest | None:
+        """By the name that it lists."""
+        return UpstreamRequest("DELETE", "/api/delete", orjson.dumps({"model": model.id}), self.headers)
 
     def adapt(self, call: Call, body: Object) -> None:
         """Ollama switches thinking by `reasoning_effort` itself, `none` included."""

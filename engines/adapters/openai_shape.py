@@ -73,6 +73,7 @@ class OpenAIShape:
     count_path: str | None = None
     prompt_path: str | None = None
     pull_path: str | None = None
+    deletes: bool = False
     probe: UpstreamRequest = get("/v1/models")
     listing: UpstreamRequest = get("/v1/models")
     headers: tuple[tuple[str, str], ...] = HEADERS
@@ -156,6 +157,10 @@ class OpenAIShape:
     def pulled(self, line: Object) -> Pulled:  # noqa: ARG002 - as above
         """See `contract.Adapter.pulled`."""
         return Pulled()
+
+    def delete(self, model: Model) -> UpstreamRequest | None:  # noqa: ARG002 - as above
+        """See `contract.Adapter.delete`."""
+        return None
 
     def count(self, target: Target, text: str) -> UpstreamRequest | None:
         """See `contract.Adapter.count`; the body is that of llama-cpp-python, the only one that needs it."""

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from observability.hidden import container_of, detail_of, device_of, key_of
 from observability.metrics.catalogue import OPERATIONS
 from observability.traces.sampling import status_of
-from policies.call import Call
+from policies.call import STOCK, Call
 from policies.exchange import Exchange, Usage
 from policies.names import is_name
 from policies.obligations import obligations_document
@@ -108,6 +108,12 @@ def _add_decision(found: Attributes, exchange: Exchange) -> None:
         found["llm_gateway.limits.shadowed"] = outcome.shadowed
 
 
+def streams_tokens(exchange: Exchange) -> bool:
+    """Whether the first byte of the engine's answer was its first token."""
+    stocks = exchange.call is not None and exchange.call.operation in STOCK
+    return exchange.shape.stream and exchange.stages.first_byte > 0 and not stocks
+
+
 def engine_attributes(exchange: Exchange) -> Attributes:
     """Of the call to the engine: the GenAI conventions of a client span."""
     outcome, stages = exchange.outcome, exchange.stages
@@ -118,7 +124,7 @@ def engine_attributes(exchange: Exchange) -> Attributes:
     }
     if (asked := exchange.asked or exchange.call) is not None:
         _add_request(found, asked)
-    if exchange.shape.stream and stages.first_byte:
+    if streams_tokens(exchange):
         found["gen_ai.response.time_to_first_chunk"] = stages.first_byte - stages.sent
     _add_answer(found, outcome.usage, outcome.finish)
     if outcome.finish:

@@ -20,6 +20,7 @@ from observability.traces.attributes import (
     Value,
     engine_attributes,
     server_attributes,
+    streams_tokens,
 )
 from observability.traces.sampling import Why, status_of
 from policies.exchange import Exchange
@@ -134,13 +135,13 @@ def _engine_span(exchange: Exchange, trace: Trace, ns: Callable[[float], int], c
         trace,
         trace.engine_span_id,
         trace.span_id,
-        f"{operation} {exchange.model}",
+        f"{operation} {exchange.model}".rstrip(),  # what is fetched has no model's name before it is there
         Kind.CLIENT,
         ns(stages.sent),
         ns(stages.answered or stages.done),
         engine_attributes(exchange),
         # The first byte of a whole answer is not its first token.
-        events=(Event(FIRST_TOKEN, ns(stages.first_byte)),) if exchange.shape.stream and stages.first_byte else (),
+        events=(Event(FIRST_TOKEN, ns(stages.first_byte)),) if streams_tokens(exchange) else (),
         # RPC and HTTP client spans are failed by whatever ended them early, but a caller that left broke nothing.
         error=code if status_of(exchange) >= _ERROR else "",
     )

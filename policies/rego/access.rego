@@ -49,6 +49,8 @@ scopes := {
 	"tokenize": "inference",
 	"models.list": "models:read",
 	"models.show": "models:read",
+	"models.pull": "models:write",
+	"models.delete": "models:write",
 }
 
 # METADATA

@@ -97,6 +97,29 @@ test_scopes_bound if {
 	}
 }
 
+test_changing_the_models_takes_a_scope_of_its_own if {
+	every operation in ["models.pull", "models.delete"] {
+		decided({"operation": operation, "key": {"scopes": ["models:write"]}}, cfg([])).allow
+		d := decided({"operation": operation, "key": {"scopes": ["inference", "models:read", "admin"]}}, cfg([]))
+		not d.allow
+		codes(d) == {"scope_missing"}
+	}
+}
+
+test_changing_the_models_has_to_be_granted if {
+	every operation in ["models.pull", "models.delete"] {
+		asked := {"operation": operation, "key": {"scopes": ["models:write"]}}
+		d := decided(asked, cfg([plain]))
+		not d.allow
+		codes(d) == {"no_grant"}
+		granting := changed(plain, {"operations": [operation]})
+		decided(asked, cfg([granting])).allow
+		other := decided(object.union(asked, about("mistral")), cfg([granting]))
+		not other.allow
+		codes(other) == {"model_not_permitted"}
+	}
+}
+
 test_globs_bound if {
 	decided({"key": {"patterns": ["^llama.*$", "^qwen.*$"]}}, cfg([])).allow
 	d := decided({"key": {"patterns": ["^llama.*$"]}}, cfg([]))

@@ -33,9 +33,10 @@ obligations["max_tokens"] := min(bounds) if {
 
 # METADATA
 # title: timeout_s
-# description: Seconds for the whole answer.
+# description: Seconds for the whole answer. To fetch a model is none, and takes as long as it takes.
 obligations["timeout_s"] := min(bounds) if {
 	allow
+	input.operation != "models.pull"
 	bounds := caps("timeout_s")
 	count(bounds) > 0
 }

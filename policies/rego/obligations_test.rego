@@ -32,6 +32,16 @@ test_a_grant_without_a_cap_lifts_it if {
 	ties({}, [{"max_tokens": 10, "timeout_s": 1}, {}]) == {}
 }
 
+test_a_cap_of_answers_is_none_of_fetching_a_model if {
+	g := t.changed(t.plain, {"operations": ["models.pull", "models.delete"], "obligations": {"timeout_s": 5}})
+	data_ := object.union(t.cfg([g]), {"caps": {"max_tokens": 7, "timeout_s": 9}})
+	pull := t.decided({"operation": "models.pull", "key": {"scopes": ["models:write"]}}, data_)
+	pull.allow
+	pull.obligations == {}
+	remove := t.decided({"operation": "models.delete", "key": {"scopes": ["models:write"]}}, data_)
+	remove.obligations == {"timeout_s": 5}
+}
+
 test_caps_for_everybody_stay if {
 	capped({}, {"max_tokens": 7, "timeout_s": 9}) == {"max_tokens": 7, "timeout_s": 9}
 	capped({"max_tokens": 5}, {"max_tokens": 7}) == {"max_tokens": 5}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import orjson
 import pytest
@@ -15,9 +16,10 @@ from edge.limits.standing import Filled, Standing
 from engines.catalogue import Catalogue
 from engines.contract import Engine, Kind, Model
 from policies.errors import Refusal
-from policies.json import Object, as_list, as_object
+from policies.json import JSON, Object, as_list, as_object
 from policies.obligations import NOTHING, Obligations
 from policies.principal import DEFAULT_SCOPES, Principal
+from policies.reasons import Reason
 from tests.policies import asking
 
 ONE = Engine("one", Kind.OPENAI, "http://127.0.0.1:1", 1)
@@ -50,6 +52,35 @@ def ids(document: Object) -> list[str]:
     data = document["data"]
     assert isinstance(data, list)
     return [str(entry["id"]) for entry in data if isinstance(entry, dict)]
+
+
+def test_model_runners_own_listing_has_each_model_once_with_all_its_names() -> None:
+    found = listed("/models", "*")
+    assert [(each["tags"], each["created"]) for each in found] == [
+        (["Qwen", "gpt-4o-mini"], 5),
+        (["secret", "hidden"], 0),
+    ]
+    assert len({str(each["id"]) for each in found}) == 2
+    assert [each["tags"] for each in listed("/models", "qwen*")] == [["Qwen", "gpt-4o-mini"]]
+    assert listed("/models") == []
+
+
+@pytest.mark.parametrize("name", ["Qwen", "ai/qwen:latest", "gpt-4o-mini"])
+def test_model_runners_own_answer_about_one_model_has_the_callers_name_for_it(name: str) -> None:
+    found = ask(f"/models/{name}", "qwen")
+    assert found["tags"] == [name]
+    assert found["id"] == listed("/models", "qwen")[0]["id"]
+
+
+@pytest.mark.parametrize("name", ["none", "none/export"])
+def test_model_runner_tells_no_hidden_model_from_a_missing_one(name: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        ask(f"/models/{name}", "*")
+    assert refused.value.reason is Reason.MODEL_NOT_PERMITTED
+
+
+def listed(path: str, *models: str) -> list[Object]:
+    return [as_object(each) for each in as_list(cast("JSON", ask(path, *models)))]
 
 
 def test_models_and_aliases_a_caller_may_use() -> None:

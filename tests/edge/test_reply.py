@@ -13,7 +13,7 @@ from edge.listener.inbound import Headers
 from edge.reply import Reply
 from edge.tasks import Tasks
 from policies.call import Dialect
-from policies.errors import EngineBroke
+from policies.errors import EngineBroke, GatewayError
 from policies.exchange import Client
 
 
@@ -58,6 +58,38 @@ PULSE = module.Pulse(first=0.002, every=0.002)
 
 def say() -> str:
     return "queued 3"
+
+
+class Slow(RecordingInbound):
+    """Has every block at once, and room for the next one later."""
+
+    async def write(self, block: bytes) -> None:
+        self.told.append(("write", block))
+        await self.room.wait()
+
+
+async def test_who_is_cut_while_the_first_event_waits_for_a_slow_caller_does_not_begin_anew() -> None:
+    """Responses began a second time in the same stream: another `response.created`, with the number 0."""
+    inbound = Slow()
+    inbound.room.clear()
+    reply = Reply(inbound)
+    begun: list[bool] = []
+
+    def failing(_error: GatewayError, had: bool) -> bytes:
+        begun.append(had)
+        return b"failed\n\n"
+
+    reply.failing = failing
+    with reply.streams({}, Tasks(), say):
+        writing = asyncio.ensure_future(reply.write(b"first\n\n"))
+        await asyncio.sleep(0)
+        assert inbound.told[-1] == ("write", b"first\n\n")
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        inbound.room.set()
+        assert await reply.fail(EngineBroke("x"), Dialect.RESPONSES, "id") == 200
+    assert begun == [True]
 
 
 async def test_a_failure_before_the_first_event_has_its_real_status() -> None:

@@ -68,6 +68,17 @@ def test_a_trial_that_never_ends_is_followed_by_another(breakers: Breakers) -> N
     assert [list(breakers.usable((A, B), now)) for now in (10.0, 19.0, 20.0)] == [[A], [B], [A]]
 
 
+def test_a_trial_that_never_got_there_leaves_it_to_the_next(breakers: Breakers) -> None:
+    """Who is over a limit and asks again and again kept an engine out for ever."""
+    fail(breakers, 3)
+    assert list(breakers.usable((A, B), 10.0)) == [A]
+    breakers.unasked("a", 9.0)  # another request
+    assert list(breakers.usable((A, B), 10.1)) == [B]
+    breakers.unasked("a", 10.0)
+    assert list(breakers.usable((A, B), 10.2)) == [A]
+    breakers.unasked("b", 10.2)
+
+
 def test_what_was_under_way_when_it_opened_does_not_lengthen_it(breakers: Breakers) -> None:
     fail(breakers, 30)
     assert breakers.known["a"].trips == 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engines.adapters.registry import adapter_for
 from engines.contract import Engine, Kind, Pulled, UpstreamRequest
-from engines.pulling import PullRefused, Tally, can_pull, pull
+from engines.pulling import MISSING, PullRefused, Tally, can_pull, fetch, pull
 from engines.transport import AiohttpTransport
 from policies.errors import EngineBroke
 from policies.json import JSON, Object
@@ -41,7 +41,7 @@ async def test_model_runner_is_asked_as_it_wants_and_its_layers_add_up(transport
     head, _, body = server.seen[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /models/create HTTP/1.1")
     assert b"accept: application/json\r\n" in head.lower() + b"\r\n", "for any other it escapes the JSON"
-    assert json.loads(body) == {"from": "ai/smollm2"}
+    assert json.loads(body) == {"from": "smollm2"}, "it adds what it adds to every name"
 
 
 async def test_ollama_is_asked_as_localhost(transport: AiohttpTransport) -> None:
@@ -105,6 +105,43 @@ async def test_other_kinds_fetch_nothing(transport: AiohttpTransport, kind: Kind
 @pytest.mark.parametrize("model", ["gpt:cloud", "gpt-oss:120b-cloud"])
 def test_models_of_somebody_elses_machine_are_not_fetched(model: str) -> None:
     assert adapter_for(Kind.OLLAMA).pull(model) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_ollama", "of_model_runner"),
+    [
+        ("ai/Llama3.2:3B-Q4_K_M", "Llama3.2:3B-Q4_K_M", "llama3.2:3B-Q4_K_M"),
+        ("registry.ollama.ai/library/x:latest", "x", "x"),
+        ("Evil/x:Tag", "Evil/x:Tag", "evil/x:Tag"),
+        ("hf.co/Org/Repo:Q4", "hf.co/Org/Repo:Q4", "hf.co/org/repo:Q4"),
+    ],
+)
+async def test_engines_are_asked_for_what_the_canonical_name_means_to_them(
+    transport: AiohttpTransport, asked: str, of_ollama: str, of_model_runner: str
+) -> None:
+    for kind, field, wanted in ((Kind.OLLAMA, "model", of_ollama), (Kind.DOCKER_MODEL_RUNNER, "from", of_model_runner)):
+        async with serving(always(reply(lines({"status": "success", "type": "success"})))) as server:
+            found = [line async for line in fetch(transport, Engine("e", kind, server.url, 1), asked)]
+        assert found == [Pulled(done=True)]
+        assert json.loads(server.seen[0].partition(b"\r\n\r\n")[2])[field] == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("pull model manifest: file does not exist", MISSING),
+        ("Model not found", MISSING),
+        ("Unauthorized", MISSING),
+        ("status 404", MISSING),
+        ("write /srv/x: no space left on device", "the disk is full"),
+        ("dial tcp 10.0.0.4:4040: connect: connection refused", "the registry cannot be reached"),
+        ("lookup registry.ollama.ai: no such host", "the registry cannot be reached"),
+        ("status 500", "the engine's own log says why"),
+        ("", "the engine's own log says why"),
+    ],
+)
+def test_what_the_engine_says_comes_to_a_few_words(text: str, cause: str) -> None:
+    assert PullRefused(text).cause == cause
 
 
 COUNTS = st.integers(0, 2**53)

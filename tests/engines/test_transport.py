@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from engines.adapters.registry import adapter_for
-from engines.contract import Engine, Kind, UpstreamRequest
+from engines.contract import Engine, Kind, Model, Target, UpstreamRequest
 from engines.transport import AiohttpTransport
 from policies.call import Operation
 from policies.decision import Permit
 from policies.errors import EngineBroke, EngineTimeout
+from policies.principal import Principal, Scope
 from tests.engines.asking import ASK, CHUNKED, ask, failure
 from tests.engines.loopback import Peer, always, reply, serving
 from tests.engines.permits import permit
+from tests.policies import asking
 
 # what is sent
 
@@ -109,6 +112,39 @@ async def test_only_the_permitted_path_of_the_engines_kind(
 ) -> None:
     with pytest.raises(ValueError):
         transport.send(permit(), Engine("e", kind, "http://127.0.0.1:9", 1), request_)
+
+
+def deleting(operation: Operation = Operation.MODELS_DELETE, model: str = "m") -> Permit:
+    who = Principal("ann", "k1", "test", "key", frozenset(), frozenset(Scope))
+    return asking.permit(asking.question(who, operation, model))
+
+
+async def test_a_model_is_deleted_with_a_permit_for_that(transport: AiohttpTransport) -> None:
+    async with serving(always(reply(b"[]"))) as server:
+        target = Target(replace(server.engine(), kind=Kind.DOCKER_MODEL_RUNNER), Model("m", "ai/M:latest"))
+        async with transport.delete(deleting(), target) as got:
+            assert (got.status, await got.read(10)) == (200, b"[]")
+    (asked,) = server.seen
+    assert asked.startswith(b"DELETE /models/ai/M:latest HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("permit_", "kind", "error"),
+    [
+        (cast("Permit", object()), Kind.OLLAMA, TypeError),
+        (permit(), Kind.OLLAMA, ValueError),
+        (deleting(Operation.MODELS_PULL), Kind.OLLAMA, ValueError),
+        (deleting(model="other"), Kind.OLLAMA, ValueError),
+        (deleting(), Kind.LLAMA_SERVER, ValueError),
+    ],
+)
+async def test_without_one_nothing_is_deleted(
+    transport: AiohttpTransport, permit_: Permit, kind: Kind, error: type[Exception]
+) -> None:
+    async with serving(always(reply())) as server:
+        with pytest.raises(error):
+            transport.delete(permit_, Target(replace(server.engine(), kind=kind), Model("m", "m")))
+    assert server.connections == 0
 
 
 async def test_embeddings_of_an_engine_without_them_have_no_path(transport: AiohttpTransport) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.call import Operation
-from policies.decision import Abilities, Denial, Permit, Redirect, judge, own_permit
+from policies.decision import Abilities, Denial, Permit, Redirect, admins_permit, judge, own_permit
 from policies.input import Shape
 from policies.obligations import Obligations, Priority, read_obligations
 from policies.principal import DEFAULT_SCOPES, Principal, Scope
@@ -77,6 +77,18 @@ def test_a_permit_carries_what_was_decided() -> None:
         (principal(scopes=frozenset()), Operation.CHAT, "tiny", Reason.SCOPE_MISSING),
         (principal(scopes=frozenset({Scope.ADMIN})), Operation.CHAT, "tiny", Reason.SCOPE_MISSING),
         (principal(scopes=frozenset({Scope.INFERENCE})), Operation.MODELS_LIST, "", Reason.SCOPE_MISSING),
+        (principal(), Operation.MODELS_PULL, "tiny", Reason.SCOPE_MISSING),
+        (principal(), Operation.MODELS_DELETE, "tiny", Reason.SCOPE_MISSING),
+        (principal(scopes=frozenset({Scope.ADMIN})), Operation.MODELS_PULL, "tiny", Reason.SCOPE_MISSING),
+        (principal(scopes=frozenset({Scope.MODELS_WRITE})), Operation.MODELS_PULL, "tiny", None),
+        (principal(scopes=frozenset({Scope.MODELS_WRITE})), Operation.MODELS_DELETE, "tiny", None),
+        (principal(scopes=frozenset({Scope.MODELS_WRITE})), Operation.MODELS_PULL, "", Reason.MODEL_NOT_PERMITTED),
+        (
+            principal(scopes=frozenset({Scope.MODELS_WRITE}), models=("qwen*",)),
+            Operation.MODELS_DELETE,
+            "tiny",
+            Reason.MODEL_NOT_PERMITTED,
+        ),
         (principal(scopes=frozenset()), Operation.ME, "", None),
         (principal(), Operation.MODELS_LIST, "", None),
         (principal(listeners=frozenset({"lan"})), Operation.ME, "", Reason.PLACE_NOT_PERMITTED),
@@ -249,6 +261,16 @@ def test_the_obligations_of_both_questions_hold() -> None:
         headers=(("x-a", "1"),),
         audit=True,
     )
+
+
+def test_an_admins_permit_is_for_deleting_one_model() -> None:
+    permit = admins_permit(principal(scopes=frozenset({Scope.ADMIN})), "tiny")
+    assert (permit.operation, permit.model) == (Operation.MODELS_DELETE, "tiny")
+    with pytest.raises(ValueError, match="no admin"):
+        admins_permit(principal(scopes=frozenset(Scope) - {Scope.ADMIN}), "tiny")
+    for name in ("", "ai/tiny", "Tiny", "../x"):
+        with pytest.raises(ValueError, match="no admin"):
+            admins_permit(principal(scopes=frozenset({Scope.ADMIN})), name)
 
 
 def test_the_gateways_own_permit_is_for_one_model() -> None:

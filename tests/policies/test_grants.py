@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.grants import DAYS, OPERATIONS, Grant, Hours, policy_data
+from policies.grants import DAYS, USUAL, Grant, Hours, policy_data
 from policies.json import Object, as_list, as_object
 from policies.names import matches
 from policies.obligations import NAMES, Priority, read_obligations
@@ -30,7 +30,7 @@ def test_a_plain_grant() -> None:
             {
                 "id": "dev",
                 "subjects": {"group:dev": True},
-                "operations": [*OPERATIONS],
+                "operations": [*USUAL],
                 "models": [{"glob": "qwen*", "pattern": "^qwen.*$"}],
                 "tools": True,
                 "images": True,
@@ -39,6 +39,12 @@ def test_a_plain_grant() -> None:
         ],
         "caps": {},
     }
+
+
+def test_to_change_which_models_there_are_has_to_be_granted_by_name() -> None:
+    assert {"models.pull", "models.delete"}.isdisjoint(Grant("g", ("*",), everyone=True).operations)
+    grant = Grant("g", ("*",), everyone=True, operations=("models.pull", "models.delete"))
+    assert compiled(grant)["operations"] == ["models.pull", "models.delete"]
 
 
 def test_everything_a_grant_can_say() -> None:

@@ -93,7 +93,24 @@ def call(**body: JSON) -> Call:
             ),
             Shape(messages=1, images=2, audio=1, input_chars=3),
         ),
+        (
+            call(
+                messages=[
+                    {
+                        "role": "assistant",
+                        "content": [{"type": "refusal", "refusal": "1"}],
+                        "reasoning_content": "23",
+                        "reasoning": "23",
+                        "refusal": "456",
+                        "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "7890"}}],
+                    },
+                    {"role": "assistant", "content": "1", "reasoning": "2"},
+                ]
+            ),
+            Shape(messages=2, input_chars=12),
+        ),
         (call(prompt="1234"), Shape(input_chars=4)),
+        (call(prompt="1234", suffix="56"), Shape(input_chars=6)),
         (call(prompt=["1234", "56"]), Shape(input_chars=6)),
         (call(prompt=[1, 2, 3]), Shape(input_chars=12)),
         (call(input=[[1, 2], [3]]), Shape(input_chars=12)),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.names import canonical, is_name, matches
+from policies.names import bare, canonical, is_name, matches
 
 NAMES = st.from_regex(r"\A(docker\.io/|ai/|library/|hf\.co/|AI/)*[a-zA-Z0-9][a-zA-Z0-9._/-]{0,20}(:latest|:7b)*\Z")
 
@@ -32,6 +32,27 @@ def test_canonical_is_idempotent(name: str) -> None:
 )
 def test_spellings_fall_onto_one_name(spelling: str, name: str) -> None:
     assert canonical(spelling) == name
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("ai/Llama3.2:3B-Q4_K_M", "Llama3.2:3B-Q4_K_M"),
+        ("Docker.IO/AI/ai/SmolLM2:Latest:latest", "SmolLM2"),
+        ("registry.ollama.ai/library/x", "x"),
+        ("hf.co/Org/Repo:Q4", "hf.co/Org/Repo:Q4"),
+        ("ai/ai", "ai"),
+    ],
+)
+def test_a_bare_name_keeps_its_letters(spelling: str, name: str) -> None:
+    assert bare(spelling) == name
+
+
+@given(NAMES)
+def test_a_bare_name_means_the_same_model_and_there_is_nothing_more_to_take_away(name: str) -> None:
+    assert canonical(bare(name)) == canonical(name)
+    assert bare(bare(name)) == bare(name)
+    assert bare(name) in name
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from policies.errors import EngineBroke, GatewayError, Refusal
 from policies.reasons import CAUSES, Reason
 
-CONTRACT = {400, 401, 403, 404, 408, 413, 415, 421, 429, 499, 500, 502, 503, 504}
+CONTRACT = {400, 401, 403, 404, 408, 409, 413, 415, 421, 429, 499, 500, 502, 503, 504}
 
 
 def test_every_reason_has_a_cause_with_a_status_of_the_contract() -> None:

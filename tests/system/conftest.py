@@ -19,6 +19,7 @@ from tests.edge.limits.redis_server import RedisServer, running
 from tests.system.fleet import WORKERS, Muster, muster
 from tests.system.process import Gateway, Key, configuration
 from tests.system.recording_engine import RecordingEngine
+from tests.system.stocking import Places
 
 
 class Launch(Protocol):
@@ -86,6 +87,20 @@ def launch(engine: RecordingEngine, tmp_path: Path) -> Iterator[Launch]:
             return gateway.start().ready()
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def shared_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    places = Places(tmp_path_factory.mktemp("stocked"))
+    yield places
+    places.close()
+
+
+@pytest.fixture
+def place(shared_places: Places) -> Iterator[Places]:
+    """Gateways in front of engines that fetch and delete models."""
+    yield shared_places
+    shared_places.after()
 
 
 @pytest.fixture

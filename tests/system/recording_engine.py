@@ -85,8 +85,8 @@ class _Book:
 
 class RecordingEngine(Background):
     """`play(script)` queues the answer to the next inference request; `when(marker, script)` answers each request whose
-    body holds `marker`; otherwise it behaves. GETs (probes, model lists) are kept apart in `probes` and always behave,
-    unless `listing` is set."""
+    body holds `marker`; else `otherwise` does, and behaves. GETs (probes, model lists) are kept apart in `probes` and
+    always behave, unless `listing` is set."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         super().__init__("recording-engine")
@@ -95,6 +95,7 @@ class RecordingEngine(Background):
         self._queue: deque[Script] = deque()
         self._marked: dict[bytes, Script] = {}
         self.listing: Script | None = None
+        self.otherwise: Script = behave
         self._released = asyncio.Event()
         self._server: asyncio.Server | None = None
         self.port = 0
@@ -133,7 +134,13 @@ class RecordingEngine(Background):
         self._queue.clear()
         self._marked.clear()
         self.listing = None
+        self.otherwise = behave
         self._loop.call_soon_threadsafe(self._released.clear)
+
+    def forget_requests(self) -> None:
+        """As if nothing had been asked."""
+        with self._book.changed:
+            self._book.requests.clear()
 
     def stop_listening(self) -> None:
         """Refuse connections from now on and cut those that exist."""
@@ -225,7 +232,7 @@ class RecordingEngine(Background):
         for marker, script in self._marked.items():
             if marker in seen.body:
                 return script
-        return self._queue.popleft() if self._queue else behave
+        return self._queue.popleft() if self._queue else self.otherwise
 
     async def _play(
         self,

@@ -150,6 +150,18 @@ def test_counting_asks_no_engine_for_an_answer_and_is_an_estimate_where_none_cou
     assert engine.requests == []
 
 
+def test_an_estimate_waits_for_no_engine(launch: Launch, engine: RecordingEngine) -> None:
+    """Claude Code asks before each turn: behind one long answer it waited for a number that no engine was asked for."""
+    gateway = launch(engine={"concurrency": 1})
+    key = gateway.create_key("caller")
+    engine.play(always(Hold()))
+    with ask(gateway, key):
+        engine.request(0)
+        answer = gateway.post(COUNT, {"model": ASKED, "messages": [{"role": "user", "content": "hi"}]}, key.bearer)
+        assert answer.status == 200
+        engine.release()
+
+
 def test_who_may_not_use_the_model_may_not_count_with_it_either(gateway: Gateway, engine: RecordingEngine) -> None:
     key = gateway.create_key("narrow", "--model", "other-*")
     for path in (MESSAGES, COUNT):

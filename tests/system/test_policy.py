@@ -39,6 +39,7 @@ GRANTS: list[JSON] = [
     grant("home", networks=["home"]),
     grant("elsewhere", listeners=["other"]),
     grant("lister", operations=["models.list"]),
+    grant("stocker", operations=["models.pull", "models.delete"], timeout=0.5, headers={"x-policy": "stocker"}),
     grant("renamed", ("best", PRIVATE), aliases={"best": PRIVATE}),
     grant("renamed-badly", ("worst",), aliases={"worst": PRIVATE}),
     grant("narrow", rate_class="narrow"),
@@ -173,6 +174,31 @@ def test_the_most_generous_grant_counts(house: House, engine: RecordingEngine) -
     key = house.gateway.create_key("two", "--group", "capped", "--group", "generous")
     assert house.gateway.post(CHAT, chat(max_tokens=100), key.bearer).status == 200
     assert engine.requests[0].document["max_tokens"] == 50
+
+
+def test_to_change_which_models_there_are_takes_a_grant_that_says_so(house: House) -> None:
+    """The engine here can do neither: who is told so has passed the policy."""
+    wanted = {
+        ("stocker", ASKED): "operation_not_supported",
+        ("stocker", PRIVATE): "model_not_permitted",
+        ("all", ASKED): "model_not_permitted",
+    }
+    writers = {
+        group: house.gateway.create_key(f"{group}-writer", "--group", group, "--scope", "models:write")
+        for group in ("stocker", "all")
+    }
+    for (group, model), code in wanted.items():
+        bearer = writers[group].bearer
+        pull = house.gateway.post("/api/pull", {"model": model}, bearer)
+        assert f"({code})" in as_str(pull.json()["error"]), pull
+        with house.gateway.open() as wire:
+            delete = wire.ask(compose("DELETE", f"/models/{model}", bearer))
+        assert f"({code})" in delete.body.decode(), delete
+        for answer, operation in ((pull, "models.pull"), (delete, "models.delete")):
+            (record,) = house.decisions(as_str(answer.head.get("x-request-id")))
+            asked = as_object(record["input"])
+            assert (asked["operation"], as_object(asked["model"])["resolved"]) == (operation, model)
+            assert as_object(asked["key"])["scopes"] == ["models:write"]
 
 
 def test_an_alias_of_a_grant_leads_to_its_model_and_back(house: House, engine: RecordingEngine) -> None:

@@ -45,6 +45,7 @@ class AnthropicRendering:
         self._open = ""  # the kind of the block that is open
         self._call: JSON = None  # the index of the call that is open
         self._arguments: list[str] = []
+        self._room = said.Room()  # for them: they are looked at when they are whole
         self._finish = ""
         self._sequence: str | None = None
 
@@ -84,11 +85,9 @@ class AnthropicRendering:
             blocks.append({"type": "text", "text": text})
         for item in as_list(message.get("tool_calls")):
             call = as_object(item)
-            function = as_object(call.get("function"))
-            given = said.arguments(as_str(function.get("arguments")), self._finish)
-            blocks.append(
-                {"type": "tool_use", "id": self._id(call), "name": as_str(function.get("name")), "input": given}
-            )
+            name = said.new_call(call)
+            given = said.arguments(as_str(as_object(call.get("function")).get("arguments")), self._finish)
+            blocks.append({"type": "tool_use", "id": self._id(call), "name": name, "input": given})
             self._blocks += 1
         ending: Object = {"stop_reason": self._reason(), "stop_sequence": self._sequence}
         return {**self._message, "content": blocks, **ending, "usage": _usage(answer)}
@@ -112,8 +111,9 @@ class AnthropicRendering:
         if self._open != "tool_use" or index != self._call:
             name = said.new_call(call)
             self._begin("tool_use", {"type": "tool_use", "id": self._id(call), "name": name, "input": {}}, events)
-            self._call = index
+            self._call, self._room = index, said.Room()
         if piece := as_str(as_object(call.get("function")).get("arguments")):
+            self._room.take(len(piece))
             self._arguments.append(piece)
             events.append(self._delta({"type": "input_json_delta", "partial_json": piece}))
 
@@ -139,7 +139,7 @@ class AnthropicRendering:
         return event("content_block_delta", {"type": "content_block_delta", "index": self._blocks, "delta": delta})
 
     def _id(self, call: Object) -> str:
-        return as_str(call.get("id")) or f"toolu_{as_str(self._message['id'])[4:]}_{self._blocks}"
+        return said.identity(call) or f"toolu_{as_str(self._message['id'])[4:]}_{self._blocks}"
 
     def _note_end(self, choice: Object) -> None:
         self._finish = as_str(choice.get("finish_reason")) or self._finish

@@ -14,7 +14,6 @@ from edge.dialects import said
 from edge.dialects.timing import Timing
 from edge.dialects.writing import instant, line
 from policies.call import Aim, Call, Form
-from policies.errors import EngineBroke
 from policies.json import JSON, Object, as_count, as_list, as_object, as_str
 
 NDJSON_TYPE: Final = "application/x-ndjson"
@@ -34,6 +33,7 @@ class OllamaRendering:
         self._loads = call.aim is Aim.LOAD
         self._timing = timing
         self._calls: dict[int, _Held] = {}
+        self._room = said.Room()  # for them
         self._finish = ""
         self._timings: JSON = None
 
@@ -81,12 +81,16 @@ class OllamaRendering:
         for position, item in enumerate(as_list(message["tool_calls"])):
             call = as_object(item)
             index = as_count(call.get("index"))
-            self._calls.setdefault(position if index is None else index, _Held()).add(call)
+            key = position if index is None else index
+            if key not in self._calls:
+                self._room.take(said.PER_CALL)
+            self._room.take(self._calls.setdefault(key, _Held()).add(call))
 
     def _made(self) -> Object:
         """The calls of tools, whole."""
         held = [call for _, call in sorted(self._calls.items(), key=lambda item: item[0])]
-        calls: list[JSON] = [call.document(index, self._finish) for index, call in enumerate(held)]
+        told = (call.document(index, self._finish) for index, call in enumerate(held))
+        calls: list[JSON] = [call for call in told if call is not None]
         return {"tool_calls": calls} if calls else {}
 
     def _head(self) -> Object:
@@ -121,17 +125,23 @@ class _Held:
         self._name = ""
         self._written: list[str] = []
 
-    def add(self, call: Object) -> None:
+    def add(self, call: Object) -> int:
+        """How many characters that was."""
         function = as_object(call.get("function"))
-        self._id = self._id or as_str(call.get("id"))
-        self._name = self._name or as_str(function.get("name"))
-        self._written.append(as_str(function.get("arguments")))
+        self._id = self._id or said.identity(call)
+        name, piece = as_str(function.get("name")), as_str(function.get("arguments"))
+        self._name = self._name or name
+        self._written.append(piece)
+        return len(name) + len(piece)
 
-    def document(self, index: int, finish: str) -> Object:
-        if not self._name:
-            raise EngineBroke("a call of nothing")
-        given = said.arguments("".join(self._written), finish)
-        function: Object = {"index": index, "name": self._name, "arguments": given}
+    def document(self, index: int, finish: str) -> Object | None:
+        """None if it was cut: clients call without a look at why the answer ended, and with what nobody wrote."""
+        name = said.called(self._name)
+        written = "".join(self._written)
+        if finish == "length" and said.written_object(written) is None:
+            return None
+        given = said.arguments(written, finish)
+        function: Object = {"index": index, "name": name, "arguments": given}
         return {"id": self._id, "function": function} if self._id else {"function": function}
 
 

@@ -29,6 +29,8 @@ def translate(request: Object, operation: Operation, form: Form) -> Translated:
             return _load(request)
         case Operation.CHAT:
             return _answer(request, form)
+        case Operation.MODELS_PULL:
+            return Translated(operation, {"model": request["model"], "stream": request.get("stream") is not False})
         case _:
             return Translated(operation, {"model": request["model"]})
 

@@ -23,14 +23,15 @@ from edge.dialects.responses.items import (
     Message,
     Thought,
     logprobs_of,
+    probabilities,
 )
 from edge.dialects.responses.names import item_id, response_id
-from policies.errors import EngineBroke, GatewayError
+from policies.errors import GatewayError
 from policies.json import JSON, Object, as_list, as_object, as_str
 from policies.reasons import Reason
 
-MOST: Final = 16 << 20
-"""Characters of one answer. Its end repeats all of it, so that all of it is held until then."""
+_PER_PROBABILITY: Final = 128
+"""Characters that it takes the memory of, about."""
 _ENDINGS: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Finish reasons of an answer that is not all there, and what Responses call them."""
 
@@ -52,7 +53,7 @@ class ResponsesRendering:
         self._items: list[JSON] = []
         self._open: Item | None = None
         self._finish = ""
-        self._size = 0
+        self._room = said.Room()  # the end repeats all of it
         self.response: Object | None = None
         """What the answer came to, once it has come to its end."""
 
@@ -105,12 +106,12 @@ class ResponsesRendering:
 
     def _add(self, choice: Object, delta: Object) -> None:
         if text := said.thought(delta):
-            self._count(text)
+            self._room.take(len(text))
             self._thought().add(text, self._events)
         for kind, name in (("output_text", "content"), ("refusal", "refusal")):
             if text := as_str(delta.get(name)):
-                self._count(text)
                 logprobs = logprobs_of(choice) if kind == "output_text" else []
+                self._room.take(len(text) + _PER_PROBABILITY * probabilities(logprobs))
                 self._message().add(kind, text, logprobs, self._events)
         for position, call in enumerate(as_list(delta.get("tool_calls"))):
             self._add_call(as_object(call), position)
@@ -135,13 +136,14 @@ class ResponsesRendering:
         if not (isinstance(item, FunctionCall) and item.number == number):
             item = self._start_call(call, number)
         if piece := as_str(as_object(call.get("function")).get("arguments")):
-            self._count(piece)
+            self._room.take(len(piece))
             item.add(piece, self._events)
 
     def _start_call(self, call: Object, number: JSON) -> FunctionCall:
         name = said.new_call(call)
+        self._room.take(len(name))
         item_name = self._id("function_call")
-        call_id = as_str(call.get("id")) or f"call_{self.request_id}_{self._index}"
+        call_id = said.identity(call) or f"call_{self.request_id}_{self._index}"
         item = FunctionCall(item_name, self._index, number, call_id, name)
         self._start(item)
         return item
@@ -155,6 +157,7 @@ class ResponsesRendering:
         return item_id(kind, self.request_id, self._index)
 
     def _start(self, item: Item) -> None:
+        self._room.take(said.PER_CALL)
         self._open = item
         item.begin(self._events)
 
@@ -162,11 +165,6 @@ class ResponsesRendering:
         if self._open is not None:
             item, self._open = self._open, None
             self._items.append(item.end(self._events, status))
-
-    def _count(self, text: str) -> None:
-        self._size += len(text)
-        if self._size > MOST:
-            raise EngineBroke("the answer is too large")
 
     def _complete(self, final: Object) -> Object:
         reason = _ENDINGS.get(self._finish)

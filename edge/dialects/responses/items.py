@@ -218,6 +218,11 @@ def logprobs_of(choice: Object) -> list[JSON]:
     ]
 
 
+def probabilities(tokens: list[JSON]) -> int:
+    """How many there are in what `logprobs_of` found."""
+    return sum(1 + len(as_list(as_object(token)["top_logprobs"])) for token in tokens)
+
+
 def _token(entry: Object) -> Object:
     token, logprob, raw = entry.get("token"), entry.get("logprob"), entry.get("bytes")
     if not isinstance(token, str) or not isinstance(logprob, int | float):

@@ -37,11 +37,14 @@ class Wanted:
 
 
 def wanted_of(asked: Object) -> Wanted:
-    """Of a checked request. Refusal for a reference that no item here can have."""
+    """Of a checked request. Refusal for a reference that no item here can have, and for one that stands there twice:
+    seventy bytes each would bring a long text as often as they are written."""
     named = [item for item in items_of(asked.get("input")) if item.get("type") == REFERENCE]
     references = frozenset(map(response_of, named))
     if "" in references:
         raise Refusal(Reason.PREVIOUS_RESPONSE_NOT_FOUND, param="input[].id")
+    if len({as_str(item["id"]) for item in named}) < len(named):
+        fail((None, "input[].id"), "An item can be referred to once.")
     return Wanted(as_str(asked.get("previous_response_id")), references)
 
 

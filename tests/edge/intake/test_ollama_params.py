@@ -21,9 +21,10 @@ from policies.errors import Refusal
 from policies.json import JSON, Object
 from policies.reasons import Reason
 from tests.edge.intake.fuzzing import CALM
+from tests.edge.intake.refusals import refused
 from tests.edge.intake.samples import objects
 
-PATHS = ("/api/chat", "/api/generate", "/api/embed", "/api/embeddings", "/api/show")
+PATHS = ("/api/chat", "/api/generate", "/api/embed", "/api/embeddings", "/api/show", "/api/pull")
 CHAT = SPECS[Operation.CHAT, Form.ONLY]
 FULL: Object = {
     "model": "tiny",
@@ -65,6 +66,8 @@ def inner(spec: Record, name: str) -> Record:
         (SPECS[Operation.EMBEDDINGS, Form.ONLY], wire.EmbedRequest),
         (SPECS[Operation.EMBEDDINGS, Form.EMBEDDING], wire.EmbeddingsRequest),
         (SPECS[Operation.MODELS_SHOW, Form.ONLY], wire.ShowRequest),
+        (SPECS[Operation.MODELS_PULL, Form.ONLY], wire.PullRequest),
+        (SPECS[Operation.MODELS_DELETE, Form.ONLY], wire.DeleteRequest),
         (inner(CHAT, "options"), wire.Options),
         (inner(CHAT, "messages"), wire.Message),
     ],
@@ -79,6 +82,33 @@ def read(path: str, document: Object) -> None:
     assert route is not None
     call = read_call(route, document)
     assert orjson.loads(orjson.dumps(call.body)) == call.body
+
+
+def test_a_model_is_pulled_over_tls_and_without_the_callers_credentials() -> None:
+    route = Routes().match("POST", "/api/pull")
+    assert route is not None
+    plain: Object = {"model": "ai/Tiny:Q4", "insecure": False, "username": "u", "password": "p"}
+    call = read_call(route, plain)
+    assert (call.model, call.stream, call.body) == ("ai/Tiny:Q4", True, {})
+    assert set(call.ignored) == {"username", "password"}
+    assert not read_call(route, {**plain, "stream": False}).stream
+    with refused(Reason.INVALID_PARAMETER, "insecure"):
+        read_call(route, {"model": "tiny", "insecure": True})
+    with refused(Reason.MISSING_PARAMETER, "model"):
+        read_call(route, {"stream": True})
+    for wrong in ("http://10.0.0.5/x", "../x", "a b", "", "x" * 257):
+        with refused(Reason.INVALID_PARAMETER, "model"):
+            read_call(route, {"model": wrong})
+
+
+@pytest.mark.parametrize("document", [{"model": "tiny"}, {"name": "tiny"}])
+def test_a_model_to_delete_has_a_name(document: Object) -> None:
+    route = Routes().match("DELETE", "/api/delete")
+    assert route is not None
+    call = read_call(route, document)
+    assert (call.operation, call.model, call.stream) == (Operation.MODELS_DELETE, "tiny", False)
+    with refused(Reason.MISSING_PARAMETER, "model"):
+        read_call(route, {})
 
 
 def test_a_second_spelling_is_refused_at_every_level() -> None:

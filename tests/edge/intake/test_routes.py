@@ -146,8 +146,8 @@ def test_what_cannot_be_a_models_name_is_no_route(raw: str) -> None:
         ("GET", "/v1/responses/../models"),
         ("GET", "/v1/responses/"),
         ("GET", "/anthropic/v1/responses/resp_0123456789abcdef0123456789abcdef"),
-        ("POST", "/api/pull"),
-        ("DELETE", "/api/delete"),
+        ("POST", "/api/pull/"),
+        ("DELETE", "/api/delete/x"),
         ("POST", "/api/create"),
         ("POST", "/invocations"),
         ("POST", "/engines/chat/completions"),
@@ -181,6 +181,8 @@ def test_everything_else_is_no_route(method: str, path: str) -> None:
         ("POST", "/api/embed", Operation.EMBEDDINGS, Form.ONLY),
         ("POST", "/api/embeddings", Operation.EMBEDDINGS, Form.EMBEDDING),
         ("POST", "/api/show", Operation.MODELS_SHOW, Form.ONLY),
+        ("POST", "/api/pull", Operation.MODELS_PULL, Form.ONLY),
+        ("DELETE", "/api/delete", Operation.MODELS_DELETE, Form.ONLY),
         ("GET", "/api/tags", Operation.MODELS_LIST, Form.ONLY),
         ("GET", "/api/ps", Operation.MODELS_LIST, Form.LOADED),
         ("GET", "/api/version", Operation.ME, Form.VERSION),
@@ -231,6 +233,64 @@ def test_ranking_where_docker_model_runner_and_vllm_have_it(path: str, operation
     assert ROUTES.match("POST", "/engines/vllm" + path) == below
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "operation", "model"),
+    [
+        ("GET", "/models", Operation.MODELS_LIST, ""),
+        ("GET", "/models/ai/smollm2:360M", Operation.MODELS_SHOW, "ai/smollm2:360M"),
+        ("GET", "/models/create", Operation.MODELS_SHOW, "create"),
+        ("POST", "/models/create", Operation.MODELS_PULL, ""),
+        ("DELETE", "/models/ai%2Fsmollm2", Operation.MODELS_DELETE, "ai/smollm2"),
+        ("DELETE", "/models/create", Operation.MODELS_DELETE, "create"),
+    ],
+)
+def test_model_runners_own_routes(method: str, path: str, operation: Operation, model: str) -> None:
+    route = ROUTES.match(method, path)
+    assert route is not None
+    assert (route.operation, route.dialect, route.model) == (operation, Dialect.MODEL_RUNNER, model)
+    assert route.pattern in {"/models", "/models/{id}", "/models/create"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/models/purge"),
+        ("DELETE", "/models"),
+        ("DELETE", "/models/"),
+        ("POST", "/models"),
+        ("POST", "/models/load"),
+        ("POST", "/models/ai/smollm2/tag"),
+        ("POST", "/models/ai/smollm2/push"),
+        ("POST", "/models/ai/smollm2/repackage"),
+        ("POST", "/models/create/"),
+        ("PUT", "/models/create"),
+        ("DELETE", "/api/pull"),
+        ("POST", "/api/delete"),
+        ("POST", "/api/push"),
+        ("POST", "/api/create"),
+        ("POST", "/api/copy"),
+        ("POST", "/api/blobs/sha256:0"),
+        ("GET", "/engines/ps"),
+        ("GET", "/engines/df"),
+        ("GET", "/engines/status"),
+        ("POST", "/engines/unload"),
+        ("POST", "/engines/install-backend"),
+        ("POST", "/engines/_configure"),
+        ("GET", "/engines/requests"),
+    ],
+)
+def test_what_else_engines_have_there_is_no_route(method: str, path: str) -> None:
+    assert ROUTES.match(method, path) is None
+
+
+@pytest.mark.parametrize(("mount", "engine"), [*MOUNTS, ("/anthropic/v1", None)])
+def test_messages_are_asked_for_and_counted_at_every_mount_point(mount: str, engine: str | None) -> None:
+    for path, counts in (("/messages", False), ("/messages/count_tokens", True)):
+        route = ROUTES.match("POST", mount + path)
+        assert route is not None
+        assert (route.dialect, route.counts, route.engine) == (Dialect.ANTHROPIC, counts, engine)
+
+
 def test_who_am_i() -> None:
     assert ROUTES.match("GET", "/v1/me") == Route(Operation.ME, Dialect.OPENAI, "/v1/me")
 
@@ -266,6 +326,9 @@ def test_another_dialect_is_a_row_in_the_table() -> None:
         ("/v1/messages/count_tokens", Dialect.ANTHROPIC),
         ("/anthropic/v1/messages", Dialect.ANTHROPIC),
         ("/v1/models", Dialect.OPENAI),
+        ("/models", Dialect.MODEL_RUNNER),
+        ("/models/ai/smollm2/push", Dialect.MODEL_RUNNER),
+        ("/modelsx", Dialect.OPENAI),
         ("/", Dialect.OPENAI),
         ("", Dialect.OPENAI),
     ],

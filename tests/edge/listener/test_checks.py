@@ -55,6 +55,14 @@ def test_a_body_where_none_has_a_meaning_is_refused(method: str) -> None:
     assert reason(LOCAL, (b"Transfer-Encoding", b"chunked"), method=method) is Reason.MALFORMED_REQUEST
 
 
+def test_a_delete_has_a_body_only_where_the_body_says_what_to_delete() -> None:
+    length, chunked = (b"Content-Length", b"17"), (b"Transfer-Encoding", b"chunked")
+    assert check(LOCAL, length, method="DELETE", target="/api/delete").length == 17
+    assert reason(LOCAL, chunked, method="DELETE", target="/api/delete") is Reason.MALFORMED_REQUEST
+    assert reason(LOCAL, length, method="GET", target="/api/delete") is Reason.MALFORMED_REQUEST
+    assert reason(LOCAL, length, method="DELETE", target="/models/m") is Reason.MALFORMED_REQUEST
+
+
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PURGE", "get", "", "QUERY"])
 def test_other_methods_are_refused(method: str) -> None:
     assert reason(LOCAL, method=method) is Reason.MALFORMED_REQUEST

@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from edge.dialects.responses.answer import ResponsesRendering
 from edge.relay.answer import answer_text, finish_reason, read_answer
 from policies.call import Operation
 from policies.errors import EngineBroke
@@ -50,6 +51,20 @@ def test_embeddings_keep_their_numbers_exactly() -> None:
 def chat(usage: Object | None = None, **message: JSON) -> Object:
     choice: Object = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}
     return {"choices": [choice], **({} if usage is None else {"usage": usage})}
+
+
+def test_two_calls_with_one_number_stay_two() -> None:
+    """Responses told calls apart by the number: one call had the arguments of both."""
+    calls: list[JSON] = [
+        {"index": 0, "id": f"c{name}", "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for name in ("f", "g")
+    ]
+    shown, _ = read(chat(tool_calls=calls))
+    items = ResponsesRendering({}, "asked", "0" * 32, lambda: 0.0).whole(shown)["output"]
+    assert [(as_object(item)["name"], as_object(item)["arguments"]) for item in as_list(items)] == [
+        ("f", "{}"),
+        ("g", "{}"),
+    ]
 
 
 TEXT = "tok " * 300

@@ -118,3 +118,9 @@ def test_calls_of_a_whole_message_have_ids_and_no_index() -> None:
     Fragments("a").whole(0, message)
     assert [as_object(each)["id"] for each in as_list(message["tool_calls"])] == ["c1", "c2", "call_a_0"]
     assert all("index" not in as_object(each) for each in as_list(message["tool_calls"]))
+
+
+def test_calls_of_a_whole_message_are_told_apart_by_where_they_stand() -> None:
+    message = calls(call(0, "{}", None, "f"), call(0, '{"a":1}', None, "f"))
+    Fragments("a").whole(0, message)
+    assert [as_object(each)["id"] for each in as_list(message["tool_calls"])] == ["call_a_0", "call_a_1"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from edge.responses.settings import ResponseSettings
 from edge.responses.store import New, ResponseStore, TooLong, open_store
@@ -137,6 +139,61 @@ def test_bytes_are_bounded_for_an_owner_for_all_and_for_one_conversation(tmp_pat
     assert 4 <= len(left) <= 8
     assert there(store, 1, 2, 3) == []
     store.close()
+
+
+def test_a_conversation_has_no_more_parts_than_one_document(store: ResponseStore) -> None:
+    """Of eight requests that are each within the bound, a request of a hundred bytes made 300 MiB of memory."""
+    part: JSON = {"type": "input_text", "text": ""}
+    items: list[JSON] = [{"role": "user", "content": [part] * 1_000}] * 15
+    add(store, *(new(number, number - 1 or None)._replace(items=items) for number in range(1, 9)))
+    assert store.chain("ann", identity(2), NOW) is not None
+    with pytest.raises(TooLong):
+        store.chain("ann", identity(8), NOW)
+    with pytest.raises(TooLong):
+        store.several("ann", map(identity, range(1, 9)), NOW)
+    assert there(store, 8) == [8]
+
+
+def test_what_is_gone_on_from_has_no_probabilities(store: ResponseStore) -> None:
+    said: Object = {"type": "output_text", "text": "x", "annotations": [], "logprobs": [{"token": "x"}]}
+    document: Object = {"id": identity(1), "output": [{"type": "message", "role": "assistant", "content": [said]}]}
+    add(store, new(1)._replace(document=document))
+    assert "logprobs" not in repr(store.chain("ann", identity(1), NOW))
+    shown = store.find("ann", identity(1), NOW)
+    assert shown is not None
+    assert shown.document == document
+
+
+class Watched(Database):
+    """Notes how many rows each transaction changed."""
+
+    def __init__(self, url: str) -> None:
+        self.changes: list[int] = []
+        super().__init__(url)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with super().writing() as connection:
+            before: int = connection.exec_driver_sql("SELECT total_changes()").scalar_one()
+            yield connection
+            self.changes.append(connection.exec_driver_sql("SELECT total_changes()").scalar_one() - before)
+
+
+def test_what_expired_together_is_deleted_bite_by_bite(tmp_path: Path) -> None:
+    """512 MiB in one transaction kept the database's lock for longer than the ledger waits for it."""
+    database = Watched(f"sqlite:///{tmp_path / 'gateway.db'}")
+    store = open_store(database, BOUNDS)
+    add(
+        store, *(new(number, text="x" * (1 << 20)) for number in range(10)), *(new(number) for number in range(10, 700))
+    )
+    add(store, new(700), now=NOW + KEEP)
+    database.changes.clear()
+    assert 690 < store.sweep(NOW + KEEP) < 700, "keeping one deleted a bite of the others"
+    assert len(database.changes) >= 3
+    assert max(database.changes) <= 500
+    assert there(store, 700, now=NOW + KEEP) == [700]
+    store.close()
+    database.close()
 
 
 def test_what_is_deleted_is_not_in_the_file(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.adapters.registry import ADAPTERS, adapter_for
-from engines.contract import Kind
+from engines.contract import Kind, Model
 from policies.call import JUDGING, Call, Dialect, Operation
 from policies.errors import Refusal
 from policies.json import JSON
@@ -194,6 +195,24 @@ def test_one_prompt_as_a_string(kind: Kind) -> None:
 def test_mlx_takes_logprobs_of_completions_in_its_own_way() -> None:
     body = built(K.MLX_LM, completions(logprobs=5))
     assert (body["logprobs"], body["top_logprobs"]) == (True, 5)
+
+
+def test_models_are_deleted_by_the_id_that_their_engine_lists() -> None:
+    model = Model("smollm2", "docker.io/ai/smollm2:latest")
+    runner = adapter_for(K.DOCKER_MODEL_RUNNER).delete(model)
+    assert runner is not None
+    assert (runner.method, runner.path, runner.body) == ("DELETE", "/models/docker.io/ai/smollm2:latest", b"")
+    ollama = adapter_for(K.OLLAMA).delete(model)
+    assert ollama is not None
+    assert (ollama.method, ollama.path) == ("DELETE", "/api/delete")
+    assert orjson.loads(ollama.body) == {"model": "docker.io/ai/smollm2:latest"}
+    assert {kind for kind, adapter in ADAPTERS.items() if adapter.delete(model)} == {K.DOCKER_MODEL_RUNNER, K.OLLAMA}
+    assert {kind for kind, adapter in ADAPTERS.items() if adapter.deletes} == {K.DOCKER_MODEL_RUNNER, K.OLLAMA}
+
+
+@pytest.mark.parametrize("identity", ["purge", "PURGE", "x?force=true", "../engines/unload", "a b", "x\r\nHost: y", ""])
+def test_no_id_makes_another_request_of_it(identity: str) -> None:
+    assert adapter_for(K.DOCKER_MODEL_RUNNER).delete(Model("m", identity)) is None
 
 
 def test_docker_model_runner_is_spoken_to_below_engines() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.dialects.writing import instant
 from engines.adapters.registry import ADAPTERS, adapter_for
 from engines.contract import Engine, Kind, Model
 from policies.json import JSON
@@ -93,6 +94,14 @@ def test_vllm() -> None:
     assert models(K.VLLM, data({"id": "Qwen/Qwen3", "created": 1, "max_model_len": 100})) == [
         Model("qwen/qwen3", "Qwen/Qwen3", 1, 100)
     ]
+
+
+def test_a_time_beyond_the_calendar_is_none() -> None:
+    """Listings with dates (Anthropic's, Ollama's) failed for every caller, for one engine that writes milliseconds."""
+    (model,) = models(K.VLLM, data({"id": "m", "created": 1_763_755_200_000}))
+    assert model.created == 0
+    (last,) = models(K.VLLM, data({"id": "m", "created": 253_402_300_799}))
+    assert instant(last.created) == "9999-12-31T23:59:59Z"
 
 
 def test_ollama_without_what_leaves_the_machine() -> None:

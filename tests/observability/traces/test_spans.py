@@ -12,6 +12,7 @@ from observability.traces.sampling import Why
 from observability.traces.spans import FIRST_TOKEN, Kind, Span, spans_of
 from observability.traces.tracer import Tracer
 from observability.traces.trust import NOBODY
+from policies.call import Call, Dialect, Operation
 from policies.exchange import Exchange
 from policies.input import Shape
 from policies.obligations import Obligations
@@ -114,6 +115,16 @@ def test_a_whole_answer_has_no_first_token() -> None:
     engine = spans(exchange)["chat tiny"]
     assert engine.events == ()
     assert "gen_ai.response.time_to_first_chunk" not in engine.attributes
+
+
+def test_a_model_that_is_fetched_is_no_stream_of_tokens() -> None:
+    exchange = served()
+    exchange.call = Call(Operation.MODELS_PULL, Dialect.OLLAMA, "Tiny", stream=True)
+    engine = spans(exchange)["models.pull tiny"]
+    assert engine.events == ()
+    assert "gen_ai.response.time_to_first_chunk" not in engine.attributes
+    exchange.model = ""  # it failed: there is none of that name
+    assert "models.pull" in spans(exchange)
 
 
 def test_what_an_obligation_hides_is_hidden() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.dialects import said
 from edge.dialects.anthropic.answer import AnthropicRendering
 from policies.errors import EngineBroke
 from policies.json import JSON, Object, as_list, as_object, as_str
@@ -181,3 +182,25 @@ def test_how_chunks_come_together_does_not_matter(chunks: list[Object], data: st
     cut = data.draw(st.integers(0, len(chunks)))
     one, other = AnthropicRendering("tiny", ID), AnthropicRendering("tiny", ID)
     assert one.chunks(chunks) == other.chunks(chunks[:cut]) + other.chunks(chunks[cut:])
+
+
+def test_calls_that_cannot_be_held_are_the_engines_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(said, "MOST", 1_000)
+    begun, more = call(0, '{"a":"', "f", "c1"), call(0, "x" * 100)
+    assert events(begun, more, chunk("length"))
+    with pytest.raises(EngineBroke):
+        events(begun, *[more] * 10, chunk("length"))
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 257])
+def test_a_call_of_what_is_no_name_is_the_engines_failure(name: str) -> None:
+    for say in (events, whole):
+        with pytest.raises(EngineBroke):
+            say(call(0, "{}", name, "c1"), chunk("tool_calls"))
+        assert say(call(0, "{}", "functions.f:0", "c1"), chunk("tool_calls"))
+
+
+@pytest.mark.parametrize("call_id", ["a\nb", "x" * 257])
+def test_an_id_that_could_not_be_sent_back_is_not_given(call_id: str) -> None:
+    for say in (events, whole):
+        assert json.dumps(call_id) not in json.dumps(say(call(0, "{}", "f", call_id), chunk("tool_calls")))

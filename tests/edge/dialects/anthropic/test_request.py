@@ -245,6 +245,21 @@ def test_what_is_refused_is_named_in_the_dialects_own_words(document: Object, pa
         read(**document)
 
 
+@pytest.mark.parametrize(
+    "turn",
+    [
+        {"role": "user", "content": []},
+        {"role": "user", "content": [{"type": "thinking", "thinking": "hm"}]},
+        {"role": "user", "content": [{"type": "redacted_thinking", "data": "x"}]},
+        {"role": "system", "content": [text("x-anthropic-billing-header: 1")]},
+    ],
+)
+def test_without_anything_that_is_said_there_is_no_request(turn: Object) -> None:
+    """An engine that closes the connection for it would be a 502 of the caller's making."""
+    with refused(Reason.MISSING_PARAMETER, "messages"):
+        read(messages=[turn])
+
+
 def test_a_limit_is_required_but_for_counting() -> None:
     route = Routes().match("POST", "/v1/messages")
     assert route is not None
@@ -272,9 +287,9 @@ TURNS = st.lists(
 
 @given(TURNS, WORDS)
 def test_every_word_and_picture_arrives_in_order(turns: list[JSON], system: str) -> None:
-    body = read(messages=turns, system=system).body
+    body = read(messages=[*turns, HI], system=system).body
     said = [*list_of(body["messages"])]
-    assert "".join(map(plain, said)) == system + "".join(map(plain, turns))
+    assert "".join(map(plain, said)) == system + "".join(map(plain, [*turns, HI]))
 
 
 def plain(turn: JSON) -> str:

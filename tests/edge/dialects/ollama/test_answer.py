@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.dialects import said
 from edge.dialects.ollama.answer import OllamaRendering, unloaded
 from policies.call import Aim, Call, Dialect, Form, Operation
 from policies.errors import EngineBroke
@@ -144,11 +145,14 @@ def test_arguments_that_are_no_object_are_the_engines_failure(arguments: str) ->
         whole(call(0, arguments, "f", "c1"), chunk("tool_calls"))
 
 
-def test_arguments_cut_by_the_limit_are_none() -> None:
-    cut = (call(0, '{"a":', "f", "c1"), chunk("length"))
-    told: JSON = [{"id": "c1", "function": {"index": 0, "name": "f", "arguments": {}}}]
+@pytest.mark.parametrize("written", ["", '{"a":', "[1]"])
+def test_a_call_cut_by_the_limit_is_left_out(written: str) -> None:
+    """Clients call whatever they are told to, with nothing if that is what it says."""
+    cut = (call(0, '{"a":1}', "f", "c1"), call(1, written, "g", "c2"), chunk("length"))
+    told: JSON = [{"id": "c1", "function": {"index": 0, "name": "f", "arguments": {"a": 1}}}]
     assert as_object(lines(*cut)[0]["message"])["tool_calls"] == told
     assert as_object(whole(*cut)["message"])["tool_calls"] == told
+    assert "tool_calls" not in as_object(whole(*cut[1:])["message"])
 
 
 def test_a_call_of_nothing_is_the_engines_failure() -> None:
@@ -205,9 +209,31 @@ def test_how_chunks_come_together_does_not_matter(chunks: list[Object], data: st
 @pytest.mark.parametrize("end", ["\u0085", "\u2028", "\u2029", "\r", "\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e"])
 def test_a_line_is_one_for_whoever_splits_texts_into_lines(end: str) -> None:
     """httpx, and so ollama-python, takes all that `str.splitlines` does."""
-    said = f"é{end}b"
+    text = f"é{end}b"
     body = (
-        OllamaRendering(Call(Operation.CHAT, Dialect.OLLAMA, "tiny"), timing()).chunks([chunk(content=said)]).decode()
+        OllamaRendering(Call(Operation.CHAT, Dialect.OLLAMA, "tiny"), timing()).chunks([chunk(content=text)]).decode()
     )
     (line,) = body.splitlines()
-    assert json.loads(line)["message"]["content"] == said
+    assert json.loads(line)["message"]["content"] == text
+
+
+def test_calls_that_cannot_be_held_are_the_engines_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(said, "MOST", 1_000)
+    begun, more = call(0, '{"a":"', "f", "c1"), call(0, "x" * 100)
+    assert lines(begun, more, chunk("length"))
+    with pytest.raises(EngineBroke):
+        lines(begun, *[more] * 10, chunk("length"))
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 257])
+def test_a_call_of_what_is_no_name_is_the_engines_failure(name: str) -> None:
+    for say in (lines, whole):
+        with pytest.raises(EngineBroke):
+            say(call(0, "{}", name, "c1"), chunk("tool_calls"))
+        assert say(call(0, "{}", "functions.f:0", "c1"), chunk("tool_calls"))
+
+
+@pytest.mark.parametrize("call_id", ["a\nb", "x" * 257])
+def test_an_id_that_could_not_be_sent_back_is_not_given(call_id: str) -> None:
+    for say in (lines, whole):
+        assert json.dumps(call_id) not in json.dumps(say(call(0, "{}", "f", call_id), chunk("tool_calls")))

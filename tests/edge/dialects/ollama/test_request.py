@@ -57,6 +57,11 @@ def call_of(name: str, arguments: Object | None = None, **more: JSON) -> Object:
     return {"function": function, **more}
 
 
+def test_without_anything_that_is_said_there_is_no_chat() -> None:
+    with refused(Reason.MISSING_PARAMETER, "messages"):
+        ask(messages=[{"role": "system", "content": ""}])
+
+
 def test_the_least_chat_streams() -> None:
     assert ask() == Call(Operation.CHAT, Dialect.OLLAMA, model="tiny", stream=True, body={"messages": [HI]})
     assert not ask(stream=False).stream

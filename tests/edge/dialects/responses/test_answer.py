@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.dialects.responses import answer
+from edge.dialects import said
 from edge.dialects.responses.answer import ResponsesRendering
 from policies.errors import EngineBroke, EngineTimeout, Refusal
 from policies.json import JSON, Object, as_list, as_object, as_str
@@ -234,9 +234,21 @@ def test_pieces_of_two_calls_in_turns_cannot_be_said() -> None:
 
 
 def test_an_answer_that_cannot_be_held_is_the_engines_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer, "MOST", 10)
+    monkeypatch.setattr(said, "MOST", 1_034)
+    assert events(chunk(content="12345678"), chunk(reasoning="90"))
     with pytest.raises(EngineBroke):
         events(chunk(content="12345678"), chunk(reasoning="901"))
+
+
+def test_probabilities_and_empty_calls_are_held_too_and_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """20 probabilities for each token took 8 KiB of memory for each, without end."""
+    token: Object = {"token": "a", "logprob": -0.5, "bytes": [97]}
+    probable = chunk(content="a", logprobs={"content": [{**token, "top_logprobs": [token] * 20}]})
+    monkeypatch.setattr(said, "MOST", 10_000)
+    assert events(probable, probable)
+    for chunks in ([probable] * 4, [call(index, "", "f") for index in range(20)]):
+        with pytest.raises(EngineBroke):
+            events(*chunks)
 
 
 def test_the_response_repeats_what_was_asked() -> None:
@@ -322,3 +334,17 @@ def test_how_chunks_come_together_does_not_matter(chunks: list[Object], data: st
     cut = data.draw(st.integers(0, len(chunks)))
     one, other = rendering(), rendering()
     assert one.chunks(chunks) == other.chunks(chunks[:cut]) + other.chunks(chunks[cut:])
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 257])
+def test_a_call_of_what_is_no_name_is_the_engines_failure(name: str) -> None:
+    for say in (events, whole):
+        with pytest.raises(EngineBroke):
+            say(call(0, "{}", name, "c1"), chunk("tool_calls"))
+        assert say(call(0, "{}", "functions.f:0", "c1"), chunk("tool_calls"))
+
+
+@pytest.mark.parametrize("call_id", ["a\nb", "x" * 257])
+def test_an_id_that_could_not_be_sent_back_is_not_given(call_id: str) -> None:
+    for say in (events, whole):
+        assert json.dumps(call_id) not in json.dumps(say(call(0, "{}", "f", call_id), chunk("tool_calls")))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.dialects.responses.answer import ResponsesRendering
 from edge.dialects.responses.kept import kept_items, page, parameters
 from edge.dialects.responses.names import is_response_id, item_id, response_of
 from edge.intake.intake import continued, read_call
@@ -119,3 +120,14 @@ def test_an_items_id_says_which_response_it_belongs_to() -> None:
         assert response_of({"id": nonsense}) == ""
     assert is_response_id(f"resp_{ID}")
     assert not any(map(is_response_id, [f"resp_{ID}0", f"resp_{ID}\n", "resp_", ID]))
+
+
+@pytest.mark.parametrize("name", ["functions.f:0", "look up", "f(x)"])
+def test_a_call_of_what_is_not_there_is_gone_on_from(name: str) -> None:
+    """The response was kept, and whoever went on from it was told that the name was wrong, for ever."""
+    call: Object = {"name": name, "arguments": "{}"}
+    message: Object = {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": call}]}
+    made = ResponsesRendering({}, "tiny", ID, lambda: 0.0).whole({"choices": [{"index": 0, "message": message}]})
+    history = [as_object(item) for item in as_list(made["output"])]
+    whole = continued(read("more", previous_response_id=f"resp_{ID}"), history, [])
+    assert as_object(as_list(whole.body["messages"])[0])["tool_calls"] == message["tool_calls"]

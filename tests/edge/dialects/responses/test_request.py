@@ -314,6 +314,13 @@ def test_references_become_the_items_they_name_and_those_that_lead_nowhere_are_r
         read(input=[{"type": "item_reference", "id": "somebody's"}])
 
 
+def test_an_item_is_referred_to_once() -> None:
+    """A text of 4 MiB, named ten thousand times, would be 40 GiB of a request of 700 KB."""
+    twice: list[JSON] = [{"type": "item_reference", "id": f"msg_{'a' * 32}_0"}] * 2
+    with refused(Reason.INVALID_PARAMETER, "input[].id"):
+        read(input=twice)
+
+
 def test_the_bounds_of_a_request_hold_for_the_whole_conversation() -> None:
     picture: Object = {"type": "input_image", "image_url": PICTURE}
     pictures = user(*[picture] * 20)

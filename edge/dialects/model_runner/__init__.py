@@ -1,0 +1,1 @@
+"""Docker Model Runner's own routes: its listings of models, and what it says of fetching and deleting one. Pure."""

@@ -1,0 +1,1 @@
+"""Models that are fetched and deleted for callers."""
