@@ -13,13 +13,16 @@ def own_headers(exchange: Exchange) -> dict[str, str]:
     return {"content-type": JSON_TYPE, "x-request-id": exchange.id, "cache-control": "no-store"}
 
 
-def call_headers(exchange: Exchange, permit: Permit, call: Call) -> dict[str, str]:
-    """Of an answer to `call`: the policy's, what was left out or changed, the request's id under the dialect's name."""
+def call_headers(exchange: Exchange, permit: Permit, call: Call, unheard: tuple[str, ...] = ()) -> dict[str, str]:
+    """Of an answer to `call`: the policy's, what was left out or changed, the request's id under the dialect's name.
+
+    `unheard`: names of parameters that the engine has nothing for.
+    """
     headers = {**dict(permit.obligations.headers), "x-request-id": exchange.id}
     if call.dialect is Dialect.ANTHROPIC:
         headers[ANTHROPIC_REQUEST_ID] = exchange.id
-    if call.ignored:
-        headers["x-llm-gateway-ignored"] = ", ".join(call.ignored)
+    if ignored := dict.fromkeys((*call.ignored, *unheard)):
+        headers["x-llm-gateway-ignored"] = ", ".join(ignored)
     if call.presets:
         headers["x-llm-gateway-preset"] = ", ".join(call.presets)
     if call.clamped:

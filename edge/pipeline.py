@@ -315,6 +315,7 @@ class Line:
         self, exchange: Exchange, reply: Reply, permit: Permit, account: Account, *, began: Callable[[], None]
     ) -> Leg:
         shared, call, target = self._shared, account.call, account.target
+        adapter = adapter_for(target.engine.kind)
         exchange.asked = call
         rendering = rendering_of(call, exchange.id, Timing(exchange, shared.clock, shared.wall))
         reply.failing = failing_of(rendering)
@@ -325,11 +326,11 @@ class Line:
             permit=permit,
             call=call,
             target=target,
-            adapter=adapter_for(target.engine.kind),
+            adapter=adapter,
             transport=shared.transport,
             tasks=shared.tasks,
             clock=shared.clock,
-            headers={**call_headers(exchange, permit, call), **account.headers},
+            headers={**call_headers(exchange, permit, call, adapter.left_out(call)), **account.headers},
             salt=salt,
             began=began,
             meter=account.meter,

@@ -192,6 +192,10 @@ class Adapter(Protocol):
         engines that can isolate their prefix cache. Raises Refusal(OPERATION_NOT_SUPPORTED) or (INVALID_PARAMETER).
         """
 
+    def left_out(self, call: Call) -> tuple[str, ...]:
+        """Names of the call's parameters that this engine has nothing for: it goes without them, and the caller is told
+        so."""
+
     def explain(self, status: int, content_type: str, body: bytes, retry_after: float | None) -> UpstreamError:
         """What an answer with an error status means; nothing of `body` may reach the caller."""
 

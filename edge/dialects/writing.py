@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 import orjson
 
 from policies.errors import EngineBroke
 from policies.json import Object
+
+_LINE_ENDS: Final = tuple((chr(code).encode(), b"\\u%04x" % code) for code in (0x85, 0x2028, 0x2029))
 
 
 def write(document: Object) -> bytes:
@@ -16,6 +19,16 @@ def write(document: Object) -> bytes:
         return orjson.dumps(document)
     except orjson.JSONEncodeError:
         raise EngineBroke("an answer that cannot be written as JSON") from None
+
+
+def line(document: Object) -> bytes:
+    """JSON that is one line for everybody: `str.splitlines`, by which httpx and so ollama-python read, also ends one at
+    U+0085, U+2028 and U+2029. Go, and so Ollama, escapes the last two."""
+    text = write(document)
+    if not text.isascii():
+        for written, escaped in _LINE_ENDS:
+            text = text.replace(written, escaped)
+    return text + b"\n"
 
 
 def event(kind: str, document: Object) -> bytes:

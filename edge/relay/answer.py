@@ -6,8 +6,10 @@ from typing import Final
 
 import orjson
 
-from edge.relay.chunks import KEPT, error_code, hide_fingerprint, known_finish, normalise_reasoning
+from edge.relay.chunks import KEPT, error_code, hide_fingerprint, normalise_reasoning
 from edge.relay.deltas import known_choices, texts, tokens_in
+from edge.relay.finishes import finished
+from edge.relay.fragments import Fragments
 from edge.relay.usage import Reported, usage_object
 from policies.call import Operation
 from policies.errors import EngineBroke
@@ -24,16 +26,17 @@ _KEPT: Final = {
 }
 
 
-def read_answer(body: bytes, operation: Operation, *, model: str, usage: Usage) -> Object:
+def read_answer(body: bytes, operation: Operation, *, model: str, usage: Usage, answer: str = "") -> Object:
     """The answer for the caller: known fields only, the caller's name for the model.
 
     `usage` is filled with what the engine counted, or from the text (`chunks`) if it has not counted the answer.
+    `answer`: its id, for those of calls that the engine gives none.
 
     Raises EngineBroke when the body is no answer to `operation`.
     """
     document = parsed(body)
     if operation is not Operation.EMBEDDINGS:
-        document["choices"] = _choices(document)
+        document["choices"] = _choices(document, Fragments(answer))
     if not as_list(document.get("data" if operation is Operation.EMBEDDINGS else "choices")):
         raise EngineBroke("the answer is empty")
     shown: Object = {key: value for key, value in document.items() if key in _KEPT[operation]}
@@ -65,17 +68,16 @@ def parsed(body: bytes) -> Object:
     return document
 
 
-def _choices(document: Object) -> list[JSON]:
+def _choices(document: Object, fragments: Fragments) -> list[JSON]:
     choices = known_choices(document.get("choices"), "message")
-    for choice in choices:
+    for position, choice in enumerate(choices):
         message = choice.get("message")
         if isinstance(message, dict):
+            fragments.whole(position, message)
             normalise_reasoning(message)
-            for call in as_list(message.get("tool_calls")):
-                # A number is of pieces; engines that write it here too may give every call the same.
-                as_object(call).pop("index", None)
-            if message.get("tool_calls"):
-                message.pop("function_call", None)
+        finish = choice.get("finish_reason")
+        ended = isinstance(finish, str) and finish
+        choice["finish_reason"] = finished(str(finish), called=fragments.called(position)) if ended else None
     return list[JSON](choices)
 
 
@@ -91,6 +93,5 @@ def answer_text(answer: Object) -> str:
 def finish_reason(answer: Object) -> str:
     """Why the first choice ended; "" if it does not say."""
     for choice in as_list(answer.get("choices")):
-        reason = as_str(as_object(choice).get("finish_reason"))
-        return known_finish(reason) if reason else ""
+        return as_str(as_object(choice).get("finish_reason"))
     return ""

@@ -19,6 +19,7 @@ from typing import Final
 import orjson
 
 from edge.relay.deltas import known_choices, texts, tokens_in
+from edge.relay.finishes import finished
 from edge.relay.fragments import Fragments
 from edge.relay.sse import Event
 from edge.relay.usage import Reported, usage_object
@@ -27,7 +28,6 @@ from policies.errors import EngineBroke
 from policies.exchange import Usage
 from policies.json import JSON, Object, as_object
 
-_FINISHES: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 KEPT: Final = frozenset(
     {"id", "object", "created", "model", "choices", "system_fingerprint", "service_tier", "timings"}
 )
@@ -53,11 +53,12 @@ class ChunkReader:
         "usage",
     )
 
-    def __init__(self, *, model: str, choices: int, usage: Usage, keep_text: bool = False) -> None:
+    def __init__(self, *, model: str, choices: int, usage: Usage, keep_text: bool = False, answer: str = "") -> None:
+        """`answer`: its id, for those of calls that the engine gives none."""
         self._model = model
         self._expected = choices
         self._finished: set[int] = set()
-        self._fragments = Fragments()
+        self._fragments = Fragments(answer)
         self._head: Object = {}
         self._text: list[str] | None = [] if keep_text else None
         self._reported = Reported(usage)
@@ -105,7 +106,8 @@ class ChunkReader:
             self._counted_at = self.tokens
         if not choices:
             return None
-        shown: Object = {key: value for key, value in chunk.items() if key in KEPT}
+        # Nothing is copied where nothing stays behind.
+        shown = chunk if chunk.keys() <= KEPT else {key: value for key, value in chunk.items() if key in KEPT}
         shown["choices"] = list[JSON](choices)
         if "model" in shown:
             shown["model"] = self._model
@@ -140,16 +142,19 @@ class ChunkReader:
         return chunk
 
     def _choice(self, choice: Object) -> None:
-        index = choice.get("index", 0)
-        finish = choice.get("finish_reason")
-        if isinstance(finish, str) and finish and isinstance(index, int):
-            if 0 <= index < self._expected:
-                self._finished.add(index)
-            self.finish = known_finish(finish)
+        said = choice.get("index", 0)
+        index = said if isinstance(said, int) else 0
         delta = choice.get("delta")
         if isinstance(delta, dict):
-            self._fragments.tidy(index if isinstance(index, int) else 0, delta)
+            self._fragments.tidy(index, delta)
             normalise_reasoning(delta)
+        finish = choice.get("finish_reason")
+        if isinstance(finish, str) and finish:
+            self.finish = choice["finish_reason"] = finished(finish, called=self._fragments.called(index))
+            if 0 <= index < self._expected:
+                self._finished.add(index)
+        elif finish is not None:
+            choice["finish_reason"] = None
         self.tokens += tokens_in(choice, "delta")
         if self._text is not None:
             self._text.extend(texts(choice, "delta"))
@@ -183,8 +188,3 @@ def error_code(document: Object) -> str:
     """The type or code of an engine's error if it is a plain word: texts may quote the prompt and are never kept."""
     error = as_object(document.get("error", document))
     return word(error.get("code")) or word(error.get("type")) or "unnamed"
-
-
-def known_finish(reason: str) -> str:
-    """`reason` if it is one of OpenAI's, else `other`: the access line has it, and engines write what they like."""
-    return reason if reason in _FINISHES else "other"

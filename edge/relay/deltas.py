@@ -55,10 +55,13 @@ def known_choices(choices: JSON, said: str) -> list[Object]:
 
 
 def _keep(document: Object, known: _Fields) -> None:
-    for key, value in list(document.items()):
+    odd: list[str] = []  # hardly ever any, so the members are not copied to be gone through
+    for key, value in document.items():
         types = known.get(key)
         if types is None or not (value is None or isinstance(value, types)):
-            del document[key]
+            odd.append(key)
+    for key in odd:
+        del document[key]
 
 
 def _trim(message: Object) -> None:
@@ -75,12 +78,15 @@ def _part(part: JSON) -> str:
 
 
 def _calls_of(entries: list[JSON]) -> list[JSON]:
-    calls = [call for call in entries if isinstance(call, dict)]
-    for call in calls:
-        _keep(call, _CALL)
-        for kind, written in INPUTS.items():
-            _trim_function(as_object(call.get(kind)), written)
-    return list[JSON](calls)
+    calls: list[JSON] = []
+    for call in entries:
+        if isinstance(call, dict):
+            _keep(call, _CALL)
+            for kind, written in INPUTS.items():
+                if isinstance(function := call.get(kind), dict):
+                    _trim_function(function, written)
+            calls.append(call)
+    return calls
 
 
 def _trim_function(function: Object, written: str) -> None:
@@ -102,11 +108,14 @@ def texts(choice: Object, said: str) -> list[str]:
 def tokens_in(choice: Object, said: str) -> int:
     """Tokens in a known choice: by its text, or by its logprobs, which have an entry for each, if those are more."""
     message = as_object(choice.get(said))
-    written = sum(map(tokens_of, _plain(message)))
+    written = 0
+    for text in _plain(message):
+        written += tokens_of(text)
     if "text" in choice:
         written += tokens_of(as_str(choice["text"]))
     if "tool_calls" in message or "function_call" in message:
-        written += sum(max(1, tokens_of(call)) for call in _calls(message))
+        for call in _calls(message):
+            written += tokens_of(call) or 1
     logprobs = choice.get("logprobs")
     return max(written, _entries(logprobs)) if isinstance(logprobs, dict) else written
 
@@ -120,12 +129,16 @@ def _plain(message: Object) -> list[str]:
 
 def _calls(message: Object) -> list[str]:
     """The text of each call, name and arguments together: a fragment of a call is one piece."""
-    found = [as_object(call) for call in as_list(message.get("tool_calls"))]
-    single = message.get("function_call")
-    return [
-        *("".join(_written(as_object(call.get(kind)), key) for kind, key in INPUTS.items()) for call in found),
-        *([_written(single, "arguments")] if isinstance(single, dict) else ()),
-    ]
+    found: list[str] = []
+    for item in as_list(message.get("tool_calls")):
+        written = ""
+        for kind, key in INPUTS.items():
+            if isinstance(function := as_object(item).get(kind), dict):
+                written += _written(function, key)
+        found.append(written)
+    if isinstance(single := message.get("function_call"), dict):
+        found.append(_written(single, "arguments"))
+    return found
 
 
 def _written(function: Object, key: str) -> str:

@@ -1,52 +1,115 @@
-"""Deltas as OpenAI's own clients expect them. Pure; one `Fragments` per answer.
+"""Calls of tools as OpenAI's own clients expect them, in deltas and in messages. Pure; one `Fragments` per answer.
 
-llama-cpp-python repeats a tool call's id, type and name on every fragment, writes the retired `function_call` beside
-`tool_calls`, and fills what it has nothing to say about with null (seen, 0.3.36). openai-js adds names up to
-`get_weatherget_weather...` and then reports no call at all. Here each call is introduced once and its index is its own.
+What engines do: llama-cpp-python repeats a call's id, type and name on every fragment, writes the retired
+`function_call` beside `tool_calls`, and fills what it has nothing to say about with null (seen, 0.3.36); openai-js adds
+such names up to `get_weatherget_weather...` and then reports no call at all. Some give whole calls one index, or none;
+older vLLM gives each fragment another id; some give no id. Here each call is introduced once, with its name, an id and
+an index of its own, and what follows has its index alone.
 """
 
 from __future__ import annotations
 
-from policies.json import Object, as_list, as_object, as_str
+from dataclasses import dataclass
+from typing import Final
+
+from edge.relay.deltas import INPUTS
+from policies.errors import EngineBroke
+from policies.json import JSON, Object, as_list, as_object, as_str
+
+_SEED: Final = 24
+"""Characters of the answer's id in a call's: with the rest of it at most the 40 that OpenAI's own API takes back."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """A call that was introduced, as the engine calls it."""
+
+    identity: str
+    name: str
+    index: int
 
 
 class Fragments:
-    """Follows the tool calls of an answer through its deltas."""
+    """Follows the tool calls of an answer through its deltas; `answer` makes ids unique among answers."""
 
-    __slots__ = ("_calls", "_next")
+    __slots__ = ("_answer", "_known", "_made", "_next")
 
-    def __init__(self) -> None:
-        self._calls: dict[tuple[int, int], tuple[str, int]] = {}
+    def __init__(self, answer: str = "") -> None:
+        self._answer = answer[:_SEED]
+        self._known: dict[tuple[int, int], _Known] = {}
         self._next: dict[int, int] = {}
+        self._made = 0
+
+    def called(self, choice: int) -> bool:
+        """Whether choice number `choice` has called any tool so far."""
+        return choice in self._next
 
     def tidy(self, choice: int, delta: Object) -> None:
-        """Make `delta` of choice number `choice` regular, in place."""
-        for key in [key for key, value in delta.items() if value is None and key != "content"]:
-            del delta[key]
-        calls = as_list(delta.get("tool_calls"))
-        if not calls:
-            delta.pop("tool_calls", None)
+        """Make `delta` of choice number `choice` regular, in place. EngineBroke for pieces of a call without a name."""
+        if None in delta.values():
+            for key in [key for key, value in delta.items() if value is None and key != "content"]:
+                del delta[key]
+        if "tool_calls" not in delta:
             return
+        calls: list[JSON] = [
+            call
+            for position, call in enumerate(as_list(delta["tool_calls"]))
+            if self._call(choice, as_object(call), position)
+        ]
+        if not calls:
+            del delta["tool_calls"]
+            return
+        delta["tool_calls"] = calls
         delta.pop("function_call", None)
-        for position, call in enumerate(calls):
-            self._call(choice, as_object(call), position)
 
-    def _call(self, choice: int, call: Object, position: int) -> None:
+    def whole(self, choice: int, message: Object) -> None:
+        """The same of a whole message, whose calls are told apart by where they stand, and have arguments always."""
+        calls = [as_object(call) for call in as_list(message.get("tool_calls"))]
+        for call in calls:
+            call.pop("index", None)  # engines that write one here too may give every call the same
+        self.tidy(choice, message)
+        for call in calls:
+            call.pop("index", None)
+            for kind, written in INPUTS.items():
+                if isinstance(function := call.get(kind), dict):
+                    function.setdefault(written, "")
+
+    def _call(self, choice: int, call: Object, position: int) -> bool:
+        """Whether `call` says anything."""
         said = call.get("index", position)
         key = (choice, said if isinstance(said, int) else position)
-        identity = as_str(call.get("id"))
-        known = self._calls.get(key)
-        # Engines that send whole calls may give each the index 0; another id is another call.
-        if known is None or (identity and identity != known[0]):
-            index = self._next.get(choice, 0)
-            self._next[choice] = index + 1
-            self._calls[key] = (identity, index)
-            call["index"] = index
-            call.setdefault("type", "function")
-            return
-        call["index"] = known[1]
+        kind = "custom" if isinstance(call.get("custom"), dict) else "function"
+        function = as_object(call.get(kind))
+        identity, name = as_str(call.get("id")), as_str(function.get("name"))
+        known = self._known.get(key)
+        if name and (known is None or _another(known, identity, name)):
+            self._introduce(key, call, kind, name)
+            return True
+        if known is None:
+            if function.get(INPUTS[kind]):
+                raise EngineBroke("a piece of a call that was not introduced")
+            return False
+        call["index"] = known.index
         call.pop("id", None)
         call.pop("type", None)
-        function = call.get("function")
-        if isinstance(function, dict):
-            function.pop("name", None)
+        function.pop("name", None)
+        return True
+
+    def _introduce(self, key: tuple[int, int], call: Object, kind: str, name: str) -> None:
+        identity = as_str(call.get("id"))
+        index = self._next.get(key[0], 0)
+        self._next[key[0]] = index + 1
+        self._known[key] = _Known(identity, name, index)
+        call["index"] = index
+        call["id"] = identity or self._id()
+        call.setdefault("type", kind)
+
+    def _id(self) -> str:
+        self._made += 1
+        return f"call_{self._answer}_{self._made - 1}"
+
+
+def _another(known: _Known, identity: str, name: str) -> bool:
+    """Whether a piece with a name begins a call behind `known`, which had its index: by its id, without one by its
+    name."""
+    return identity != known.identity if identity and known.identity else name != known.name

@@ -132,9 +132,7 @@ class Leg:
                 async for chunks in blocks:
                     if chunks:
                         head = self.rendering.begin(self.meter.input) if head is None else b""
-                        await self.reply.write(head + self.rendering.chunks(chunks))
-                        if self.reply.tape is not None:
-                            self.reply.tape.chunks(chunks)
+                        await self._say(head, chunks)
             await self._finish(reader)
             end = self.rendering.end(reader.usage_chunk())
             if self.said is not None:
@@ -142,6 +140,19 @@ class Leg:
             await self.reply.write(end)
             if not reader.cut:
                 await _linger(response)
+
+    async def _say(self, head: bytes, chunks: list[Object]) -> None:
+        """Give the caller some chunks; if one cannot be said in its dialect, those before it all the same: how the
+        engine's bytes fell into blocks is not to be seen."""
+        blocks = [head]
+        try:
+            for chunk in chunks:
+                blocks.append(self.rendering.chunks((chunk,)))  # noqa: PERF401 - up to one that fails
+        finally:
+            if len(blocks) > 1:
+                await self.reply.write(b"".join(blocks))
+                if self.reply.tape is not None:
+                    self.reply.tape.chunks(chunks[: len(blocks) - 1])
 
     async def _aggregated(self) -> Object:
         reader, aggregate = self._reader(), Aggregate()
@@ -164,7 +175,7 @@ class Leg:
         usage = self.exchange.outcome.usage
         if self.call.operation in JUDGING:
             return read_judged(body, self.call, self.target, self.adapter, usage)
-        document = read_answer(body, self.call.operation, model=self.call.model, usage=usage)
+        document = read_answer(body, self.call.operation, model=self.call.model, usage=usage, answer=self.exchange.id)
         if usage.source == "chunks":
             await self.meter.admit(usage.output or 0)  # always given: what is limited streams
             await self._count(answer_text(document), self.meter.used)
@@ -191,13 +202,17 @@ class Leg:
         async for block in response.chunks():
             self._mark_first_byte()
             chunks: list[Object] = []
-            for chunk, tokens in _read(reader, decoder, block):
-                if tokens and not await self.meter.admit(tokens):
-                    # Leaving the stream unread closes the connection, which is how an engine learns to stop.
-                    yield [*chunks, reader.cut_chunk(chat=self.call.operation is Operation.CHAT)]
-                    return
-                if chunk is not None:
-                    chunks.append(chunk)
+            try:
+                for chunk, tokens in _read(reader, decoder, block):
+                    if tokens and not await self.meter.admit(tokens):
+                        # Leaving the stream unread closes the connection, which is how an engine learns to stop.
+                        yield [*chunks, reader.cut_chunk(chat=self.call.operation is Operation.CHAT)]
+                        return
+                    if chunk is not None:
+                        chunks.append(chunk)
+            except EngineBroke:
+                yield chunks  # what stood before it in the same block was said
+                raise
             self.meter.mark()
             yield chunks
             if reader.done:
@@ -255,6 +270,7 @@ class Leg:
             choices=expected_choices(self.call),
             usage=self.exchange.outcome.usage,
             keep_text=self.adapter.count(self.target, "") is not None,
+            answer=self.exchange.id,
         )
 
 

@@ -9,8 +9,7 @@ Only payloads leave this module: the caller's framing is always made anew, so no
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from policies.errors import EngineBroke
 
@@ -18,8 +17,7 @@ MAX_EVENT: Final = 8 * 1024 * 1024
 """Bytes one event may hold: a whole tool call, or 20 logprobs a token, fit a thousand times."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One dispatched event. `data` is the payload; `failed` marks an `error:` field of old llama-server builds."""
 
     data: bytes
@@ -40,16 +38,19 @@ class SseDecoder:
 
     def feed(self, block: bytes) -> Iterator[Event]:
         """The events completed by `block`. Raises EngineBroke when one event grows past MAX_EVENT bytes."""
-        self._pending += block
-        if b"\r" in block or self._held:
-            self._normalise()
-        elif b"\n" not in block:
-            self._check(len(self._pending))
-            return
-        *lines, rest = bytes(self._pending).split(b"\n")
+        if self._pending or b"\r" in block:
+            self._pending += block
+            if b"\r" in block or self._held:
+                self._normalise()
+            elif b"\n" not in block:
+                self._check(len(self._pending))
+                return
+            block = bytes(self._pending)
+        *lines, rest = block.split(b"\n")
         self._pending = bytearray(rest)
         for line in lines:
             if line:
+                self._check(len(line))  # here as well as of what is not whole yet: blocks make no difference
                 self._line(line)
             elif self._data:
                 event = Event(b"\n".join(self._data), self._failed)

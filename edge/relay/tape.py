@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from edge.relay.aggregate import Aggregate
-from edge.relay.chunks import known_finish
 from edge.relay.deltas import INPUTS, texts
 from observability.captures.excerpt import MARGIN
 from observability.captures.sizes import LONGEST_NAME, MOST_NAMES
@@ -97,7 +96,7 @@ class Tape:
         _more(known, "chars", sum(len(as_str(text)) for text in said))
         _more(known, "reasoning_chars", len(reasoning))
         if finish := as_str(choice.get("finish_reason")):
-            known["finish"] = known_finish(finish)
+            known["finish"] = finish
         names = [name for call in as_list(message.get("tool_calls")) if (name := _name(as_object(call)))]
         names += [name for name in [as_str(as_object(message.get("function_call")).get("name"))] if name]
         _more(known, "tool_calls", len(names))

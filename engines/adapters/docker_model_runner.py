@@ -41,6 +41,7 @@ class DockerModelRunner(OpenAIShape):
     chat = (parameters.CHAT | EXTENSIONS) - {"reasoning_effort"}
     completions = parameters.COMPLETIONS | EXTENSIONS
     renames = REPEAT
+    by_hand = parameters.THINKING
     salted = True
     pull_path = "/models/create"
     deletes = True

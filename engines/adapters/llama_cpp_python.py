@@ -38,6 +38,7 @@ class LlamaCppPython(OpenAIShape):
     one_answer = True
     one_prompt = True
     flat = True
+    thoughts = ("reasoning_content",)
     reports_usage = False
 
     def recognises(self, sign: Sign) -> bool:

@@ -27,6 +27,8 @@ class LlamaServer(OpenAIShape):
     completions = parameters.COMPLETIONS | EXTENSIONS
     embeddings = parameters.EMBEDDINGS - {"dimensions"}
     renames = REPEAT
+    thoughts = ("reasoning_content",)
+    by_hand = parameters.THINKING
 
     def recognises(self, sign: Sign) -> bool:
         """`{"status":"ok"}`; mlx-lm answers the same on the same port, but with Python's `BaseHTTP` as server."""

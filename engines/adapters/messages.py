@@ -15,25 +15,29 @@ from policies.reasons import Reason
 
 TEXT_OR_DATA: Final = "Content parts may be text, an image as a data: URL, or audio as data."
 TEXT_ONLY: Final = "This engine takes text only."
+BOTH_NAMES: Final = ("reasoning_content", "reasoning")
+"""Of an earlier turn's reasoning: llama.cpp and most chat templates read the one, vLLM and Ollama the other."""
 
 _AUDIO_FORMATS: Final = frozenset({"wav", "mp3", "flac", "ogg", "m4a"})
 
 
-def prepared(messages: JSON, *, media: bool, flat: bool = False) -> list[JSON]:
-    """`messages` as an engine may see them; `media` is whether it takes images and audio at all.
+def prepared(messages: JSON, *, media: bool, flat: bool = False, thoughts: tuple[str, ...] = BOTH_NAMES) -> list[JSON]:
+    """`messages` as an engine may see them; `media` is whether it takes images and audio at all, `thoughts` under which
+    names it reads what the assistant once thought.
 
     `flat` joins a content of text parts to one string, by line as vLLM does: Ollama would make several messages of it,
     and templates behind llama-cpp-python print the list.
 
     Role `developer` becomes `system`: chat templates know system, user, assistant and tool, and many raise on others.
+    All that is said as the system becomes one message at the start: templates of Qwen and others raise on a second one.
     Raises Refusal(INVALID_PARAMETER, param="messages").
     """
     if not isinstance(messages, list):
         raise _refused(TEXT_OR_DATA)
-    return [_message(message, media=media, flat=flat) for message in messages]
+    return _one_system([_message(message, media=media, flat=flat, thoughts=thoughts) for message in messages])
 
 
-def _message(message: JSON, *, media: bool, flat: bool) -> JSON:
+def _message(message: JSON, *, media: bool, flat: bool, thoughts: tuple[str, ...]) -> Object:
     if not isinstance(message, dict):
         raise _refused(TEXT_OR_DATA)
     content = message.get("content")
@@ -48,7 +52,34 @@ def _message(message: JSON, *, media: bool, flat: bool) -> JSON:
         raise _refused(TEXT_OR_DATA)
     if message.get("role") == "developer":
         changed["role"] = "system"
+    if any(name in message for name in BOTH_NAMES):
+        kept = {name: value for name, value in message.items() if name not in BOTH_NAMES}
+        # Agents that keep what they were given send both, with the same text.
+        thought = next((text for name in BOTH_NAMES if (text := message.get(name))), None)
+        return {**kept, **changed, **(dict.fromkeys(thoughts, thought) if thought else {})}
     return {**message, **changed} if changed else message
+
+
+def _one_system(messages: list[Object]) -> list[JSON]:
+    said = [message for message in messages if message.get("role") == "system"]
+    if not said or (len(said) == 1 and said[0] is messages[0]):
+        return list[JSON](messages)
+    content = _together([message.get("content") for message in said])
+    merged: list[JSON] = [{"role": "system", "content": content}] if content else []
+    return [*merged, *(message for message in messages if message.get("role") != "system")]
+
+
+def _together(contents: list[JSON]) -> JSON:
+    """Several contents as one: text with an empty line between them, parts where one of them is more than that."""
+    if all(isinstance(content, str) for content in contents):
+        return "\n\n".join(as_str(content) for content in contents if content)
+    parts: list[JSON] = []
+    for content in contents:
+        if isinstance(content, list):
+            parts += content
+        elif content:
+            parts.append({"type": "text", "text": content})
+    return parts
 
 
 def _joined(parts: list[JSON]) -> JSON:

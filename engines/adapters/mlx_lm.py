@@ -48,7 +48,9 @@ class MlxLm(OpenAIShape):
     renames = MappingProxyType(
         {"repeat_penalty": "repetition_penalty", "repeat_last_n": "repetition_context_size"},
     )
+    by_hand = parameters.THINKING | {"response_format", "logprobs"}
     media = False
+    thoughts = ("reasoning_content",)  # what templates call it; its own answers say `reasoning`
     one_answer = True
     one_prompt = True
     heeds_tool_choice = False

@@ -34,6 +34,8 @@ class Ollama(OpenAIShape):
     one_answer = True
     one_prompt = True
     flat = True
+    thoughts = ("reasoning",)
+    by_hand = parameters.THINKING
     heeds_tool_choice = False
 
     def recognises(self, sign: Sign) -> bool:

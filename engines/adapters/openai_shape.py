@@ -15,9 +15,9 @@ from typing import Final
 import orjson
 
 from engines.adapters import failures, listings, parameters
-from engines.adapters.messages import prepared
+from engines.adapters.messages import BOTH_NAMES, prepared
 from engines.contract import Engine, Kind, Model, Pulled, Target, UpstreamRequest
-from policies.call import GENERATING, Call, Operation
+from policies.call import GENERATING, JUDGING, Call, Operation
 from policies.errors import Refusal, UpstreamError
 from policies.json import JSON, Object, as_count, as_object, as_str
 from policies.reasons import Reason
@@ -49,6 +49,8 @@ class Sign:
     body: bytes
 
 
+_OURS: Final = frozenset({*parameters.LIMITS, "user", "metadata"})
+"""What the gateway itself answers to, or no engine need know."""
 _TEMPLATED: Final = ("model", "messages", "tools", "chat_template_kwargs")
 """What a chat template makes the prompt of."""
 
@@ -57,7 +59,8 @@ class OpenAIShape:
     """An OpenAI-compatible engine of unknown make, and the base of the known ones. Implements `contract.Adapter`.
 
     Beyond the contract: `listing_disturbs` says that asking for the models can end a running answer (list only when
-    the engine is idle); `count_path` is where `count` goes.
+    the engine is idle); `count_path` is where `count` goes; `by_hand` are parameters that are on no list of an engine's
+    since `adapt` says them in another way.
     """
 
     kind: Kind = Kind.OPENAI
@@ -82,9 +85,11 @@ class OpenAIShape:
     limit_name: str | None = "max_tokens"
     media: bool = True
     flat: bool = False
+    thoughts: tuple[str, ...] = BOTH_NAMES
     one_answer: bool = False
     one_prompt: bool = False
     checks_bias: bool = True
+    by_hand: frozenset[str] = frozenset()
     heeds_tool_choice: bool = True
     reports_usage: bool = True
     salted: bool = False
@@ -112,7 +117,8 @@ class OpenAIShape:
             return self._tokenized(call, target, path)
         body = self._kept(call)
         if call.operation is Operation.CHAT:
-            body["messages"] = list(prepared(call.body.get("messages"), media=self.media, flat=self.flat))
+            said = call.body.get("messages")
+            body["messages"] = prepared(said, media=self.media, flat=self.flat, thoughts=self.thoughts)
             if not self.heeds_tool_choice:
                 parameters.narrow_tools(call, body)
         elif call.operation is Operation.COMPLETIONS and self.one_prompt:
@@ -177,6 +183,17 @@ class OpenAIShape:
         if "count" not in answer and isinstance(tokens, list):
             return len(tokens)
         return as_count(answer.get("count", answer.get("input_tokens")))
+
+    def left_out(self, call: Call) -> tuple[str, ...]:
+        """See `contract.Adapter.left_out`."""
+        if call.operation in JUDGING:  # what engines are not told of those is the gateway's own
+            return ()
+        known = self._known(call.operation) | self.by_hand | _OURS
+        if not self.heeds_tool_choice and call.body.get("tool_choice") != "required":
+            known |= {"tool_choice"}
+        return tuple(
+            name for name, value in call.body.items() if value is not None and self.renames.get(name, name) not in known
+        )
 
     def _tokenized(self, call: Call, target: Target, path: str) -> UpstreamRequest:
         if "messages" in call.body:

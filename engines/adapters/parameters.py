@@ -21,6 +21,8 @@ LOGPROBS: Final = frozenset({"logprobs", "top_logprobs"})
 CHAT: Final = SAMPLING | TOOLS | LOGPROBS | {"messages", "n", "logit_bias", "response_format", "reasoning_effort"}
 COMPLETIONS: Final = SAMPLING | {"prompt", "suffix", "echo", "n", "logprobs", "logit_bias"}
 EMBEDDINGS: Final = frozenset({"input", "encoding_format", "dimensions"})
+THINKING: Final = frozenset({"reasoning_effort", "chat_template_kwargs"})
+"""What says whether and how much a model thinks; see `template_arguments`."""
 
 RANKING: Final = frozenset({"query", "documents", "text_1", "text_2"})
 """Without `top_n` and `return_documents`: the gateway sorts, cuts and shows, so that engines do not differ in it."""

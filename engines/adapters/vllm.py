@@ -35,6 +35,7 @@ class Vllm(OpenAIShape):
     chat = parameters.CHAT | EXTENSIONS
     completions = parameters.COMPLETIONS | EXTENSIONS
     renames = REPETITION
+    by_hand = parameters.THINKING
     salted = True
 
     def recognises(self, sign: Sign) -> bool:

@@ -6,6 +6,7 @@
     origin.py     a streaming engine on raw asyncio protocols that stamps every event with the time it left
     load.py       requests per second and latency, by wrk
     streams.py    time to first byte, transit time and gaps of streamed events, by raw sockets
+    dialects.py   a streamed chunk from an engine's bytes to a caller's, in each dialect
     report.py     the table and the JSON document
 
 Only ratios to nginx and differences to the direct way say anything: absolute numbers are the machine's.

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from policies.json import JSON, Object
-from tests.benchmarks import accounts, decisions, fleet, load, nginx, report, streams, telemetry, tracing
+from tests.benchmarks import accounts, decisions, dialects, fleet, load, nginx, report, streams, telemetry, tracing
 from tests.benchmarks.contenders import Contender, Peak, field, gateway_to, streaming_origin
 
 START_GOAL = 1.0
@@ -31,9 +31,10 @@ class Plan:
     rounds: int = 8
     starts: int = 5
     decisions: int = 5_000
+    chunks: int = 20_000
 
 
-QUICK = Plan(seconds=2, connections=(1, 64), rounds=3, starts=3, decisions=1_000)
+QUICK = Plan(seconds=2, connections=(1, 64), rounds=3, starts=3, decisions=1_000, chunks=4_000)
 FULL = Plan(seconds=8)
 
 
@@ -62,6 +63,7 @@ def _measure(plan: Plan, folder: Path) -> Object:
     streamed = _streamed(plan, folder / "streamed")
     decided = _decided(plan, folder / "decided")
     accounted = _accounted(plan, folder / "accounted")
+    spoken = _spoken(plan)
     told = _told(plan)
     fleeted = _fleet(plan, folder / "fleet")
     start = _start(plan, folder / "start")
@@ -71,6 +73,7 @@ def _measure(plan: Plan, folder: Path) -> Object:
         "streamed": list[JSON](streamed),
         "decisions": list[JSON](decided),
         "accounts": list[JSON](accounted),
+        "dialects": list[JSON](spoken),
         "telemetry": list[JSON](told),
         "fleet": fleeted,
         "memory": memory,
@@ -141,6 +144,13 @@ def _accounted(plan: Plan, folder: Path) -> list[Object]:
     results = accounts.measure(folder, plan.decisions * 5)
     names = ("way", "p50_us", "goal_us", "met")
     _say(report.table("Limits, ledger and queue of one request, microseconds", names, report.rows(results, names)))
+    return results
+
+
+def _spoken(plan: Plan) -> list[Object]:
+    results = dialects.measure(plan.chunks)
+    names = ("dialect", "chunk", "way_us", "translator_us", "ratio", "goal_us", "met")
+    _say(report.table("One streamed chunk, microseconds", names, report.rows(results, names)))
     return results
 
 

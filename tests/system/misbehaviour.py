@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from policies.json import JSON
+from policies.json import JSON, Object
 from tests.system.scripts import (
     TALK,
     Fin,
@@ -147,6 +147,114 @@ BROKEN_STREAMS: dict[str, Script] = {
     "an event of 32 MiB": _after_a_good_start(Send(chunk(b"data: " + b"a" * (32 << 20))), Fin()),
 }
 """Streams that begin well and go wrong: each must end with an error event, never with a clean end."""
+
+_UVICORN_ENDS: Step = Send(chunk(b""))
+
+
+def _events(*payloads: bytes) -> Step:
+    return Send(b"".join(chunk(payload + b"\n\n") for payload in payloads))
+
+
+GIVEN_UP: dict[str, Script] = {
+    "llama-server: an error object, nothing more": _after_a_good_start(
+        _events(b'data: {"error":{"code":500,"message":"%s","type":"server_error"}}' % _DETAIL)
+    ),
+    "llama-server of old: an error line": _after_a_good_start(
+        _events(b'error: {"code":500,"message":"%s","type":"server_error"}' % _DETAIL)
+    ),
+    "vLLM: an error object, then [DONE]": _after_a_good_start(
+        _events(
+            b'data: {"error":{"message":"%s","type":"InternalServerError","param":null,"code":500}}' % _DETAIL,
+            b"data: [DONE]",
+        ),
+        _UVICORN_ENDS,
+    ),
+    "vLLM: aborted": _after_a_good_start(
+        _events(b'data: {"id":"x","choices":[{"index":0,"delta":{},"finish_reason":"abort"}]}', b"data: [DONE]"),
+        _UVICORN_ENDS,
+    ),
+    "Ollama: a bare error document, an empty chunk, no [DONE]": _after_a_good_start(
+        Send(chunk(b'{"error":{"message":"%s","type":"api_error","param":null,"code":null}}\n' % _DETAIL)),
+        _events(b'data: {"id":"x","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}'),
+        _UVICORN_ENDS,
+    ),
+    "mlx-lm: the connection, gone": always(*Stream(close=True).until(_GOOD_EVENTS, Hold(), Fin())),
+    "Docker Model Runner: its own error's object": _after_a_good_start(
+        _events(b'data: {"type":"error","code":null,"message":"%s","param":null,"sequence_number":1}' % _DETAIL),
+        _UVICORN_ENDS,
+    ),
+    "Docker Model Runner: the log of its engine, as text": _after_a_good_start(
+        Send(chunk(b"unable to load runner: %s\n" % _DETAIL)), _UVICORN_ENDS
+    ),
+    "LM Studio: an event of its own": _after_a_good_start(
+        _events(b'event: error\ndata: {"error":{"message":"%s"}}' % _DETAIL), _UVICORN_ENDS
+    ),
+    "LM Studio: cut in the middle": _after_a_good_start(_UVICORN_ENDS),
+    "llama-cpp-python: interrupted with a normal [DONE]": _after_a_good_start(_events(b"data: [DONE]"), _UVICORN_ENDS),
+    "llama-cpp-python: an error as data": _after_a_good_start(
+        _events(b'data: {"error":{"message":"%s","type":"internal_server_error","param":null,"code":null}}' % _DETAIL),
+        _UVICORN_ENDS,
+    ),
+}
+"""How each kind of engine gives an answer up in its middle (facts/engines.md section 0 rule 4, and section 2)."""
+
+_LONG = 10 << 20
+
+
+def _call(index: int, arguments: str | None, name: str | None = None) -> Object:
+    function: Object = {} if arguments is None else {"arguments": arguments}
+    more: Object = (
+        {"function": function} if name is None else {"id": f"c{index}", "function": {**function, "name": name}}
+    )
+    return delta(tool_calls=[{"index": index, "type": "function", **more}])
+
+
+def _half(text: str) -> Script:
+    """An event that ends within a character, for ever."""
+    data = b'data: {"choices":[{"index":0,"delta":{"content":"' + text.encode()[:-1]
+    return _after_a_good_start(Send(chunk(data + b'"}}]}\n\n')), Send(chunk(b"")))
+
+
+NONSENSE: dict[str, Script] = {
+    **{name: BROKEN_STREAMS[name] for name in ("dies inside an event", "a line that is not JSON")},
+    "half a character, and no other half": _half("日"),
+    "one event of 10 MiB": _after_a_good_start(
+        *Stream(chunks=[delta(content="a" * _LONG), delta(finish="stop")]).steps()[1:]
+    ),
+    "[DONE] before the end": _after_a_good_start(_events(b"data: [DONE]", b'data: {"choices":[]}'), _UVICORN_ENDS),
+    "a piece of a call before its name": _after_a_good_start(
+        *Stream(chunks=[_call(0, "{"), _call(0, "}", "f"), delta(finish="tool_calls")]).steps()[1:]
+    ),
+    "an event that is a list": _after_a_good_start(_events(b'data: [{"choices":[]}]'), _UVICORN_ENDS),
+    "an event nested too deeply": _after_a_good_start(
+        _events(b'data: {"choices":' + b"[" * 2000 + b"]" * 2000 + b"}"), _UVICORN_ENDS
+    ),
+}
+"""What is no answer, however it is looked at."""
+
+ODD: dict[str, Stream] = {
+    "empty deltas": Stream(chunks=[TALK[0], delta(), TALK[1], delta(content=""), delta(content=None), *TALK[2:]]),
+    "no choices, and null ones": Stream(chunks=[{"choices": []}, TALK[1], {"id": "x", "choices": None}, *TALK[2:]]),
+    "half characters": Stream(chunks=[delta(content="Hello"), delta(content=" there"), delta(finish="stop")], split=1),
+    "usage first": Stream(chunks=[usage_chunk(), *TALK]),
+    "text behind the end": Stream(chunks=[TALK[1], delta(finish="stop"), TALK[2]]),
+    "two ends": Stream(chunks=[*TALK, delta(finish="stop")]),
+    "no role": Stream(chunks=TALK[1:]),
+    "10 MiB of events in one block": Stream(before=b": " + b"x" * (_LONG // 5) + b"\n\n", split=-1),
+}
+"""Answers that are odd and whole: their text is `Hello there`."""
+
+ARGUMENTS: dict[str, Stream] = {
+    "no JSON": Stream(chunks=[_call(0, "{nonsense", "f"), delta(finish="tool_calls")]),
+    "no object": Stream(chunks=[_call(0, "[1]", "f"), delta(finish="tool_calls")]),
+    "half an object": Stream(chunks=[_call(0, '{"a":', "f"), delta(finish="stop")]),
+}
+"""Calls whose arguments are none."""
+
+IN_TURNS: Stream = Stream(
+    chunks=[_call(0, "{}", "f"), _call(1, "{", "g"), _call(0, " "), _call(1, "}"), delta(finish="tool_calls")]
+)
+"""Pieces of two calls, by turns."""
 
 REASONING: dict[str, Stream] = {
     "reasoning": Stream(chunks=(TALK[0], delta(reasoning="hmm"), *TALK[1:])),

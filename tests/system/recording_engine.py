@@ -189,6 +189,11 @@ class RecordingEngine(Background):
         assert seen.gone_at is not None
         return seen.gone_at
 
+    def closed(self, seen: Seen, within: float = DEADLINE) -> None:
+        """Wait until the connection of `seen` is over, whoever ended it."""
+        connection = self._book.connections[seen.connection]
+        self.wait(lambda: connection.closed_at is not None, "the connection is closed", within)
+
     # -- the server --------------------------------------------------------------------------------------------------
 
     def _tell(self) -> None:

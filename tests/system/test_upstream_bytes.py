@@ -121,6 +121,21 @@ def test_unknown_parameters_are_dropped_and_named(gateway: Gateway, engine: Reco
     assert {"n_discard", "adapters"} <= ignored
 
 
+def test_what_the_engine_has_nothing_for_is_named_too(gateway: Gateway, engine: RecordingEngine, key: Key) -> None:
+    for number, body in enumerate((chat(top_k=5, user="u", store=True), streamed(top_k=5, user="u", store=True))):
+        with gateway.open() as wire:
+            wire.send(compose("POST", CHAT, key.bearer, body=body))
+            assert wire.head().get("x-llm-gateway-ignored") == "store, top_k"
+        assert "top_k" not in engine.request(number).document
+
+
+def test_an_engine_gets_one_system_message(gateway: Gateway, engine: RecordingEngine, key: Key) -> None:
+    turns: list[JSON] = [{"role": "developer", "content": "a"}, {"role": "user", "content": "hi"}]
+    late: JSON = {"role": "system", "content": "b"}
+    assert gateway.post(CHAT, {"model": ASKED, "messages": [*turns, late]}, key.bearer).status == 200
+    assert engine.request().document["messages"] == [{"role": "system", "content": "a\n\nb"}, turns[1]]
+
+
 def test_nothing_is_said_to_be_ignored_when_nothing_was(gateway: Gateway, key: Key) -> None:
     assert gateway.post(CHAT, chat(), key.bearer).head.get("x-llm-gateway-ignored") is None
 

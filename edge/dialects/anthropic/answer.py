@@ -46,7 +46,6 @@ class AnthropicRendering:
         self._call: JSON = None  # the index of the call that is open
         self._arguments: list[str] = []
         self._room = said.Room()  # for them: they are looked at when they are whole
-        self._called = False
         self._finish = ""
         self._sequence: str | None = None
 
@@ -86,7 +85,6 @@ class AnthropicRendering:
             blocks.append({"type": "text", "text": text})
         for item in as_list(message.get("tool_calls")):
             call = as_object(item)
-            self._called = True
             name = said.new_call(call)
             given = said.arguments(as_str(as_object(call.get("function")).get("arguments")), self._finish)
             blocks.append({"type": "tool_use", "id": self._id(call), "name": name, "input": given})
@@ -113,7 +111,7 @@ class AnthropicRendering:
         if self._open != "tool_use" or index != self._call:
             name = said.new_call(call)
             self._begin("tool_use", {"type": "tool_use", "id": self._id(call), "name": name, "input": {}}, events)
-            self._call, self._called, self._room = index, True, said.Room()
+            self._call, self._room = index, said.Room()
         if piece := as_str(as_object(call.get("function")).get("arguments")):
             self._room.take(len(piece))
             self._arguments.append(piece)
@@ -149,8 +147,6 @@ class AnthropicRendering:
         self._sequence = as_str(choice.get("stop_reason")) or self._sequence
 
     def _reason(self) -> str:
-        if self._called and self._finish == "stop":
-            return "tool_use"  # some engines end a call with `stop`, and agents would take the turn for over
         if self._sequence is not None and self._finish == "stop":
             return "stop_sequence"
         return _STOPS.get(self._finish, "end_turn")

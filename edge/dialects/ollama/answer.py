@@ -12,7 +12,7 @@ from typing import Final
 
 from edge.dialects import said
 from edge.dialects.timing import Timing
-from edge.dialects.writing import instant, write
+from edge.dialects.writing import instant, line
 from policies.call import Aim, Call, Form
 from policies.json import JSON, Object, as_count, as_list, as_object, as_str
 
@@ -97,7 +97,7 @@ class OllamaRendering:
         return {"model": self._model, "created_at": instant(self._timing.wall(), "microseconds")}
 
     def _line(self, document: Object) -> bytes:
-        return write({**self._head(), **document}) + b"\n"
+        return line({**self._head(), **document})
 
     def _ending(self, document: Object) -> Object:
         if self._loads:

@@ -115,3 +115,29 @@ def test_fields_of_a_message_that_nobody_counts_stay_behind() -> None:
 def test_what_is_no_answer_is_a_broken_engine(body: bytes) -> None:
     with pytest.raises(EngineBroke):
         read_answer(body, Operation.CHAT, model="asked", usage=Usage())
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"), [("stop", "stop"), ("eos_token", "stop"), ("max_length", "length"), ("", None), (None, None)]
+)
+def test_why_it_ended_is_said_in_openais_words(said: JSON, reason: JSON) -> None:
+    document: Object = {"choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": said}]}
+    shown, _ = read(document)
+    assert as_object(as_list(shown["choices"])[0])["finish_reason"] == reason
+    assert finish_reason(shown) == (reason or "")
+
+
+def test_an_answer_that_the_engine_gave_up_is_no_answer() -> None:
+    with pytest.raises(EngineBroke):
+        read({"choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": "abort"}]})
+
+
+def test_calls_have_ids_and_end_the_answer_as_calls() -> None:
+    calls: list[JSON] = [{"function": {"name": "f", "arguments": {"a": 1}}}, {"id": "c2", "function": {"name": "f"}}]
+    shown, _ = read({"choices": [{"message": {"content": None, "tool_calls": calls}, "finish_reason": "stop"}]})
+    choice = as_object(as_list(shown["choices"])[0])
+    assert choice["finish_reason"] == "tool_calls"
+    assert as_object(choice["message"])["tool_calls"] == [
+        {"function": {"name": "f", "arguments": '{"a":1}'}, "id": "call__0", "type": "function"},
+        {"id": "c2", "function": {"name": "f", "arguments": ""}, "type": "function"},
+    ]

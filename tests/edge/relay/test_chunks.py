@@ -152,10 +152,50 @@ def test_no_sentence_of_an_engine_is_kept(error: bytes, detail: str) -> None:
     assert caught.value.detail == f"error event: {detail}"
 
 
-def test_a_finish_reason_of_the_engines_own_making_is_other() -> None:
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("tool_calls", "tool_calls"),
+        ("content_filter", "content_filter"),
+        ("function_call", "function_call"),
+        ("eos_token", "stop"),
+        ("model_length", "length"),
+        ("tool_use", "tool_calls"),
+        ("PROMPT: hunter2", "stop"),
+    ],
+)
+def test_why_it_ended_is_said_in_openais_words(said: str, reason: str) -> None:
     read = reader()
-    read.read(chunk(finish="PROMPT: hunter2"))
-    assert (read.finish, read.complete) == ("other", True)
+    shown = read.read(chunk(finish=said))
+    assert shown is not None
+    assert as_object(as_list(shown["choices"])[0])["finish_reason"] == reason
+    assert (read.finish, read.complete) == (reason, True)
+
+
+@pytest.mark.parametrize("said", ["abort", "error", "Cancelled"])
+def test_an_answer_that_the_engine_gave_up_is_no_answer(said: str) -> None:
+    with pytest.raises(EngineBroke):
+        reader().read(chunk(finish=said))
+
+
+def test_a_call_that_ends_with_stop_ends_with_calls() -> None:
+    read = reader(choices=2)
+    read.read(chunk({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}]}))
+    for index, reason in ((0, "tool_calls"), (1, "stop")):
+        shown = read.read(chunk(finish="stop", index=index))
+        assert shown is not None
+        assert as_object(as_list(shown["choices"])[0])["finish_reason"] == reason
+
+
+@pytest.mark.parametrize("said", ["", 0, False, []])
+def test_an_empty_reason_is_none(said: JSON) -> None:
+    read = reader()
+    shown = read.read(Event(orjson.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": said}]})))
+    assert shown is not None
+    assert as_object(as_list(shown["choices"])[0])["finish_reason"] is None
+    assert not read.complete
 
 
 def test_choices_nobody_asked_for_do_not_complete_an_answer() -> None:
@@ -284,7 +324,7 @@ LONG = "y " * 400
         {"tool_calls": LONG, "function_call": LONG},
         {"tool_calls": [LONG, {"function": LONG, "more": LONG}, {"function": {"more": LONG}}]},
         {"tool_calls": [{"index": 0, "function": {"name": LONG}}]},
-        {"tool_calls": [{"index": 0, "function": {"arguments": {"a": LONG}}}]},
+        {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": {"a": LONG}}}]},
         {"tool_calls": [{"index": 0, "type": "custom", "custom": {"name": "f", "input": LONG}}]},
     ],
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from edge.relay.fragments import Fragments
+from policies.errors import EngineBroke
 from policies.json import JSON, Object, as_list, as_object
 
 
@@ -65,3 +68,59 @@ def test_choices_do_not_mix() -> None:
     fragments.tidy(0, left)
     fragments.tidy(1, right)
     assert left == right == calls(call(0, "{}", "c1", "f"))
+
+
+def test_fragments_that_each_have_an_id_of_their_own_are_one_call() -> None:
+    """vLLM until 0.8 made one up for every fragment; only the first has the name."""
+    assert tidied(calls(call(0, "", "c1", "f")), calls(call(0, "{", "c2")), calls(call(0, "}", "c3"))) == [
+        calls(call(0, "", "c1", "f")),
+        calls(call(0, "{")),
+        calls(call(0, "}")),
+    ]
+
+
+def test_fragments_without_an_index_belong_to_the_last_call() -> None:
+    deltas = tidied(
+        *(calls(call(None, "", "c1", "f")), calls(call(None, "{}")), calls(call(None, "", "c2", "g"))),
+        calls(call(None, "{}")),
+    )
+    assert deltas == [
+        *(calls(call(0, "", "c1", "f")), calls(call(0, "{}")), calls(call(1, "", "c2", "g"))),
+        calls(call(1, "{}")),
+    ]
+
+
+def test_a_call_without_an_id_gets_one_that_is_its_answers_own() -> None:
+    fragments = Fragments("0123456789abcdef" * 2)
+    delta = calls(call(0, "{}", None, "f"), call(1, "{}", "given", "g"), call(2, "{}", None, "h"))
+    fragments.tidy(0, delta)
+    ids = [as_object(each)["id"] for each in as_list(delta["tool_calls"])]
+    assert ids == ["call_0123456789abcdef01234567_0", "given", "call_0123456789abcdef01234567_1"]
+    assert all(as_object(each)["type"] == "function" for each in as_list(delta["tool_calls"]))
+
+
+def test_without_ids_another_name_is_another_call() -> None:
+    deltas = tidied(calls(call(0, "{}", None, "f")), calls(call(0, "{}", None, "g")))
+    assert [as_object(as_list(delta["tool_calls"])[0])["index"] for delta in deltas] == [0, 1]
+
+
+def test_what_says_nothing_of_a_call_is_left_out() -> None:
+    assert tidied(calls(call(0, "", "c1")), calls(call(0, "", "c1", "f"))) == [{}, calls(call(0, "", "c1", "f"))]
+
+
+def test_a_piece_before_its_calls_name_breaks_the_answer() -> None:
+    with pytest.raises(EngineBroke):
+        tidied(calls(call(0, "{", "c1")), calls(call(0, "}", "c1", "f")))
+
+
+def test_calls_of_a_whole_message_have_ids_and_no_index() -> None:
+    message = calls(call(0, "{}", "c1", "f"), call(0, "{}", "c2", "g"), call(None, "{}", None, "h"))
+    Fragments("a").whole(0, message)
+    assert [as_object(each)["id"] for each in as_list(message["tool_calls"])] == ["c1", "c2", "call_a_0"]
+    assert all("index" not in as_object(each) for each in as_list(message["tool_calls"]))
+
+
+def test_calls_of_a_whole_message_are_told_apart_by_where_they_stand() -> None:
+    message = calls(call(0, "{}", None, "f"), call(0, '{"a":1}', None, "f"))
+    Fragments("a").whole(0, message)
+    assert [as_object(each)["id"] for each in as_list(message["tool_calls"])] == ["call_a_0", "call_a_1"]

@@ -53,11 +53,11 @@ def test_chunks_of_nothing_fill_the_room_too() -> None:
 
 def test_without_room_there_are_only_sizes() -> None:
     tape = Tape(0)
-    tape.answer({"choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "no word of ours"}]})
+    tape.answer({"choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}]})
     answer = tape.result(chat=True)
     assert answer is not None
     assert answer.text is None
-    assert answer.sizes["choices"] == [{"chars": 5, "reasoning_chars": 0, "tool_calls": 0, "finish": "other"}]
+    assert answer.sizes["choices"] == [{"chars": 5, "reasoning_chars": 0, "tool_calls": 0, "finish": "stop"}]
 
 
 def test_a_caller_that_was_given_nothing_has_no_answer() -> None:

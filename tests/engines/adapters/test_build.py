@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engines.adapters.registry import ADAPTERS, adapter_for
 from engines.contract import Kind, Model
-from policies.call import Call, Dialect, Operation
+from policies.call import JUDGING, Call, Dialect, Operation
 from policies.errors import Refusal
 from policies.json import JSON
 from policies.reasons import Reason
@@ -279,3 +279,44 @@ def test_any_body_either_builds_within_the_allow_list_or_is_refused(
         return
     assert sent["model"] == "Own/Id:1"
     assert not sent.keys() & set(FORBIDDEN)
+
+
+@EVERY
+def test_what_an_engine_has_nothing_for_is_named(kind: Kind) -> None:
+    asked: dict[str, JSON] = {
+        "max_tokens": 9,
+        "temperature": 0.5,
+        "top_k": 5,
+        "typical_p": 0.9,
+        "parallel_tool_calls": False,
+        "reasoning_effort": "low",
+        "tool_choice": "auto",
+        "user": "u",
+        "seed": None,
+    }
+    assert (
+        adapter_for(kind).left_out(chat(**asked))
+        == {
+            K.OPENAI: ("top_k", "typical_p"),
+            K.DOCKER_MODEL_RUNNER: (),
+            K.LLAMA_SERVER: (),
+            K.LLAMA_CPP_PYTHON: ("typical_p", "parallel_tool_calls", "reasoning_effort"),
+            K.MLX_LM: ("typical_p", "parallel_tool_calls"),
+            K.VLLM: ("typical_p",),
+            K.OLLAMA: ("top_k", "typical_p", "parallel_tool_calls"),
+            K.LM_STUDIO: ("typical_p", "parallel_tool_calls", "reasoning_effort"),
+        }[kind]
+    )
+
+
+@EVERY
+def test_a_call_of_a_tool_that_nobody_can_require_is_named(kind: Kind) -> None:
+    named = ("tool_choice",) if kind in {K.MLX_LM, K.OLLAMA} else ()
+    assert adapter_for(kind).left_out(chat(tool_choice="required")) == named
+
+
+@EVERY
+@pytest.mark.parametrize("operation", sorted(JUDGING))
+def test_of_texts_to_be_judged_nothing_is_left_out(kind: Kind, operation: Operation) -> None:
+    body: dict[str, JSON] = {"query": "a", "documents": ["b"], "top_n": 1, "prompt": "c"}
+    assert adapter_for(kind).left_out(Call(operation, Dialect.OPENAI, body=body)) == ()

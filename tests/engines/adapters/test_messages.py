@@ -7,7 +7,7 @@ import pytest
 from engines.adapters.messages import prepared
 from engines.contract import Kind
 from policies.errors import Refusal
-from policies.json import JSON
+from policies.json import JSON, as_list
 from tests.engines.adapters.calls import built, chat
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -97,3 +97,49 @@ def test_tool_calls_and_results_pass() -> None:
         {"role": "tool", "tool_call_id": "c", "content": "42"},
     ]
     assert prepared(asked, media=False) == asked
+
+
+def system(content: JSON) -> JSON:
+    return {"role": "system", "content": content}
+
+
+HI: JSON = {"role": "user", "content": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ([system("a"), HI], [system("a"), HI]),
+        ([HI, system("a")], [system("a"), HI]),
+        ([system("a"), system("b"), HI], [system("a\n\nb"), HI]),
+        ([system("a"), HI, {"role": "developer", "content": "b"}, HI], [system("a\n\nb"), HI, HI]),
+        ([system("a"), HI, system("")], [system("a"), HI]),
+        ([HI, system("")], [HI]),
+        (
+            [system([{"type": "text", "text": "a"}]), HI, system("b")],
+            [system([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]), HI],
+        ),
+    ],
+)
+def test_all_that_is_said_as_the_system_is_one_message_at_the_start(asked: list[JSON], sent: list[JSON]) -> None:
+    assert prepared(asked, media=False) == sent
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize(
+    "said", [{"reasoning": "hm"}, {"reasoning_content": "hm"}, {"reasoning": "hm", "reasoning_content": "hm"}]
+)
+def test_what_was_thought_goes_back_under_the_names_that_the_engine_reads(kind: Kind, said: dict[str, JSON]) -> None:
+    (turn,) = as_list(built(kind, chat([{"role": "assistant", "content": "so", **said}]))["messages"])
+    names = {
+        Kind.OLLAMA: {"reasoning"},
+        Kind.LLAMA_SERVER: {"reasoning_content"},
+        Kind.LLAMA_CPP_PYTHON: {"reasoning_content"},
+        Kind.MLX_LM: {"reasoning_content"},
+    }.get(kind, {"reasoning", "reasoning_content"})
+    assert turn == {"role": "assistant", "content": "so", **dict.fromkeys(names, "hm")}
+
+
+def test_an_empty_thought_is_none() -> None:
+    asked: list[JSON] = [{"role": "assistant", "content": "so", "reasoning": "", "reasoning_content": None}]
+    assert prepared(asked, media=False) == [{"role": "assistant", "content": "so"}]

@@ -153,10 +153,6 @@ def test_why_it_ended(finish: str, stop: str | None, reason: str) -> None:
     assert (found["stop_reason"], found["stop_sequence"]) == (reason, stop)
 
 
-def test_a_call_that_an_engine_ends_with_stop_is_a_call() -> None:
-    assert told(events(call(0, "{}", "f", "c1"), chunk("stop")))["stop_reason"] == "tool_use"
-
-
 @pytest.mark.parametrize("arguments", ["{", "[]", "1", '{"a":1}}', "nonsense"])
 def test_arguments_that_are_no_object_are_the_engines_failure(arguments: str) -> None:
     with pytest.raises(EngineBroke):

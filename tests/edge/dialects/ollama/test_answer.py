@@ -206,6 +206,17 @@ def test_how_chunks_come_together_does_not_matter(chunks: list[Object], data: st
     assert one.end({"usage": USAGE}) == other.end({"usage": USAGE})
 
 
+@pytest.mark.parametrize("end", ["\u0085", "\u2028", "\u2029", "\r", "\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e"])
+def test_a_line_is_one_for_whoever_splits_texts_into_lines(end: str) -> None:
+    """httpx, and so ollama-python, takes all that `str.splitlines` does."""
+    text = f"é{end}b"
+    body = (
+        OllamaRendering(Call(Operation.CHAT, Dialect.OLLAMA, "tiny"), timing()).chunks([chunk(content=text)]).decode()
+    )
+    (line,) = body.splitlines()
+    assert json.loads(line)["message"]["content"] == text
+
+
 def test_calls_that_cannot_be_held_are_the_engines_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(said, "MOST", 1_000)
     begun, more = call(0, '{"a":"', "f", "c1"), call(0, "x" * 100)
