@@ -109,7 +109,7 @@ def _let_go_once_it_left(engine: RecordingEngine, process: subprocess.Popen[str]
 def _ended(process: subprocess.Popen[str]) -> Object:
     """The report of a client that has no complaints."""
     out, complaints = process.communicate(timeout=DEADLINE)
-    assert (process.returncode, complaints) == (0, "")
+    assert (process.returncode, complaints) == (0, ""), complaints
     return loads(out)
 
 

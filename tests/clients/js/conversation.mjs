@@ -78,7 +78,7 @@ function responses() {
 function messages() {
   const connect = (apiKey) => new sdk.default({ baseURL: BASE_URL, apiKey, maxRetries: 0, timeout: 90_000 });
   const client = connect(API_KEY);
-  const limits = { model: MODEL, max_tokens: 300 };
+  const limits = { model: MODEL, max_tokens: 300, temperature: 0 }; // not in the types of the newer wire, but sent
   const tools = [{ name: tool, input_schema: parameters }];
   const open = (text) => client.messages.create({ ...limits, messages: hello(text), stream: true });
   const words = (message) => message.content.map((block) => block.text ?? "").join("");
