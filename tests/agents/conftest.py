@@ -25,12 +25,16 @@ class Sit(Protocol):
     def __call__(self, key: Key, gateway: Gateway) -> Seat: ...
 
 
+def of_this_machine(program: Program) -> Program:
+    """The program; where there is no package of it, the test is skipped."""
+    if not program.exists():
+        pytest.skip(f"{program.name}: no package for this machine is in tests/agents/npm/package-lock.json")
+    return program
+
+
 @pytest.fixture(params=PROGRAMS, ids=lambda each: each.name)
 def program(request: pytest.FixtureRequest) -> Program:
-    found: Program = request.param
-    if not found.exists():
-        pytest.skip(f"{found.name}: no package for this machine is in tests/agents/npm/package-lock.json")
-    return found
+    return of_this_machine(request.param)
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, TypeAlias
 
-from policies.json import Object
+from policies.json import Object, as_str
 from tests.agents.seat import NOTE, Running, Seat
 from tests.system.process import ROOT
+from tests.system.wire import loads
 
 _AGENTS: Final = ROOT / ".clients" / "agents" / "node_modules"
 _PYTHON: Final = ROOT / ".clients" / "llm" / "bin"
@@ -64,6 +65,10 @@ class Program(ABC):
         assert Path(argv[0]).exists(), f"not installed: {argv[0]} (make venv-dev)"
         return Running(seat, argv, environment)
 
+    def answer(self, shown: str) -> str:
+        """The last line of what the model said, of all that was shown at the end."""
+        return shown.strip().splitlines()[-1]
+
     @classmethod
     def exists(cls) -> bool:
         """Whether there is a package of it for this machine that the lock file knows."""
@@ -85,11 +90,15 @@ class ClaudeCode(Program):
     def settle(self, seat: Seat) -> None:
         """All of it stands in the environment."""
 
+    def answer(self, shown: str) -> str:
+        results = (line for line in shown.splitlines() if '"type":"result"' in line)
+        return as_str(loads(next(results))["result"]).splitlines()[-1]
+
     def command(self, seat: Seat, question: str, *, on: bool) -> Command:
         binary = _AGENTS / "@anthropic-ai" / f"claude-code-{_PLATFORM}" / "claude"
         pieces = ("--output-format", "stream-json", "--include-partial-messages", "--verbose")
         more = ("--continue",) if on else ()
-        return (str(binary), "-p", question, "--bare", "--allowedTools", "Read", *pieces, *more), {
+        return (str(binary), "-p", question, "--allowedTools", "Read", *pieces, *more), {
             "ANTHROPIC_BASE_URL": seat.base,
             "ANTHROPIC_AUTH_TOKEN": seat.key.secret,
             "ANTHROPIC_MODEL": seat.model,
