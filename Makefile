@@ -100,7 +100,7 @@ $(STAMP)-jaeger: requirements/jaeger.sh $(STAMP)-opa
 	@touch $@
 
 .clients/agents/.stamp: tests/agents/npm/install.sh tests/agents/npm/package.json tests/agents/npm/package-lock.json
-	@echo "downloading Claude Code, Codex and opencode (300 MB, beside what is built)"
+	@echo "downloading Claude Code, Codex and opencode (400 MB, beside what is built)"
 	@sh tests/agents/npm/install.sh .clients/agents >/dev/null
 	@touch $@
 

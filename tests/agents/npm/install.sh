@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the agents of package.json into a folder: install.sh FOLDER. About 300 MB to download, 940 MB on the disk; what is
+# Installs the agents of package.json into a folder: install.sh FOLDER. About 400 MB to download, 940 MB on the disk; what is
 # there already in these versions is left alone.
 set -eu
 
