@@ -92,8 +92,22 @@ $(STAMP)-jaeger: requirements/jaeger.sh $(STAMP)-opa
 	@sh tests/clients/js/install.sh .clients >/dev/null
 	@touch $@
 
+.clients/%/.stamp: requirements/%.lock requirements/venv.sh
+	@echo "installing Python clients: $*"
+	@sh requirements/venv.sh .clients/$*
+	@.clients/$*/bin/python -m pip --quiet --disable-pip-version-check --no-input install --no-compile \
+	  --require-hashes --requirement requirements/$*.lock
+	@touch $@
+
+.clients/agents/.stamp: tests/agents/npm/install.sh tests/agents/npm/package.json tests/agents/npm/package-lock.json
+	@echo "downloading Claude Code, Codex and opencode (400 MB, beside what is built)"
+	@sh tests/agents/npm/install.sh .clients/agents >/dev/null
+	@touch $@
+
 # a second make, so that the programs are there before anything is built with them
 venv-dev: ## install everything for tests, without running them
 	@sh requirements/system.sh
 	@sh requirements/docker.sh .cache/docker
-	@$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-otelcol $(STAMP)-compose $(STAMP)-jaeger .clients/.stamp
+	@$(MAKE) --no-print-directory .clients/agents/.stamp & agents=$$!; \
+	$(MAKE) --no-print-directory $(STAMP)-llama $(STAMP)-otelcol $(STAMP)-compose $(STAMP)-jaeger .clients/.stamp \
+	  .clients/older/.stamp .clients/llm/.stamp; built=$$?; wait $$agents && exit $$built

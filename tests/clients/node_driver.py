@@ -12,7 +12,7 @@ from tests.system.process import ROOT
 from tests.system.wire import loads
 
 FOLDER = Path(os.environ.get("LLM_GATEWAY_JS_CLIENTS", ROOT / ".clients"))
-_SCRIPTS = Path(__file__).parent / "js"
+SCRIPTS = Path(__file__).parent / "js"
 
 
 def drive(place: Place, *, script: str = "openai.mjs", package: str = "openai") -> Object:
@@ -20,7 +20,7 @@ def drive(place: Place, *, script: str = "openai.mjs", package: str = "openai") 
     node = FOLDER / "node"
     assert node.exists(), f"not installed: run tests/clients/js/install.sh {FOLDER}"
     done = subprocess.run(
-        (str(node), str(_SCRIPTS / script)),
+        (str(node), str(SCRIPTS / script)),
         env={
             "BASE_URL": place.base_url,
             "API_KEY": place.key,
