@@ -199,6 +199,9 @@ class Adapter(Protocol):
     def explain(self, status: int, content_type: str, body: bytes, retry_after: float | None) -> UpstreamError:
         """What an answer with an error status means; nothing of `body` may reach the caller."""
 
+    def silent(self, call: Call) -> UpstreamError:
+        """What it means that a stream with status 200 ended properly without a single byte."""
+
     def count_prompt(self, call: Call, target: Target) -> UpstreamRequest | None:
         """A request that counts the tokens of the call's prompt as the engine's template makes it; None where the
         engine has none that is free of side effects."""

@@ -224,6 +224,8 @@ class Leg:
             self.began()
 
     async def _finish(self, reader: ChunkReader) -> None:
+        if not self.exchange.stages.first_byte:
+            raise self.adapter.silent(self.call)
         if not reader.complete:
             raise EngineBroke("the stream ended without a finish reason")
         if reader.cut:

@@ -27,6 +27,8 @@ _TOO_LONG_CODES: Final = frozenset({"exceed_context_size_error", "context_length
 _TOO_LONG_TEXT: Final = re.compile(
     r"maximum context length|maximum model length|max_model_len|context (?:size|window|length|overflow)|overflows"
 )
+_TOO_LARGE_TEXT: Final = "is too large to process"
+"""llama-server's 500 for a text to embed, or to rank, that is longer than its batch."""
 _TEXT_LIMIT: Final = 2048
 
 _MEANS: Final = {
@@ -125,4 +127,6 @@ def patience(retry_after: float | None) -> float:
 def _too_long(status: int, complaint: Complaint) -> bool:
     if complaint.kind in _TOO_LONG_CODES or complaint.code in _TOO_LONG_CODES:
         return True
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _TOO_LARGE_TEXT in complaint.text
     return status in (400, 413, 422) and _TOO_LONG_TEXT.search(complaint.text) is not None

@@ -7,8 +7,10 @@ from types import MappingProxyType
 from engines.adapters import parameters
 from engines.adapters.openai_shape import REPEAT, V1, OpenAIShape, Sign, get
 from engines.contract import Kind
-from policies.call import Operation
+from policies.call import Call, Operation
+from policies.errors import EngineRefused, UpstreamError
 from policies.json import as_object, as_str
+from policies.reasons import Reason
 
 EXTENSIONS = frozenset({"top_k", "min_p", "repeat_penalty"})
 
@@ -47,3 +49,10 @@ class LlamaCppPython(OpenAIShape):
         title = as_str(as_object(document.get("info")).get("title"))
         routes = as_object(document.get("paths"))
         return "llama.cpp" in title and "/extras/tokenize/count" in routes
+
+    def silent(self, call: Call) -> UpstreamError:
+        """It raises two errors when a stream has begun and before it speaks, both after its 200 (llama.py, 0.3.36): a
+        prompt beyond the context, and logprobs, which it has only when started for them."""
+        wants_logprobs = call.body.get("logprobs") not in (None, False)
+        reason = Reason.ENGINE_REFUSED if wants_logprobs else Reason.CONTEXT_LENGTH_EXCEEDED
+        return EngineRefused(reason, detail="status 200, an empty stream")

@@ -26,6 +26,12 @@ EXTENSIONS = frozenset({"top_k", "min_p", "repetition_penalty", "repetition_cont
 _SAMPLING = parameters.SAMPLING | EXTENSIONS
 _LOAD_FAILED = re.compile(r"repository not found|no such file|safetensors|config\.json|huggingface|hf_hub|localentry")
 _MOST_LOGPROBS = 11
+_HIGHEST_TOP_K: Final = 255
+"""A `top_k` not below the size of the vocabulary is an exception in mlx-lm's one generation thread: it dies, and every
+request from then on fails, while `/health` goes on saying 200 (run here, 0.32.2: 5000 with the tiny model). Only the
+engine knows the size; but each vocabulary has the 256 bytes, and beyond so many the choice is as good as free."""
+_RANDOM: Final = -1
+_POSITIVE: Final = (1 << 63) - 1
 
 
 class MlxLm(OpenAIShape):
@@ -85,6 +91,14 @@ class MlxLm(OpenAIShape):
         kind = as_object(call.body.get("response_format")).get("type", "text")
         if kind != "text":
             raise Refusal(Reason.INVALID_PARAMETER, param="response_format", hint=NO_FORMAT)
+        top = as_count(body.pop("top_k", None))  # -1 is "all" elsewhere, and an error here
+        if top is not None:
+            body["top_k"] = min(top, _HIGHEST_TOP_K)
+        seed = body.get("seed")
+        if isinstance(seed, int) and seed < 0:  # it would hang up: MLX seeds are unsigned
+            body["seed"] = seed & _POSITIVE
+            if seed == _RANDOM:  # as llama.cpp and Ollama take it
+                del body["seed"]
         if call.operation is Operation.CHAT:
             if arguments := parameters.template_arguments(call):
                 body["chat_template_kwargs"] = arguments

@@ -18,7 +18,7 @@ from engines.adapters import failures, listings, parameters
 from engines.adapters.messages import BOTH_NAMES, prepared
 from engines.contract import Engine, Kind, Model, Pulled, Target, UpstreamRequest
 from policies.call import GENERATING, JUDGING, Call, Operation
-from policies.errors import Refusal, UpstreamError
+from policies.errors import EngineBroke, Refusal, UpstreamError
 from policies.json import JSON, Object, as_count, as_object, as_str
 from policies.reasons import Reason
 
@@ -149,6 +149,10 @@ class OpenAIShape:
     def explain(self, status: int, content_type: str, body: bytes, retry_after: float | None) -> UpstreamError:
         """See `contract.Adapter.explain` and `failures`."""
         return failures.explain(status, failures.read(content_type, body), retry_after)
+
+    def silent(self, call: Call) -> UpstreamError:  # noqa: ARG002 - of the kind that knows
+        """See `contract.Adapter.silent`."""
+        return EngineBroke("the stream was empty")
 
     def pull(self, model: str) -> UpstreamRequest | None:  # noqa: ARG002 - of the kinds that can
         """See `contract.Adapter.pull`."""

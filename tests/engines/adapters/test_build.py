@@ -83,6 +83,21 @@ def test_extensions_go_by_each_engines_name_for_them(kind: Kind, sent: dict[str,
     assert {name: value for name, value in body.items() if name in names} == sent
 
 
+@pytest.mark.parametrize(("asked", "sent"), [(100_000, 255), (256, 255), (255, 255), (0, 0), (-1, None)])
+def test_mlx_never_chooses_among_more_tokens_than_a_vocabulary_has(asked: int, sent: int | None) -> None:
+    """Its generation thread would die of it, for everybody."""
+    for call in (chat(top_k=asked), completions(top_k=asked)):
+        assert built(K.MLX_LM, call).get("top_k") == sent
+    assert built(K.VLLM, chat(top_k=asked))["top_k"] == asked
+
+
+def test_mlx_gets_no_seed_that_is_negative() -> None:
+    """It hangs up on one."""
+    assert "seed" not in built(K.MLX_LM, chat(seed=-1))
+    assert built(K.MLX_LM, chat(seed=-2))["seed"] == built(K.MLX_LM, chat(seed=-2))["seed"] == 2**63 - 2
+    assert built(K.MLX_LM, chat(seed=2**63 - 1))["seed"] == 2**63 - 1
+
+
 @EVERY
 def test_the_limit_the_line_settled_on_is_sent_once(kind: Kind) -> None:
     call = chat(max_tokens=900, max_completion_tokens=500)

@@ -10,6 +10,7 @@ from engines.adapters.registry import ADAPTERS, adapter_for
 from engines.contract import Kind
 from policies.errors import EngineBroke, EngineTimeout, UpstreamError
 from policies.reasons import Reason
+from tests.engines.adapters.calls import chat
 
 K, R = Kind, Reason
 JSON_TYPE, TEXT = "application/json", "text/plain"
@@ -28,6 +29,8 @@ CASES = [
      R.ENGINE_REFUSED),
     # llama-cpp-python
     (K.LLAMA_CPP_PYTHON, 400, b'{"error":{"message":"...","param":"messages","code":"context_length_exceeded"}}',
+     R.CONTEXT_LENGTH_EXCEEDED),
+    (K.LLAMA_SERVER, 500, b'{"error":{"code":500,"message":"input (6000 tokens) is too large to process.","type":"x"}}',
      R.CONTEXT_LENGTH_EXCEEDED),
     (K.LLAMA_CPP_PYTHON, 401, b'{"detail":"Invalid API key"}', R.ENGINE_BROKE),
     (K.LLAMA_CPP_PYTHON, 422, b'{"detail":[{"loc":["body"],"msg":"field required"}]}', R.ENGINE_REFUSED),
@@ -132,3 +135,12 @@ def test_no_text_of_an_engine_reaches_anybody(kind: Kind, status: int, word: str
 def test_any_bytes_are_explained(body: bytes, status: int) -> None:
     for adapter in ADAPTERS.values():
         assert isinstance(adapter.explain(status, "", body, None), UpstreamError)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_stream_without_a_byte_is_a_failure_that_only_one_engine_explains(kind: Kind) -> None:
+    """llama-cpp-python has said 200 before it looks at the prompt."""
+    silent = adapter_for(kind).silent(chat())
+    assert silent.reason is (R.CONTEXT_LENGTH_EXCEEDED if kind is K.LLAMA_CPP_PYTHON else R.ENGINE_BROKE)
+    unwilling = adapter_for(kind).silent(chat(logprobs=True))
+    assert unwilling.reason is (R.ENGINE_REFUSED if kind is K.LLAMA_CPP_PYTHON else R.ENGINE_BROKE)
