@@ -200,6 +200,8 @@ class Leg:
         """The caller's chunks, block by block as the engine's bytes come, until the engine says it is done."""
         decoder = SseDecoder()
         async for block in response.chunks():
+            if not block:
+                continue
             self._mark_first_byte()
             chunks: list[Object] = []
             try:
