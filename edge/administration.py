@@ -12,6 +12,7 @@ from edge.admin.api import AdminApi
 from edge.admin.applying import LifecycleAdmin, lifecycle_of
 from edge.admin.captures import CAPTURE, CapturePage
 from edge.admin.events import FleetEvents
+from edge.admin.listing import Listing
 from edge.admin.live import LiveView
 from edge.admin.metrics import METRICS, MetricsPage
 from edge.admin.models import ModelDesk
@@ -69,6 +70,7 @@ def admin_api(parts: AdminParts) -> AdminApi:
             ("GET", CAPTURE): CapturePage(home / CAPTURES).show,
             **view.routes,
             **_stacks(parts).routes,
+            **Listing(shared.fleet, shared.ways).routes,
             **ModelRemoval(shared).routes,
             **ModelDesk(shared.fleet, parts.puller, shared.pulls).routes,
         },

@@ -52,11 +52,13 @@ def answer(
     captures: Foreseen = NO_CAPTURES,
     left: Callable[[str], float] = _UNLOADED,
     presets: Collection[str] = (),
+    dialects: Object | None = None,
 ) -> bytes:
     """The document of an own route for the permitted caller, of the `visible` models; `now` is seconds since the epoch.
 
     `standing`: how full its limits are, for `/v1/me`; None = nobody knows. `captures`: what would be captured.
-    `left`: for how many seconds a model stays loaded. `presets`: the names of those there are.
+    `left`: for how many seconds a model stays loaded. `presets`: the names of those there are. `dialects`: how the one
+    model that is asked for is served in each.
     """
     if tells_who(route):
         return orjson.dumps(me(permit, visible, now=now, standing=standing, captures=captures))
@@ -74,6 +76,7 @@ def answer(
     for entry, document in zip(visible, documents, strict=True):
         if entry.name == permit.model:
             more: Object = {} if anthropic or not presets else {"presets": _list(sorted(presets))}
+            more |= {} if dialects is None else {"dialects": dialects}
             return orjson.dumps({**document, **more, "id": route.model})
     raise Refusal(Reason.MODEL_NOT_PERMITTED)
 

@@ -19,6 +19,7 @@ from edge.shared import Shared
 from policies.call import Call, Operation
 from policies.decision import Permit
 from policies.exchange import Exchange
+from policies.json import Object
 from policies.principal import Principal
 
 PREFLIGHT: Final = "preflight"
@@ -75,6 +76,7 @@ class OwnRoutes:
             captures=captures,
             left=self._held,
             presets=self._shared.presets.names,
+            dialects=self._ways(permit, route),
         )
         headers = {"content-type": own.media_type(route), **dict(permit.obligations.headers)}
         await self._give(exchange, reply, body, headers)
@@ -98,6 +100,12 @@ class OwnRoutes:
     async def _give(exchange: Exchange, reply: Reply, body: bytes, headers: dict[str, str] | None = None) -> None:
         exchange.outcome.status = 200
         await reply.whole(200, own_headers(exchange) | (headers or {}), body)
+
+    def _ways(self, permit: Permit, route: Route) -> Object | None:
+        """How the one model that is asked for is served in each dialect."""
+        if permit.operation is not Operation.MODELS_SHOW:
+            return None
+        return {**self._shared.ways.dialects(self._shared.fleet.catalogue.resolve(permit.model, route.engine))}
 
     def _held(self, model: str) -> float:
         """Seconds for which some engine keeps `model` loaded."""

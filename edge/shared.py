@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from edge.policy.enforcement import Enforcement
 from edge.presets.choice import Presets
 from edge.queue.engine_queue import Queues
 from edge.queue.gate import CallerGates
+from edge.relay.native.ways import Ways
 from edge.reply import Pulse
 from edge.responses.shelf import Shelf
 from edge.stock.pulls import Pulls
@@ -51,6 +53,7 @@ class Shared:
     presets: Presets
     tracer: Tracer | None = None
     origin: Origin = unknown
+    ways: Ways = field(default_factory=lambda: Ways(time.monotonic))
     inflight: Inflight = field(default_factory=Inflight)
     breakers: Breakers = field(default_factory=Breakers)
     pulls: Pulls = field(default_factory=Pulls)

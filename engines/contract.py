@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from policies.call import Call, Operation
+from policies.call import Call, Dialect, Form, Operation
 from policies.decision import Permit
 from policies.errors import UpstreamError
 from policies.json import JSON, Object
+
+Speech: TypeAlias = tuple[Dialect, Operation, Form]
+"""In which dialect what is asked for, in which of its forms."""
 
 
 class Kind(StrEnum):
@@ -25,6 +28,14 @@ class Kind(StrEnum):
     VLLM = "vllm"
     OLLAMA = "ollama"
     LM_STUDIO = "lm-studio"
+
+
+class Dialects(StrEnum):
+    """Which dialects beside OpenAI's an engine is asked in; the value is what stands in the configuration."""
+
+    AUTO = "auto"  # its own route where nothing is lost on it, else OpenAI's
+    NATIVE = "native"  # also where its own route cannot keep the callers' caches of prompts apart
+    TRANSLATE = "translate"  # OpenAI's only
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class Engine:
     `unix:///path.sock`. `concurrency` is how many requests the gateway lets it have at once. `api_key` is the engine's
     own key, sent instead of the caller's credential (which never leaves the gateway). `model` pins the one model that
     an engine such as mlx-lm may be asked for. `loaded_models` is how many it holds in memory before it drops one for
-    another; None = it serves what it has, and drops nothing.
+    another; None = it serves what it has, and drops nothing. `dialects` is when it is asked in a caller's own dialect.
     """
 
     name: str
@@ -56,6 +67,7 @@ class Engine:
     model: str | None = None
     timeouts: Timeouts = Timeouts()
     loaded_models: int | None = None
+    dialects: Dialects = Dialects.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,21 @@ class Pulled:
     total: int = 0
     done: bool = False
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tongue:
+    """A route of one kind of engine in a dialect of its own.
+
+    `write` turns the chat or prompt body that the adapter would send to OpenAI's route into a body for `path`: what the
+    engine is asked in its own dialect is made of what was decided on, and of nothing else. None where that route cannot
+    say all of it; then it is not asked there.
+    """
+
+    path: str
+    write: Callable[[Object], Object | None]
+    isolates: bool = True
+    """Whether nothing that keeps callers apart is lost on it (`cache_salt`)."""
 
 
 class UpstreamResponse(Protocol):
@@ -165,6 +192,8 @@ class Adapter(Protocol):
     """The engine notices a leaving caller only in a stream: stream from it always, and aggregate in the gateway."""
     paths: Mapping[Operation, str]
     """The path allow-list; an operation that is missing is not offered."""
+    native: Mapping[Speech, Tongue]
+    """The same for dialects beside OpenAI's that this kind speaks itself, and well (facts/engines.md 4.4)."""
     probe: UpstreamRequest
     """Ready probe (GET): any 200 whose body `is_mine` accepts."""
     listing: UpstreamRequest
@@ -192,9 +221,13 @@ class Adapter(Protocol):
         engines that can isolate their prefix cache. Raises Refusal(OPERATION_NOT_SUPPORTED) or (INVALID_PARAMETER).
         """
 
-    def left_out(self, call: Call) -> tuple[str, ...]:
+    def left_out(self, call: Call, *, native: bool = False) -> tuple[str, ...]:
         """Names of the call's parameters that this engine has nothing for: it goes without them, and the caller is told
-        so."""
+        so. `native`: it is asked in the call's own dialect."""
+
+    def build_native(self, call: Call, target: Target, *, stream: bool, salt: str) -> UpstreamRequest | None:
+        """The same in the call's own dialect; None where this kind, or this engine, has no route that can say all of
+        it. Raises what `build` raises."""
 
     def explain(self, status: int, content_type: str, body: bytes, retry_after: float | None) -> UpstreamError:
         """What an answer with an error status means; nothing of `body` may reach the caller."""

@@ -24,6 +24,7 @@ from aiohttp import ClientSession  # noqa: TID251 - the ban exists so that this 
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
+from engines.adapters.openai_shape import OpenAIShape
 from engines.adapters.registry import ADAPTERS
 from engines.contract import Engine, Kind, Target, Timeouts, UpstreamRequest
 from policies.call import Operation
@@ -220,12 +221,7 @@ class AiohttpTransport:
         """
         if not isinstance(permit, Permit):
             raise TypeError("no Permit, no request")
-        adapter = ADAPTERS[engine.kind]
-        if request.method != "POST" or request.path not in (
-            adapter.paths.get(permit.operation),
-            adapter.count_path,
-            adapter.prompt_path,
-        ):
+        if request.method != "POST" or request.path not in _OPENED[engine.kind, permit.operation]:
             raise ValueError("not a path this permit opens at this kind of engine")
         return _Sending(self._session(engine.url), engine, request, self.retried)
 
@@ -266,6 +262,13 @@ class AiohttpTransport:
         return session
 
 
+def _opened(adapter: OpenAIShape, operation: Operation) -> frozenset[str | None]:
+    """The paths that a permit for `operation` opens."""
+    native = {tongue.path for (_, spoken, _), tongue in adapter.native.items() if spoken is operation}
+    return frozenset({adapter.paths.get(operation), adapter.count_path, adapter.prompt_path, *native})
+
+
+_OPENED: Final = {(kind, each): _opened(ADAPTERS[kind], each) for kind in Kind for each in Operation}
 _QUESTIONS: Final = {kind: frozenset({ADAPTERS[kind].probe.path, ADAPTERS[kind].listing.path}) for kind in Kind}
 
 

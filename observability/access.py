@@ -75,6 +75,7 @@ def _ending(exchange: Exchange) -> Object:
         usage = outcome.usage
         line.update(engine=exchange.engine, tokens_in=usage.input, tokens_out=usage.output, tokens_cached=usage.cached)
         line.update(usage_source=usage.source, finish=outcome.finish, tokens_in_estimated=outcome.estimated)
+        line.update(way=exchange.way)
     if exchange.capture != "none":
         line.update(capture=exchange.capture)
     if outcome.shadowed:

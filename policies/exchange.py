@@ -124,6 +124,7 @@ class Exchange:
     model: str = ""  # canonical name that was decided on
     engine: str = ""  # name of the engine that served it
     provider: str = ""  # its kind
+    way: str = ""  # `native`: the engine was asked in the caller's own dialect; `translated`: it was not
     loaded: bool = False  # the engine had to load the model for it
     capture: Capture = "none"  # what is kept of it, once that is said in the answer's headers
     answer: Answer | None = None  # only where it is captured

@@ -14,6 +14,7 @@
     events.py      FleetEvents: what OPAs decided, into the decision log
     data.py        GET /policy; GET and PUT /policy/data
     stacks.py      POST /stacks/up and /stacks/down: keys of Compose stacks
+    listing.py     GET /models: what there is, and how each dialect is served
     models.py      POST /models/ensure: is it there, may it be fetched
     removing.py    POST /models/remove: an engine deletes it
     applying.py    LifecycleAdmin: how a PUT gets into force

@@ -11,6 +11,7 @@ from edge.admin.answers import Route
 from edge.admin.bundles import MOST_WAITING, BundleServer
 from edge.admin.captures import CAPTURE
 from edge.admin.data import PolicyAdmin, PolicyData
+from edge.admin.listing import MODELS
 from edge.admin.live import LIVE, LIVE_REQUESTS
 from edge.admin.metrics import METRICS
 from edge.admin.reports import Events, Reports
@@ -51,6 +52,7 @@ SCOPES: Final[Mapping[tuple[str, str], Scope]] = MappingProxyType(
         ("GET", LIVE): Scope.USAGE_READ,
         ("GET", LIVE_REQUESTS): Scope.USAGE_READ,
         ("GET", CAPTURE): Scope.CAPTURE_READ,
+        ("GET", MODELS): Scope.USAGE_READ,
     }
 )
 """What opens a route beside `admin`. An OPA's host may be anybody's: its key can change nothing."""

@@ -30,7 +30,7 @@ def _version() -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command's parser."""
-    from edge.cli import ca, capture, config, healthcheck, keys, service, stock, up, usage
+    from edge.cli import ca, capture, config, healthcheck, keys, models, service, up, usage
     from edge.cli.compose import parser as compose
     from edge.cli.live import parser as live
     from edge.cli.policy import parser as policy
@@ -43,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (up, keys, stock, policy, usage, live, capture, ca, service, config, healthcheck, compose):
+    for module in (up, keys, models, policy, usage, live, capture, ca, service, config, healthcheck, compose):
         module.add_parser(commands)
     return parser
 

@@ -26,12 +26,6 @@ key with scope admin in $LLM_GATEWAY_ADMIN_KEY. Callers do the same with scope m
 """
 
 
-def add_parser(subparsers: SubParsers) -> None:
-    """Add `models` with these actions."""
-    parser = subparsers.add_parser("models", help="the models of the running gateway: fetch, delete")
-    add_actions(parser.add_subparsers(dest="action", metavar="ACTION", required=True))
-
-
 def add_actions(actions: SubParsers) -> None:
     """Add `pull` and `rm` to the actions of `models`; `args.run(args)` runs them."""
     for name, text, example in (

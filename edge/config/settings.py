@@ -31,7 +31,7 @@ from edge.queue.settings import QueueLimits
 from edge.responses.settings import ResponseSettings
 from edge.stock.settings import PullSettings
 from edge.tls.settings import CertificateFiles
-from engines.contract import Engine, Kind, Timeouts
+from engines.contract import Dialects, Engine, Kind, Timeouts
 from observability.decisions.settings import DecisionLogSettings
 from observability.traces.trust import NOBODY, ListenerTrace
 from policies.grants import Grant
@@ -102,6 +102,11 @@ class EngineSettings:
         leaf=leaves.integer(1, 4096),
     )
     api_key: Secret | None = setting(None, "the engine's own key; callers' credentials never reach an engine")
+    dialects: Dialects = setting(
+        Dialects.AUTO,
+        "when it is asked in a caller's own dialect: auto = where nothing is lost, native = also where that gives up a "
+        "cache of prompts for each caller, translate = never",
+    )
     timeouts: Timeouts = setting(Timeouts(), "how long to wait for it")
 
     def engine(self, concurrency: int, loaded_models: int | None = None) -> Engine:
@@ -115,6 +120,7 @@ class EngineSettings:
             model=self.model,
             timeouts=self.timeouts,
             loaded_models=self.loaded_models or loaded_models,
+            dialects=self.dialects,
         )
 
 

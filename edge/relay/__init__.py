@@ -11,5 +11,6 @@ finishes.py    why an answer ended, in OpenAI's words, pure
 tape.py        what the caller was given, for a capture, pure
 meter.py       generated tokens against what is held, pure;  counting.py  asks an engine's tokenizer
 usage.py       token counts out of what engines send;  prompt.py  the text to count where they send none; pure
+native/        the same where the engine speaks the caller's own dialect
 relay.py       the flow itself: transport in, inbound out
 """

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from edge.dialects.contract import Rendering
 from edge.dialects.writing import write
@@ -29,11 +29,11 @@ from edge.relay.usage import usage_object
 from edge.reply import NEVER, Pulse, Reply
 from edge.tasks import Tasks
 from engines.adapters.offers import explain
-from engines.contract import Adapter, Target, Transport, UpstreamResponse
+from engines.contract import Adapter, Target, Transport, UpstreamRequest, UpstreamResponse
 from policies.call import GENERATING, JUDGING, Call, Operation
 from policies.decision import Permit
 from policies.errors import EngineBroke, EngineTimeout, UpstreamError
-from policies.exchange import Exchange
+from policies.exchange import Exchange, Usage
 from policies.json import Object
 
 MAX_ERROR: Final = 64 * 1024
@@ -45,6 +45,15 @@ STREAM_HEADERS: Final = {
     "cache-control": "no-cache",
     "x-accel-buffering": "no",  # nginx in front would hold events back (llama-swap #236)
 }
+
+
+class Counting(Protocol):
+    """Reads an answer: what the engine has counted, and how many tokens it says it has generated so far."""
+
+    @property
+    def usage(self) -> Usage: ...
+    @property
+    def running(self) -> int: ...
 
 
 class Whole(NamedTuple):
@@ -80,7 +89,7 @@ class Leg:
 
     def waiting(self, say: Callable[[], str], pulse: Pulse) -> AbstractContextManager[None]:
         """To be entered before `run`, and before the wait for a turn: a streaming caller hears what it waits for."""
-        if not self._streams:
+        if not self.streams:
             return contextlib.nullcontext()
         headers = {"content-type": self.rendering.content_type, **STREAM_HEADERS, **self.headers}
         return self.reply.streams(headers, self.tasks, say, pulse if self.rendering.comments else NEVER)
@@ -91,14 +100,13 @@ class Leg:
         A streamed answer goes to the caller as it comes, up to its end; a whole one is returned, so that the engine is
         free while the caller reads it.
         """
-        if self.permit.model != self.target.model.name:
-            raise RuntimeError("a permit for another model")
+        self.check_permit()
         # An answer that may have to be stopped, or to be timed, is streamed from the engine, whatever the caller gets.
         always = self.adapter.always_stream or self.meter.limited or self.rendering.paced
         streamed = self.call.operation in GENERATING and (self.call.stream or always)
         try:
             async with asyncio.timeout(self.target.engine.timeouts.total):
-                if self._streams:
+                if self.streams:
                     await self._stream()
                     return None
                 document = await (self._aggregated() if streamed else self._whole())
@@ -111,6 +119,11 @@ class Leg:
             await self.said()
         return Whole(body, taped)
 
+    def check_permit(self) -> None:
+        """RuntimeError if the permit is for another model."""
+        if self.permit.model != self.target.model.name:
+            raise RuntimeError("a permit for another model")
+
     async def finish(self, answer: Whole | None) -> None:
         """Give the caller what `run` returned, or the end of the stream."""
         if answer is None:
@@ -121,12 +134,13 @@ class Leg:
             self.reply.tape.answer(answer.document)
 
     @property
-    def _streams(self) -> bool:
+    def streams(self) -> bool:
+        """Whether the caller gets its answer as it comes."""
         return self.call.stream and self.call.operation in GENERATING
 
     async def _stream(self) -> None:
         reader = self._reader()
-        async with self._send(stream=True) as response, self._charged(reader):
+        async with self._send(stream=True) as response, self.charged(reader):
             head: bytes | None = None
             async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
                 async for chunks in blocks:
@@ -139,7 +153,7 @@ class Leg:
                 await self.said()
             await self.reply.write(end)
             if not reader.cut:
-                await _linger(response)
+                await linger(response)
 
     async def _say(self, head: bytes, chunks: list[Object]) -> None:
         """Give the caller some chunks; if one cannot be said in its dialect, those before it all the same: how the
@@ -156,7 +170,7 @@ class Leg:
 
     async def _aggregated(self) -> Object:
         reader, aggregate = self._reader(), Aggregate()
-        async with self._send(stream=True) as response, self._charged(reader):
+        async with self._send(stream=True) as response, self.charged(reader):
             async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
                 async for chunks in blocks:
                     for chunk in chunks:
@@ -165,13 +179,13 @@ class Leg:
                         raise EngineBroke("the answer is too large")
             await self._finish(reader)
             if not reader.cut:
-                await _linger(response)
+                await linger(response)
         return aggregate.answer(reader.usage, chat=self.call.operation is Operation.CHAT)
 
     async def _whole(self) -> Object:
         async with self._send(stream=False) as response:
             body = await response.read(MAX_ANSWER)
-            self._mark_first_byte()
+            self.mark_first_byte()
         usage = self.exchange.outcome.usage
         if self.call.operation in JUDGING:
             return read_judged(body, self.call, self.target, self.adapter, usage)
@@ -185,16 +199,26 @@ class Leg:
     @contextlib.asynccontextmanager
     async def _send(self, *, stream: bool) -> AsyncIterator[UpstreamResponse]:
         request = self.adapter.build(self.call, self.target, stream=stream, salt=self.salt)
+        async with self.sent(request) as response:
+            await self.check_status(response)
+            if stream and response.content_type != SSE_TYPE:
+                raise EngineBroke("asked for a stream, got something else")
+            yield response
+
+    @contextlib.asynccontextmanager
+    async def sent(self, request: UpstreamRequest) -> AsyncIterator[UpstreamResponse]:
+        """The answer to `request`, whatever its status."""
         if (trace := self.exchange.trace) is not None:
             request = replace(request, headers=(*request.headers, *trace.headers))
         self.exchange.stages.sent = self.clock()
         async with self.transport.send(self.permit, self.target.engine, request) as response:
-            if response.status != HTTPStatus.OK:
-                body = await response.read(MAX_ERROR)
-                raise explain(self.adapter, self.call, response, body)
-            if stream and response.content_type != SSE_TYPE:
-                raise EngineBroke("asked for a stream, got something else")
             yield response
+
+    async def check_status(self, response: UpstreamResponse) -> None:
+        """UpstreamError unless the engine answers."""
+        if response.status != HTTPStatus.OK:
+            body = await response.read(MAX_ERROR)
+            raise explain(self.adapter, self.call, response, body)
 
     async def _chunks(self, response: UpstreamResponse, reader: ChunkReader) -> AsyncGenerator[list[Object]]:
         """The caller's chunks, block by block as the engine's bytes come, until the engine says it is done."""
@@ -202,7 +226,7 @@ class Leg:
         async for block in response.chunks():
             if not block:
                 continue
-            self._mark_first_byte()
+            self.mark_first_byte()
             chunks: list[Object] = []
             try:
                 for chunk, tokens in _read(reader, decoder, block):
@@ -220,7 +244,8 @@ class Leg:
             if reader.done:
                 return
 
-    def _mark_first_byte(self) -> None:
+    def mark_first_byte(self) -> None:
+        """The engine has begun to answer."""
         if not self.exchange.stages.first_byte:
             self.exchange.stages.first_byte = self.clock()
             self.began()
@@ -231,26 +256,27 @@ class Leg:
         if not reader.complete:
             raise EngineBroke("the stream ended without a finish reason")
         if reader.cut:
-            self._take_metered(reader)
+            self.take_metered(reader)
         elif not reader.settle():
             await self._count(reader.text, self._at_least(reader))
         self.exchange.outcome.finish = reader.finish
 
     @contextlib.asynccontextmanager
-    async def _charged(self, reader: ChunkReader) -> AsyncIterator[None]:
+    async def charged(self, reader: Counting) -> AsyncIterator[None]:
         """An answer that does not come to its end is charged as far as it came, whatever the engine said of it."""
         try:
             yield
         finally:
             if not self.exchange.outcome.finish:
-                self._take_metered(reader)
+                self.take_metered(reader)
 
-    def _take_metered(self, reader: ChunkReader) -> None:
+    def take_metered(self, reader: Counting) -> None:
+        """Charge what was relayed."""
         usage = reader.usage
         usage.input = usage.input or self.meter.input
         usage.output, usage.source = self._at_least(reader), "metered"
 
-    def _at_least(self, reader: ChunkReader) -> int:
+    def _at_least(self, reader: Counting) -> int:
         """Tokens that were generated at least: those relayed, or what the engine had counted on the way."""
         return max(reader.running, self.meter.used)
 
@@ -289,7 +315,8 @@ def _read(reader: ChunkReader, decoder: SseDecoder, block: bytes) -> Iterator[tu
             return
 
 
-async def _linger(response: UpstreamResponse) -> None:
+async def linger(response: UpstreamResponse) -> None:
+    """Let the engine end an answer whose last event was read."""
     with contextlib.suppress(UpstreamError, TimeoutError):
         async with asyncio.timeout(LINGER):
             async for _ in response.chunks():

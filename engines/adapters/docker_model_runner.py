@@ -8,8 +8,9 @@ from typing import Final
 import orjson
 
 from engines.adapters import listings, parameters
-from engines.adapters.openai_shape import REPEAT, V1, OpenAIShape, Sign, get
-from engines.contract import Engine, Kind, Model, Pulled, UpstreamRequest
+from engines.adapters.anthropic_shape import AnthropicShape
+from engines.adapters.openai_shape import MESSAGES, REPEAT, V1, OpenAIShape, Sign, get
+from engines.contract import Engine, Kind, Model, Pulled, Target, Tongue, UpstreamRequest
 from policies.call import GENERATING, Call, Operation
 from policies.json import JSON, Object, as_count, as_object, as_str
 from policies.names import is_name
@@ -19,6 +20,10 @@ BACKENDS: Final = frozenset({"llama.cpp", "vllm", "mlx", "sglang", "diffusers"})
 _EVERYTHING: Final = "purge"
 _JSON: Final = (("content-type", "application/json"), ("accept", "application/json"))
 EXTENSIONS = frozenset({"top_k", "min_p", "typical_p", "repeat_penalty", "repeat_last_n", "cache_prompt"})
+
+
+ANTHROPIC: Final = AnthropicShape(more=frozenset({"chat_template_kwargs"}))
+"""What llama-server and vLLM both have: it hands the body on to the one or the other."""
 
 
 class DockerModelRunner(OpenAIShape):
@@ -43,6 +48,8 @@ class DockerModelRunner(OpenAIShape):
     renames = REPEAT
     by_hand = parameters.THINKING
     salted = True
+    native = MappingProxyType({MESSAGES: Tongue("/anthropic/v1/messages", ANTHROPIC.write, isolates=False)})
+    prompt_path = "/anthropic/v1/messages/count_tokens"
     pull_path = "/models/create"
     deletes = True
 
@@ -81,6 +88,16 @@ class DockerModelRunner(OpenAIShape):
         if not is_name(model.id) or model.id.lower() == _EVERYTHING:
             return None
         return UpstreamRequest("DELETE", f"/models/{model.id}", headers=_JSON[1:])
+
+    def offers(self, call: Call) -> bool:
+        """It counts prompts on the way to an answer; `/v1/tokenize` has no route there."""
+        return call.operation in self.paths
+
+    def count_prompt(self, call: Call, target: Target) -> UpstreamRequest | None:
+        """By the engine behind it, which counts in Anthropic's dialect only."""
+        request = super().count_prompt(call, target)
+        body = None if request is None else ANTHROPIC.prompt(as_object(orjson.loads(request.body)))
+        return None if body is None else UpstreamRequest("POST", self.prompt_path, orjson.dumps(body), self.headers)
 
     def adapt(self, call: Call, body: Object) -> None:
         """docker/model-runner#1028: effort `none` must reach the template."""

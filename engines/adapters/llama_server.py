@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Final
 
 from engines.adapters import listings, parameters
-from engines.adapters.openai_shape import REPEAT, V1, OpenAIShape, Sign, get
-from engines.contract import Engine, Kind, Model
+from engines.adapters.anthropic_shape import AnthropicShape
+from engines.adapters.openai_shape import MESSAGES, REPEAT, V1, OpenAIShape, Sign, get
+from engines.contract import Engine, Kind, Model, Tongue
 from policies.call import Call, Operation
 from policies.json import JSON, Object, as_object
 
 EXTENSIONS = frozenset({"top_k", "min_p", "typical_p", "repeat_penalty", "repeat_last_n", "cache_prompt"})
+
+
+ANTHROPIC: Final = AnthropicShape(more=frozenset({"chat_template_kwargs"}))
+"""tools/server/server-chat.cpp: a tool by name becomes any, `none` and the wish for one call at a time are not looked
+at; no effort and no form of the answer."""
 
 
 class LlamaServer(OpenAIShape):
@@ -29,6 +36,7 @@ class LlamaServer(OpenAIShape):
     renames = REPEAT
     thoughts = ("reasoning_content",)
     by_hand = parameters.THINKING
+    native = MappingProxyType({MESSAGES: Tongue("/v1/messages", ANTHROPIC.write)})
 
     def recognises(self, sign: Sign) -> bool:
         """`{"status":"ok"}`; mlx-lm answers the same on the same port, but with Python's `BaseHTTP` as server."""

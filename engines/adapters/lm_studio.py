@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import Final
+
 from engines.adapters import parameters
-from engines.adapters.openai_shape import REPEAT, OpenAIShape
-from engines.contract import Kind
+from engines.adapters.anthropic_shape import AnthropicShape
+from engines.adapters.openai_shape import MESSAGES, REPEAT, OpenAIShape
+from engines.contract import Kind, Tongue
 
 EXTENSIONS = frozenset({"top_k", "repeat_penalty"})
+
+
+ANTHROPIC: Final = AnthropicShape(choices=frozenset({"auto"}))
+"""Its documentation says no more than that the route is there."""
 
 
 class LmStudio(OpenAIShape):
@@ -24,6 +32,7 @@ class LmStudio(OpenAIShape):
     completions = parameters.SAMPLING | EXTENSIONS | {"prompt"}
     embeddings = frozenset({"input", "encoding_format"})
     renames = REPEAT
+    native = MappingProxyType({MESSAGES: Tongue("/v1/messages", ANTHROPIC.write)})
     one_answer = True
     one_prompt = True
     checks_bias = False

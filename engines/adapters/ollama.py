@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 import orjson
 
-from engines.adapters import listings, parameters
-from engines.adapters.openai_shape import HEADERS, OpenAIShape, Sign, get
-from engines.contract import Engine, Kind, Model, Pulled, UpstreamRequest
-from policies.call import Call, Operation
+from engines.adapters import listings, ollama_shape, parameters
+from engines.adapters.anthropic_shape import AnthropicShape
+from engines.adapters.openai_shape import HEADERS, MESSAGES, OpenAIShape, Sign, get
+from engines.contract import Engine, Kind, Model, Pulled, Tongue, UpstreamRequest
+from policies.call import Call, Dialect, Form, Operation
 from policies.json import JSON, Object, as_count, as_object, as_str
 
 LOCALHOST: Final = ("host", "localhost")
 """Ollama on loopback answers 403 to a Host it does not know (its guard against DNS rebinding)."""
+
+
+ANTHROPIC: Final = AnthropicShape(more=frozenset({"reasoning_effort"}), choices=frozenset())
+"""anthropic/anthropic.go. Which tool is chosen it does not look at: `narrow_tools` has done what can be done."""
 
 
 class Ollama(OpenAIShape):
@@ -37,6 +43,15 @@ class Ollama(OpenAIShape):
     thoughts = ("reasoning",)
     by_hand = parameters.THINKING
     heeds_tool_choice = False
+    native_only = ollama_shape.ONLY_NATIVE
+    native = MappingProxyType(
+        {
+            MESSAGES: Tongue("/v1/messages", ANTHROPIC.write),
+            (Dialect.OLLAMA, Operation.CHAT, Form.ONLY): Tongue("/api/chat", ollama_shape.chat),
+            (Dialect.OLLAMA, Operation.CHAT, Form.GENERATE): Tongue("/api/generate", ollama_shape.generate),
+            (Dialect.OLLAMA, Operation.COMPLETIONS, Form.GENERATE): Tongue("/api/generate", ollama_shape.complete),
+        }
+    )
 
     def recognises(self, sign: Sign) -> bool:
         return isinstance(as_object(sign.document).get("version"), str)

@@ -16,8 +16,8 @@ import orjson
 
 from engines.adapters import failures, listings, parameters
 from engines.adapters.messages import BOTH_NAMES, prepared
-from engines.contract import Engine, Kind, Model, Pulled, Target, UpstreamRequest
-from policies.call import GENERATING, JUDGING, Call, Operation
+from engines.contract import Dialects, Engine, Kind, Model, Pulled, Speech, Target, Tongue, UpstreamRequest
+from policies.call import GENERATING, JUDGING, Call, Dialect, Form, Operation
 from policies.errors import EngineBroke, Refusal, UpstreamError
 from policies.json import JSON, Object, as_count, as_object, as_str
 from policies.reasons import Reason
@@ -30,6 +30,7 @@ V1: Final[Mapping[Operation, str]] = MappingProxyType(
         Operation.EMBEDDINGS: "/v1/embeddings",
     }
 )
+MESSAGES: Final[Speech] = (Dialect.ANTHROPIC, Operation.CHAT, Form.ONLY)
 AS_THEY_ARE: Final[Mapping[str, str]] = MappingProxyType({})
 REPEAT: Final[Mapping[str, str]] = MappingProxyType({"repetition_penalty": "repeat_penalty"})
 REPETITION: Final[Mapping[str, str]] = MappingProxyType({"repeat_penalty": "repetition_penalty"})
@@ -60,7 +61,7 @@ class OpenAIShape:
 
     Beyond the contract: `listing_disturbs` says that asking for the models can end a running answer (list only when
     the engine is idle); `count_path` is where `count` goes; `by_hand` are parameters that are on no list of an engine's
-    since `adapt` says them in another way.
+    since `adapt` says them in another way; `native_only` are those that only the routes of its own dialects have.
     """
 
     kind: Kind = Kind.OPENAI
@@ -70,6 +71,8 @@ class OpenAIShape:
     always_stream: bool = False
     listing_disturbs: bool = False
     paths: Mapping[Operation, str] = V1
+    native: Mapping[Speech, Tongue] = MappingProxyType({})
+    native_only: frozenset[str] = frozenset()
     count_path: str | None = None
     prompt_path: str | None = None
     pull_path: str | None = None
@@ -115,7 +118,28 @@ class OpenAIShape:
             raise Refusal(Reason.OPERATION_NOT_SUPPORTED)
         if call.operation is Operation.TOKENIZE:
             return self._tokenized(call, target, path)
-        body = self._kept(call)
+        return self._post(path, self._body(call, target, self._known(call.operation), stream=stream, salt=salt))
+
+    def build_native(self, call: Call, target: Target, *, stream: bool, salt: str) -> UpstreamRequest | None:
+        """See `contract.Adapter.build_native`. The body is first made for OpenAI's route, so that every rule of this
+        kind holds on both."""
+        tongue = self.tongue(target.engine, (call.dialect, call.operation, call.form))
+        if tongue is None or call.operation not in self.paths:
+            return None
+        salt = "" if target.engine.dialects is Dialects.NATIVE else salt
+        known = self._known(call.operation) | self.native_only
+        body = tongue.write(self._body(call, target, known, stream=stream, salt=salt))
+        return None if body is None else self._post(tongue.path, body)
+
+    def tongue(self, engine: Engine, speech: Speech) -> Tongue | None:
+        """The route on which `engine` is asked in that dialect, None where everything is translated."""
+        found = self.native.get(speech)
+        if found is None or engine.dialects is Dialects.TRANSLATE:
+            return None
+        return found if found.isolates or engine.dialects is Dialects.NATIVE else None
+
+    def _body(self, call: Call, target: Target, known: frozenset[str], *, stream: bool, salt: str) -> Object:
+        body = self._kept(call, known)
         if call.operation is Operation.CHAT:
             said = call.body.get("messages")
             body["messages"] = prepared(said, media=self.media, flat=self.flat, thoughts=self.thoughts)
@@ -130,7 +154,7 @@ class OpenAIShape:
             body["cache_salt"] = salt
         self.adapt(call, body)
         body["model"] = target.model.id
-        return self._post(path, body)
+        return body
 
     def offers(self, call: Call) -> bool:
         """See `contract.Adapter.offers`. To count text is one thing; what a chat's template makes of it, another."""
@@ -188,11 +212,11 @@ class OpenAIShape:
             return len(tokens)
         return as_count(answer.get("count", answer.get("input_tokens")))
 
-    def left_out(self, call: Call) -> tuple[str, ...]:
+    def left_out(self, call: Call, *, native: bool = False) -> tuple[str, ...]:
         """See `contract.Adapter.left_out`."""
         if call.operation in JUDGING:  # what engines are not told of those is the gateway's own
             return ()
-        known = self._known(call.operation) | self.by_hand | _OURS
+        known = self._known(call.operation) | self.by_hand | _OURS | (self.native_only if native else frozenset())
         if not self.heeds_tool_choice and call.body.get("tool_choice") != "required":
             known |= {"tool_choice"}
         return tuple(
@@ -213,10 +237,9 @@ class OpenAIShape:
         except orjson.JSONEncodeError:  # lone surrogates, integers beyond 64 bits
             raise Refusal(Reason.INVALID_JSON) from None
 
-    def _kept(self, call: Call) -> Object:
-        """The parameters on the allow-list, under this engine's names. `null` means the default and is left out:
-        mlx-lm answers 400 to `"temperature": null`."""
-        known = self._known(call.operation)
+    def _kept(self, call: Call, known: frozenset[str]) -> Object:
+        """The parameters on the allow-list `known`, under this engine's names. `null` means the default and is left
+        out: mlx-lm answers 400 to `"temperature": null`."""
         body: Object = {"model": ""}  # first, so that engines (DMR) that route on a prefix of the body find it
         for name, value in call.body.items():
             wire = self.renames.get(name, name)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Final
 
 from engines.adapters import listings, parameters
-from engines.adapters.openai_shape import REPETITION, V1, OpenAIShape, Sign, get
-from engines.contract import Engine, Kind, Model
+from engines.adapters.anthropic_shape import AnthropicShape
+from engines.adapters.openai_shape import MESSAGES, REPETITION, V1, OpenAIShape, Sign, get
+from engines.contract import Engine, Kind, Model, Tongue
 from policies.call import Call, Operation
 from policies.json import JSON, Object, as_object
 
 EXTENSIONS = frozenset({"top_k", "min_p", "repetition_penalty"})
+
+
+ANTHROPIC: Final = AnthropicShape(
+    more=frozenset({"chat_template_kwargs", "reasoning_effort", "response_format"}),
+    choices=frozenset({"auto", "required", "none", "tool"}),
+)
+"""vllm/entrypoints/anthropic/protocol.py. It has no `cache_salt`."""
 
 
 class Vllm(OpenAIShape):
@@ -36,6 +45,7 @@ class Vllm(OpenAIShape):
     completions = parameters.COMPLETIONS | EXTENSIONS
     renames = REPETITION
     by_hand = parameters.THINKING
+    native = MappingProxyType({MESSAGES: Tongue("/v1/messages", ANTHROPIC.write, isolates=False)})
     salted = True
 
     def recognises(self, sign: Sign) -> bool:

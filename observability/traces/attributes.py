@@ -51,6 +51,7 @@ def server_attributes(exchange: Exchange) -> Attributes:
     _add_decision(found, exchange)
     if exchange.engine:
         found["llm_gateway.engine"] = exchange.engine
+        found["llm_gateway.way"] = exchange.way
         _add_answer(found, outcome.usage, outcome.finish)
     return found
 
@@ -121,6 +122,7 @@ def engine_attributes(exchange: Exchange) -> Attributes:
         "gen_ai.provider.name": exchange.provider,
         "gen_ai.request.model": exchange.model,
         "llm_gateway.engine": exchange.engine,
+        "llm_gateway.way": exchange.way,
     }
     if (asked := exchange.asked or exchange.call) is not None:
         _add_request(found, asked)

@@ -14,7 +14,19 @@ from pathlib import Path
 from statistics import median
 
 from policies.json import JSON, Object
-from tests.benchmarks import accounts, decisions, dialects, fleet, load, nginx, report, streams, telemetry, tracing
+from tests.benchmarks import (
+    accounts,
+    decisions,
+    dialects,
+    fleet,
+    load,
+    nginx,
+    passing,
+    report,
+    streams,
+    telemetry,
+    tracing,
+)
 from tests.benchmarks.contenders import Contender, Peak, field, gateway_to, streaming_origin
 
 START_GOAL = 1.0
@@ -65,6 +77,7 @@ def _measure(plan: Plan, folder: Path) -> Object:
     accounted = _accounted(plan, folder / "accounted")
     spoken = _spoken(plan)
     told = _told(plan)
+    passed = _passed(plan)
     fleeted = _fleet(plan, folder / "fleet")
     start = _start(plan, folder / "start")
     return {
@@ -75,6 +88,7 @@ def _measure(plan: Plan, folder: Path) -> Object:
         "accounts": list[JSON](accounted),
         "dialects": list[JSON](spoken),
         "telemetry": list[JSON](told),
+        "native": list[JSON](passed),
         "fleet": fleeted,
         "memory": memory,
         "start": start,
@@ -162,6 +176,13 @@ def _told(plan: Plan) -> list[Object]:
     names = ("way", "cpu_us", "goal_us", "met", "dropped")
     _say(report.table("All telemetry of one request, microseconds", names, report.rows(traced, names)))
     return counted + traced
+
+
+def _passed(plan: Plan) -> list[Object]:
+    results = passing.measure(plan.decisions * 2)
+    names = ("dialect", "way", "cpu_us", "goal_us", "met")
+    _say(report.table("One event of a stream, microseconds", names, report.rows(results, names)))
+    return results
 
 
 def _fleet(plan: Plan, folder: Path) -> Object:

@@ -147,6 +147,17 @@ async def test_without_one_nothing_is_deleted(
     assert server.connections == 0
 
 
+async def test_a_dialects_own_path_is_opened_by_a_permit_for_its_operation_alone(transport: AiohttpTransport) -> None:
+    ollama = Engine("e", Kind.OLLAMA, "http://127.0.0.1:9", 1)
+    for path in ("/v1/messages", "/api/chat", "/api/generate"):
+        transport.send(permit(), ollama, UpstreamRequest("POST", path))
+        with pytest.raises(ValueError):
+            transport.send(permit(Operation.EMBEDDINGS), ollama, UpstreamRequest("POST", path))
+    for path in ("/api/embed", "/api/pull", "/api/delete", "/v1/responses"):
+        with pytest.raises(ValueError):
+            transport.send(permit(), ollama, UpstreamRequest("POST", path))
+
+
 async def test_embeddings_of_an_engine_without_them_have_no_path(transport: AiohttpTransport) -> None:
     with pytest.raises(ValueError):
         transport.send(

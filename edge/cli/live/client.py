@@ -97,6 +97,13 @@ class AdminClient:
             raise Refused(f"what listens on {self.place} is no gateway of this kind")
         return document
 
+    def models(self) -> Object:
+        """GET /models. Away, Refused."""
+        document = self._whole("GET", "/models")
+        if document.get("object") != "models":
+            raise Refused(f"what listens on {self.place} is no gateway of this kind")
+        return document
+
     def requests(self, filters: Mapping[str, str]) -> Iterator[Object]:
         """GET /live/requests: lines, until Away or Refused. `watching` is the first."""
         query = f"?{urlencode(filters)}" if filters else ""

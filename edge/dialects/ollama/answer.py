@@ -93,8 +93,12 @@ class OllamaRendering:
         calls: list[JSON] = [call for call in told if call is not None]
         return {"tool_calls": calls} if calls else {}
 
+    def moment(self) -> str:
+        """Now, as lines say it."""
+        return instant(self._timing.wall(), "microseconds")
+
     def _head(self) -> Object:
-        return {"model": self._model, "created_at": instant(self._timing.wall(), "microseconds")}
+        return {"model": self._model, "created_at": self.moment()}
 
     def _line(self, document: Object) -> bytes:
         return line({**self._head(), **document})

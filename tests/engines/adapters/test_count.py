@@ -24,6 +24,7 @@ _CHAT = Call(Operation.CHAT, Dialect.OPENAI, "m", body=_BODY, max_tokens=5)
             "/v1/chat/completions/input_tokens",
             {"object": "response.input_tokens", "input_tokens": 9},
         ),
+        (Kind.DOCKER_MODEL_RUNNER, "/anthropic/v1/messages/count_tokens", {"input_tokens": 9}),
         (Kind.VLLM, "/tokenize", {"count": 9, "max_model_len": 4096, "tokens": [1] * 9}),
     ],
 )
@@ -42,7 +43,7 @@ def test_engines_that_count_prompts_are_asked_with_what_the_template_sees(
 
 def test_nobody_else_is_asked_and_nothing_but_chats_is_counted() -> None:
     silent = {kind for kind in Kind if adapter_for(kind).count_prompt(_CHAT, target(kind)) is None}
-    assert silent == set(Kind) - {Kind.LLAMA_SERVER, Kind.VLLM}
+    assert silent == set(Kind) - {Kind.LLAMA_SERVER, Kind.VLLM, Kind.DOCKER_MODEL_RUNNER}
     plain = Call(Operation.COMPLETIONS, Dialect.OPENAI, "m", body={"prompt": "hi"})
     assert adapter_for(Kind.VLLM).count_prompt(plain, target(Kind.VLLM)) is None
 
