@@ -95,13 +95,13 @@ class Running:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Its family first: who is started in this moment is a child of one that is still there to be asked."""
+        """Its family first, while it is there to be asked who they are; then whoever is left of its group."""
         with suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self._process.pid).children(recursive=True):
                 with suppress(psutil.NoSuchProcess):
                     child.kill()
-        if self._process.poll() is None:
-            self._process.kill()
+        with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of zombies
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(PATIENCE)
         self._out.close()
 
