@@ -9,11 +9,11 @@ ARGS  ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check image lock bench profile clean venv-dev
+.PHONY: help venv run test check compatibility image lock bench profile clean venv-dev
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 venv: $(STAMP)-run ## install the gateway into .venv (pinned by hash)
 
@@ -29,6 +29,9 @@ check: $(STAMP)-dev ## style, types, architecture, lock files
 	$(BIN)/mypy
 	$(BIN)/mypy deploy/image/*.py deploy/examples/app/app.py
 	$(BIN)/python -m pytest -q -n0 tests/test_architecture.py tests/test_locks.py
+
+compatibility: venv-dev ## run every dialect in front of every kind of engine, and write docs/compatibility.md
+	LLM_GATEWAY_COMPATIBILITY=write $(BIN)/python -m pytest -q -n0 tests/compatibility
 
 bench: $(STAMP)-dev ## measure what the gateway adds (never part of test)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -67,7 +70,8 @@ $(STAMP)-dev: requirements/dev.lock $(STAMP)-run
 	@$(PIP) install --no-compile --require-hashes --requirement requirements/dev.lock
 	@touch $@
 
-$(STAMP)-llama: requirements/llama-cpp.lock requirements/llama-cpp.sh requirements/llama-cpp.cmake $(STAMP)-dev
+$(STAMP)-llama: requirements/llama-cpp.lock requirements/llama-cpp.sh requirements/llama-cpp.cmake \
+    requirements/llama-server.cmake $(STAMP)-dev
 	@sh requirements/llama-cpp.sh $(VENV)
 	@touch $@
 

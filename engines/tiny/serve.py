@@ -8,7 +8,8 @@ Names, as measured with mlx-lm 0.32.2 and llama-cpp-python 0.3.36:
 * `llama_cpp.server` lists and accepts `tiny`; every other name silently means `tiny` as well.
 
 Ready means: `GET /health` answers 200 (mlx_lm; it says so before the model is loaded, and the first request waits for
-that), `GET /v1/models` answers 200 (llama_cpp, which opens its port only when the model is loaded).
+that), `GET /v1/models` answers 200 (llama_cpp, which opens its port only when the model is loaded), `GET /health`
+answers 200 and no longer 503 (llama-server).
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from engines.tiny import tokens
+
+_JOINED: Final = "f.parameters.properties | join"
+_KEYS: Final = "f.parameters.properties.keys() | list | join"
 _HERE: Final = Path(__file__).resolve().parent
 MLX_DIR: Final = _HERE / "mlx"
 GGUF_FILE: Final = _HERE / "tiny.gguf"
@@ -28,6 +33,7 @@ _EMBEDDED: Final = 2048  # tokens of a text to embed
 MLX_MODEL_NAMES: Final = (str(MLX_DIR), "default_model")
 MLX_READY_PATH: Final = "/health"
 LLAMA_CPP_READY_PATH: Final = "/v1/models"
+LLAMA_SERVER_READY_PATH: Final = "/health"
 
 
 def mlx_lm_argv(port: int, host: str = "127.0.0.1", *, max_tokens: int = 512) -> list[str]:
@@ -54,6 +60,7 @@ def llama_cpp_argv(
     api_key: str | None = None,
     threads: int = 1,
     chat_format: str | None = None,
+    context: int = CONTEXT,
 ) -> list[str]:
     """`llama_cpp.server` on `port`; with `embedding` it answers /v1/embeddings too, and chat as before.
 
@@ -64,7 +71,7 @@ def llama_cpp_argv(
     argv = [
         *(sys.executable, "-m", "llama_cpp.server"),
         *("--model", str(GGUF_FILE), "--model_alias", ALIAS, "--host", host, "--port", str(port)),
-        *("--n_ctx", str(CONTEXT), "--n_gpu_layers", "0"),
+        *("--n_ctx", str(context), "--n_gpu_layers", "0"),
         *("--n_threads", str(threads), "--n_threads_batch", str(threads)),
         *("--interrupt_requests", "False", "--verbose", "False"),
     ]
@@ -74,6 +81,40 @@ def llama_cpp_argv(
         argv += ["--api_key", api_key]
     if chat_format is not None:
         argv += ["--chat_format", chat_format]
+    return argv
+
+
+def llama_server() -> Path | None:
+    """The program, where the tests' build of llama-cpp-python has put it (requirements/llama-cpp.cmake)."""
+    found = find_spec("llama_cpp")
+    folders = [] if found is None else found.submodule_search_locations or []
+    programs = [Path(folder) / "bin" / "llama-server" for folder in folders]
+    return next(filter(Path.is_file, programs), None)
+
+
+def llama_server_argv(
+    program: Path,
+    port: int,
+    host: str = "127.0.0.1",
+    *,
+    slots: int = 1,
+    context: int = CONTEXT,
+    mode: str | None = None,
+) -> list[str]:
+    """`llama-server` on `port`; `context` is what each of its `slots` has. `mode`: "embeddings", beside chat, or
+    "reranking".
+
+    `--offline`: it asks nobody for anything. `--jinja` is its default by now; older ones need it said.
+    `--chat-template`: its own Jinja cannot join a mapping, as the one inside the GGUF does; this one says the same.
+    """
+    argv = [
+        *(str(program), "--model", str(GGUF_FILE), "--alias", ALIAS, "--host", host, "--port", str(port)),
+        *("--ctx-size", str(context * slots), "--parallel", str(slots), "--threads", "1", "--threads-batch", "1"),
+        *("--n-gpu-layers", "0", "--jinja", "--offline", "--log-disable"),
+        *("--chat-template", tokens.CHAT_TEMPLATE.replace(_JOINED, _KEYS)),
+    ]
+    if mode is not None:
+        argv += [f"--{mode}", "--ubatch-size", str(_EMBEDDED), "--batch-size", str(_EMBEDDED)]
     return argv
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
-from engines.tiny import anatomy, serve
+import jinja2
+
+from engines.tiny import anatomy, serve, tokens
 
 
 def pairs(argv: list[str]) -> dict[str, str]:
@@ -39,6 +42,28 @@ def test_llama_cpp_options() -> None:
     assert flags["--embedding"] == "true"
     assert flags["--api_key"] == "k"
     assert flags["--chat_format"] == "chatml-function-calling"
+
+
+def test_llama_server_argv() -> None:
+    argv = serve.llama_server_argv(Path("/bin/server"), 8084, slots=2, context=1024, mode="reranking")
+    flags = pairs(argv)
+    assert (argv[0], flags["--host"], flags["--port"]) == ("/bin/server", "127.0.0.1", "8084")
+    assert (flags["--parallel"], flags["--ctx-size"]) == ("2", "2048")
+    assert {"--offline", "--reranking"} <= {*argv}
+    assert "--embeddings" not in argv
+
+
+def test_llama_servers_template_is_the_one_that_was_learned() -> None:
+    tools = [{"function": {"name": "f", "parameters": {"properties": {"a": {}, "b": {}}}}}]
+    messages = [{"role": "user", "content": "hi"}]
+    flags = pairs(serve.llama_server_argv(Path("server"), 1))
+    assert flags["--chat-template"] != tokens.CHAT_TEMPLATE
+    learned, served = (
+        jinja2.Environment(autoescape=False).from_string(text).render(tools=tools, messages=messages)  # noqa: S701 - no HTML
+        for text in (tokens.CHAT_TEMPLATE, flags["--chat-template"])
+    )
+    assert learned == served
+    assert "f(a, b)" in learned
 
 
 def test_environment_is_offline() -> None:
