@@ -17,7 +17,7 @@ from tests.postgres_server import PostgresServer
 from tests.postgres_server import postgres as running_postgres
 
 _LOCKS: Final = Path(__file__).parent.parent / ".cache"
-_TOGETHER: Final = ("tests/clients/", "tests/docker/")
+_TOGETHER: Final = ("tests/clients/", "tests/compatibility/", "tests/docker/")
 
 
 @contextmanager
