@@ -16,7 +16,7 @@ key=$({ cat requirements/llama-cpp.* requirements/llama-server.cmake; uname -sm;
 wheels=.cache/llama-cpp/$key
 
 if [ ! -d "$wheels" ]; then
-  echo "building llama-cpp-python and llama-server (about four minutes on two cores, once)"
+  echo "building llama-cpp-python and llama-server (about three minutes on two cores, once)"
   part=$wheels.part.$$
   trap 'rm -rf "$part"' EXIT
   # No cache: pip would take a wheel that it built before, whatever the flags were then. PATH: cmake and ninja of the

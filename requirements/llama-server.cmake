@@ -23,6 +23,7 @@ set_target_properties(llama-server PROPERTIES INSTALL_RPATH "${here}/../lib" BUI
 set_target_properties(llama-common server-context llama-server-impl PROPERTIES UNITY_BUILD OFF)
 get_target_property(sources mtmd SOURCES)
 list(FILTER sources EXCLUDE REGEX "^models/")
+list(TRANSFORM sources PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/tools/mtmd/")
 set_source_files_properties(${sources} TARGET_DIRECTORY mtmd PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 foreach(target llama-common server-context llama-server-impl mtmd cpp-httplib)
   target_compile_options(${target} PRIVATE -O0)
