@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from tests.system.background import Background
+from tests.system.background import Background, close
 from tests.system.wire import DEADLINE
 
 _POST: Final = re.compile(rb"POST (\S+) HTTP/1\.1\r\n")
@@ -52,7 +52,7 @@ class Tap(Background):
 
     async def shut(self) -> None:
         if self._server is not None:
-            self._server.close()
+            await close(self._server)
 
     # -- what tests use ------------------------------------------------------------------------------------------------
 
