@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from engines.contract import Kind
 from policies.json import JSON, Object, as_list
 from policies.reasons import Reason
+from tests.compatibility import own_routes
+from tests.compatibility.own_routes import CITY, SECRET, TEXT, THOUGHT
 from tests.compatibility.surfaces import TOOL
 from tests.system.scripts import (
     Asked,
@@ -30,11 +32,6 @@ from tests.system.scripts import (
     whole,
 )
 
-TEXT = "Hello there"
-THOUGHT = "hmm"
-CITY = "Paris"
-SECRET = "/srv/engine/secret"
-"""Stands in everything an engine says of its failures, and must never reach a caller."""
 _ARGUMENTS = json.dumps({"city": CITY})
 _CALL: Object = {"index": 0, "id": "call-1", "type": "function", "function": {"name": TOOL, "arguments": _ARGUMENTS}}
 
@@ -54,7 +51,8 @@ class Manner:
 
     `thinks` is its name for reasoning. `opening` is the first delta. `calls` are the fragments of a call. `extra` are
     members of its last chunk. `refusal` is its answer to a prompt too long, and `because` what that means; `breaks` is
-    what a stream says that goes wrong after two chunks.
+    what a stream says that goes wrong after two chunks. `complaint` is the refusal's text on routes of other dialects,
+    "" if it says the same there, and ends streams without a word.
     """
 
     thinks: str
@@ -64,9 +62,12 @@ class Manner:
     opening: Object = field(default_factory=lambda: {"role": "assistant", "content": ""})
     calls: tuple[Object, ...] = field(default_factory=lambda: _fragments('{"city"', f': "{CITY}"', "}"))
     extra: Object = field(default_factory=dict)
+    complaint: str = ""
 
     def answers(self, asked: Asked) -> Sequence[Step]:
         """A good answer to anything but a question with tools."""
+        if own_routes.is_own(asked):
+            return own_routes.answers(asked)
         route = asked.path.rpartition("/v1/")[2]
         if route == "embeddings":
             return [Send(whole(embeddings(len(as_list(asked.document["input"])))))]
@@ -80,21 +81,29 @@ class Manner:
         """A call, to a question that has a tool."""
         names = [json.dumps(tool) for tool in as_list(asked.document["tools"])]
         assert TOOL in names[0]
+        if own_routes.is_own(asked):
+            return own_routes.calls_tool(asked)
         if not wants_stream(asked):
             call = {name: value for name, value in _CALL.items() if name != "index"}
             return [Send(whole(self._whole({"content": None, "tool_calls": [call]}, "tool_calls")))]
         return self._stream([delta(tool_calls=[fragment]) for fragment in self.calls], "tool_calls")
 
-    def refuses(self, _: Asked) -> Sequence[Step]:
-        """Its refusal of a prompt that is too long."""
+    def refuses(self, asked: Asked) -> Sequence[Step]:
+        """Its refusal of a prompt that is too long, or of something else (`because`)."""
+        if own_routes.is_own(asked) and self.complaint:
+            return own_routes.refuses(asked, self.complaint)
         return [Send(self.refusal)]
 
     def holds(self, asked: Asked) -> Sequence[Step]:
         """The beginning of an answer, and no more."""
+        if own_routes.is_own(asked):
+            return own_routes.holds(asked)
         return self._begun(asked, Hold())
 
     def goes_wrong(self, asked: Asked) -> Sequence[Step]:
         """The beginning of an answer; once the test lets go, its end."""
+        if own_routes.is_own(asked):
+            return own_routes.goes_wrong(asked, silently=not self.complaint)
         return self._begun(asked, Hold(), *self.breaks)
 
     def _begun(self, asked: Asked, *then: Step) -> Sequence[Step]:
@@ -145,6 +154,8 @@ _END = chunk(b"")
 _TOO_LONG = f"This model's maximum context length is 4096 tokens; your prompt {SECRET} has more."
 _TIMINGS: Object = {"timings": {"cache_n": 0, "prompt_n": 7, "predicted_n": 3, "prompt_ms": 1.0, "predicted_ms": 1.0}}
 
+_NO_TOOLS = f"{SECRET} does not support tools"
+
 MANNERS: dict[Kind, Manner] = {
     # Whatever OpenAI's own documentation says.
     Kind.OPENAI: Manner(
@@ -174,7 +185,8 @@ MANNERS: dict[Kind, Manner] = {
     Kind.OLLAMA: Manner(
         thinks="reasoning",
         calls=(_CALL,),
-        refusal=whole({"error": {"message": f"{SECRET} does not support tools", "type": "api_error"}}, 400),
+        refusal=whole({"error": {"message": _NO_TOOLS, "type": "api_error"}}, 400),
+        complaint=_NO_TOOLS,
         because=Reason.ENGINE_REFUSED,
         breaks=(Send(_event({"error": {"message": SECRET, "type": "api_error"}}) + _END),),
     ),

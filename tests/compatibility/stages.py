@@ -10,7 +10,8 @@ from engines.adapters.registry import adapter_for
 from engines.contract import Kind
 from policies.reasons import Reason
 from tests.compatibility.grid import Outcome, Surface
-from tests.compatibility.scripted import CITY, MANNERS, SECRET, TEXT, THOUGHT
+from tests.compatibility.own_routes import CITY, SECRET, TEXT, THOUGHT
+from tests.compatibility.scripted import MANNERS
 from tests.compatibility.surfaces import Ask
 from tests.compatibility.tap import Tap
 from tests.system.process import Gateway, Key
