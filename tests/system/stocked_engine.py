@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from engines.contract import Kind
 from policies.json import JSON, Object, as_str
+from tests.system.native_engines import last, line
 from tests.system.recording_engine import RecordingEngine
 from tests.system.scripts import Asked, Fin, Hold, Send, Step, behave, chunk, head, whole
 
@@ -75,6 +76,8 @@ class Stocked:
             return self._pulled(as_str(asked.document.get("model") or asked.document.get("from")))
         if asked.method == "DELETE":
             return self._deleted(asked)
+        if asked.path == "/api/chat":
+            return [Send(whole(last(line("Hello there"))))]
         return [Hold(), *behave(asked)] if self.holds else behave(asked)
 
     def _pulled(self, name: str) -> Sequence[Step]:
