@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadGroupScheduling
 
 from edge.store.database import Database
@@ -18,6 +19,10 @@ from tests.postgres_server import postgres as running_postgres
 
 _LOCKS: Final = Path(__file__).parent.parent / ".cache"
 _TOGETHER: Final = ("tests/clients/", "tests/compatibility/", "tests/docker/")
+
+# Examples bound behaviour, not time (a busy machine is no failure), and are new ones in each run, in CI too.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False)
+settings.load_profile("house")
 
 
 @contextmanager
