@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Final
 
 from edge.ledger.entry import COUNTED
@@ -38,6 +39,8 @@ def ending_of(exchange: Exchange, error: BaseException | None) -> Ending:
             return Ending(error.cause.status, error.reason.value, reached=False)
         case GatewayError():
             return Ending(error.cause.status, error.reason.value, reached)
+        case asyncio.CancelledError() | ConnectionError() | GeneratorExit() if exchange.outcome.told:
+            return Ending(HTTPStatus.OK, "", reached)
         case asyncio.CancelledError() | ConnectionError() | GeneratorExit():
             return Ending(CAUSES[Reason.CLIENT_GONE].status, Reason.CLIENT_GONE.value, reached)
         case _:

@@ -356,6 +356,9 @@ class Line:
 
     @staticmethod
     def _left(exchange: Exchange) -> None:
+        if exchange.outcome.told:  # Codex hangs up as soon as it has read `response.completed`
+            exchange.outcome.status = HTTPStatus.OK
+            return
         exchange.outcome.reason = Reason.CLIENT_GONE
         exchange.outcome.status = CAUSES[Reason.CLIENT_GONE].status
 

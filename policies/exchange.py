@@ -45,7 +45,7 @@ class Outcome:
 
     `estimated` is what the prompt was taken for before the engine counted it, in tokens; `shadowed` are the limits on
     trial that would have refused, `limit` is the one that did (see `GatewayError.limit`). `gpu_ms` is the time on the
-    engine that was charged.
+    engine that was charged. `told`: a streaming caller was handed the last event, and may leave.
     """
 
     status: int = 0
@@ -57,6 +57,7 @@ class Outcome:
     shadowed: tuple[str, ...] = ()
     limit: tuple[str, str] = ("", "")
     gpu_ms: int = 0
+    told: bool = False
     bytes_in: int = 0
     bytes_out: int = 0
 

@@ -152,6 +152,7 @@ class Leg:
             if self.said is not None:
                 await self.said()
             await self.reply.write(end)
+            self.exchange.outcome.told = True
             if not reader.cut:
                 await linger(response)
 

@@ -78,6 +78,8 @@ class Running:
     """A program at work; `with` it, so that it and what it started are gone afterwards."""
 
     def __init__(self, seat: Seat, argv: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        # A shell's `&` has its children ignore SIGINT, and theirs too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self._process = subprocess.Popen(
             argv,
             cwd=seat.work,

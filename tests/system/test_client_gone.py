@@ -12,7 +12,7 @@ from tests.system.calls import CHAT, assert_leaving_is_noticed, chat, chunks, ev
 from tests.system.conftest import Launch
 from tests.system.process import Gateway, Key
 from tests.system.recording_engine import RecordingEngine
-from tests.system.scripts import Drip, Hold, Script, Send, Stream, always, behave, chunk, completion, delta, whole
+from tests.system.scripts import Drip, Hold, Script, Send, Step, Stream, always, behave, chunk, completion, delta, whole
 from tests.system.wire import Wire, compose
 
 _START = Stream()
@@ -79,8 +79,13 @@ def test_access_line_says_who_left(gateway: Gateway, engine: RecordingEngine, ke
     assert 499 in line.values(), line
 
 
-def test_hanging_up_after_done_is_no_error(gateway: Gateway, engine: RecordingEngine, key: Key) -> None:
-    """Finding 7 of facts/clients.md: clients close as soon as they have read the last event."""
+@pytest.mark.parametrize("then", [[Send(chunk(b""))], [Hold()]], ids=["ends", "lingers"])
+def test_hanging_up_after_done_is_no_error(
+    gateway: Gateway, engine: RecordingEngine, key: Key, then: list[Step]
+) -> None:
+    """Finding 7 of facts/clients.md: clients close as soon as they have read the last event, and an engine may not have
+    ended its answer by then."""
+    engine.play(always(*Stream().steps()[:-1], *then))
     with start_stream(gateway, key) as wire:
         head = wire.head()
         for event in wire.events(head):

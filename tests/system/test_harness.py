@@ -15,6 +15,7 @@ from tests.system.background import Background
 from tests.system.calls import CHAT, chat, streamed
 from tests.system.collector import Collector
 from tests.system.misbehaviour import BROKEN_STREAMS, VARIANTS
+from tests.system.process import until
 from tests.system.recording_engine import RecordingEngine
 from tests.system.scripts import Hold, Send, Stream, always, chunk, head, said
 from tests.system.wire import TruncatedError, Wire, compose
@@ -111,8 +112,7 @@ def test_a_server_that_ends_while_it_is_dialled_leaves_nothing_open(
         with make() as server:
             dialler = threading.Thread(target=_dial, args=(server.port, dialled))
             dialler.start()
-            while len(dialled) < 3:
-                assert dialler.is_alive()
+            until(lambda calls=dialled: len(calls) >= 3, 10.0, "somebody dials")  # type: ignore[misc]
         dialler.join()
         for each in dialled:
             each.close()

@@ -101,6 +101,7 @@ class NativeLeg(Leg):
         finally:
             if shown:
                 await self.reply.write(b"".join(shown))
+        self.exchange.outcome.told = cut or reading.done
         self.meter.mark()
         return cut
 
