@@ -32,7 +32,6 @@ from observability.metrics.registry import Reading, Registry
 from observability.observers import Observer
 from policies.errors import Refusal
 from policies.exchange import Client, Exchange
-from policies.names import canonical
 from policies.record import Record
 
 if TYPE_CHECKING:
@@ -135,7 +134,8 @@ class Telemetry:
 
 
 class KnownNames:
-    """The canonical name or alias that a name means; "" where the catalogue has no such model.
+    """The canonical name or alias that a name means, without presets (they could be stacked up without end); "" where
+    the catalogue has no such model.
 
     Remembered: callers ask for the same few, and there are only so many spellings of them.
     """
@@ -155,7 +155,8 @@ class KnownNames:
             return found
         if not catalogue.resolve(name):
             return ""
-        found = self._names[name] = canonical(name)
+        named = catalogue.named(name)
+        found = self._names[name] = named.alias or named.model
         return found
 
 

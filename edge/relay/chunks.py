@@ -38,6 +38,7 @@ class ChunkReader:
 
     __slots__ = (
         "_counted_at",
+        "_ending",
         "_expected",
         "_finished",
         "_fragments",
@@ -58,6 +59,8 @@ class ChunkReader:
         self._model = model
         self._expected = choices
         self._finished: set[int] = set()
+        self._ending: list[int] = []
+        """Of these, those that the latest event ended."""
         self._fragments = Fragments(answer)
         self._head: Object = {}
         self._text: list[str] | None = [] if keep_text else None
@@ -99,6 +102,7 @@ class ChunkReader:
             self.done = True
             return None
         chunk = self._parse(event)
+        self._ending = []
         choices = known_choices(chunk.get("choices"), "delta")
         for choice in choices:
             self._choice(choice)
@@ -122,8 +126,10 @@ class ChunkReader:
         return {**self._head, "model": self._model, "choices": [], "usage": usage_object(self.usage)}
 
     def cut_chunk(self, *, chat: bool) -> Object:
-        """The chunk that ends every choice that is still open, as an engine does at `max_tokens`."""
+        """The chunk that ends every choice that is still open, as an engine does at `max_tokens`. It stands in place of
+        the latest event, so what that one would have ended is open, too."""
         said: Object = {"delta": {}} if chat else {"text": ""}
+        self._finished.difference_update(self._ending)
         still = [index for index in range(self._expected) if index not in self._finished]
         self.cut, self.finish = True, "length"
         self._finished.update(still)
@@ -153,6 +159,7 @@ class ChunkReader:
             self.finish = choice["finish_reason"] = finished(finish, called=self._fragments.called(index))
             if 0 <= index < self._expected:
                 self._finished.add(index)
+                self._ending.append(index)
         elif finish is not None:
             choice["finish_reason"] = None
         self.tokens += tokens_in(choice, "delta")

@@ -35,6 +35,15 @@ def test_a_name_is_known_in_each_of_its_spellings_and_none_other_is() -> None:
         assert [known(name) for name in ("llama", "", "a b", "qwen\n", "x" * 300)] == [""] * 5
 
 
+def test_presets_are_no_names_of_their_own() -> None:
+    """One label for each that could be put behind another would fill the family, for every caller."""
+    there = fleet("qwen", gpt="qwen", coder="qwen@code")
+    there.catalogue = there.catalogue.with_presets({"code", "chat"})
+    known = KnownNames(cast(Fleet, there))
+    spelled = {f"{name}{'@code' * times}@chat" for name in ("qwen", "gpt", "coder") for times in range(5)}
+    assert {known(name) for name in spelled} == {"qwen", "gpt", "coder"}
+
+
 def test_what_is_remembered_ends_with_the_catalogue() -> None:
     there = fleet("qwen")
     known = KnownNames(cast(Fleet, there))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from edge.dialects.ollama.answer import OllamaRendering
-from edge.dialects.writing import write
+from edge.dialects.writing import line, write
 from edge.relay.chunks import error_code
 from edge.relay.meter import tokens_of
 from edge.relay.native.contract import Piece, identity_of
@@ -59,9 +59,9 @@ class OllamaReading:
     def pieces(self, block: bytes) -> Iterator[Piece]:
         """See `Reading`."""
         for document in self._decoder.feed(block):
-            line, tokens = self._shown(document)
+            shown, tokens = self._shown(document)
             self.tokens += tokens
-            yield Piece(write(line) + b"\n", tokens)
+            yield Piece(line(shown), tokens)
             if self.done:
                 return
 

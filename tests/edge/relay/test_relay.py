@@ -20,7 +20,7 @@ from policies.call import Call, Dialect, Operation
 from policies.decision import Permit
 from policies.errors import EngineBroke
 from policies.exchange import Client, Exchange
-from policies.json import JSON, Object, as_object
+from policies.json import JSON, Object, as_list, as_object
 from tests.edge.test_accounts import permit
 from tests.edge.test_reply import RecordingInbound
 
@@ -174,6 +174,18 @@ async def test_a_cut_answer_keeps_the_engines_count_of_the_prompt(usage: Object 
     document = await run(one)
     assert charged(one) == (prompt, 5, "metered")
     assert as_object(document["usage"])["prompt_tokens"] == prompt
+
+
+@pytest.mark.parametrize("before", [0, 2])
+async def test_an_answer_that_is_cut_at_its_last_event_ends_all_the_same(before: int) -> None:
+    """Text and the reason of its end in one event, and the budget ends within that text."""
+    last = piece("word " * 80, "stop")
+    one = leg(Played(streaming(*[piece()] * before, last)), stream=False, granted=5)
+    (choice,) = as_list((await run(one))["choices"])
+    assert as_object(choice)["finish_reason"] == one.exchange.outcome.finish == "length"
+    streamed = leg(Played(streaming(*[piece()] * before, last)), granted=5)
+    await run(streamed)
+    assert streamed.exchange.outcome.finish == "length"
 
 
 @pytest.mark.parametrize(("usage", "prompt"), [(None, ESTIMATED), (says(7, None), 7), (says(7, 0), 7)])

@@ -48,6 +48,14 @@ def documents(data: bytes) -> list[Object]:
     return [orjson.loads(each) for each in data.splitlines()]
 
 
+@pytest.mark.parametrize("end", ["\u0085", "\u2028", "\u2029", "\x0b", "\x1c"])
+def test_a_line_is_one_for_whoever_splits_texts_into_lines(end: str) -> None:
+    """As httpx, and so ollama-python, does: by all that `str.splitlines` takes for an end."""
+    data, _ = read(reading(), [lines(line(f"a{end}b", thinking=f"c{end}d"), LAST)])
+    first, _ = data.decode().splitlines()
+    assert as_object(orjson.loads(first)["message"])["content"] == f"a{end}b"
+
+
 def test_lines_go_on_with_their_known_members() -> None:
     one = reading()
     call: Object = {
