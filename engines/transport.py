@@ -154,13 +154,14 @@ class _Sending:
         _attempt.set(attempt)
         try:
             async with asyncio.timeout(min(limits.first_byte, limits.total)):
-                try:
-                    self._response = await self._send()
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                    if not _stale(error, attempt):
-                        raise
-                    self._retried[self._engine.name] += 1
-                    self._response = await self._send()
+                while self._response is None:
+                    try:
+                        self._response = await self._send()
+                    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                        # Ends: each try takes a pooled connection away, and a new one is never stale.
+                        if not _stale(error, attempt):
+                            raise
+                        self._retried[self._engine.name] += 1
         except aiohttp.ServerTimeoutError:
             raise EngineTimeout("connect") from None
         except TimeoutError:
@@ -212,7 +213,7 @@ class AiohttpTransport:
     def __init__(self) -> None:
         self._sessions: dict[str, ClientSession] = {}
         self.retried: Final[Counter[str]] = Counter()
-        """How often a request was sent again, on a new connection, by engine."""
+        """How often a request was sent again, on another connection, by engine."""
 
     def send(self, permit: Permit, engine: Engine, request: UpstreamRequest) -> _Sending:
         """Send an inference request. TypeError without a real Permit, ValueError for a path that is not its adapter's.

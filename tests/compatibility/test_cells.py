@@ -153,8 +153,7 @@ def refuses(stage: Stage, cell: Cell) -> Result:
 def begun(stage: Stage, speaker: Speaker) -> Iterator[tuple[Wire, Head, bytes]]:
     """A stream of which the first piece has come."""
     with post(stage, speaker, Ask(stream=True)) as wire:
-        head = wire.head(_WAIT)
-        assert head.status == 200, wire.until_eof()
+        head = wire.accepted(_WAIT)
         first = b""
         for block in wire.blocks(head, _WAIT):
             first += block

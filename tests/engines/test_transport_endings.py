@@ -87,6 +87,27 @@ async def test_a_stale_pooled_connection_is_retried_once(transport: AiohttpTrans
     assert server.connections == 2
 
 
+async def test_an_engine_that_has_closed_all_its_connections_gets_a_new_one(transport: AiohttpTransport) -> None:
+    both = asyncio.Barrier(2)
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        if peer.number <= both.parties:
+            await both.wait()
+            await peer.say(reply())
+            await peer.request()
+        else:
+            await peer.say(reply(b"fresh"))
+
+    async with serving(script) as server:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(both.parties):
+                group.create_task(ask(transport, server.engine()))
+        assert await ask(transport, server.engine()) == b"fresh"
+    assert server.connections == 3
+    assert transport.retried == {server.engine().name: 2}
+
+
 async def test_a_fresh_connection_that_dies_is_not_retried(transport: AiohttpTransport) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()

@@ -38,8 +38,7 @@ def start_stream(gateway: Gateway, key: Key, text: str = "hi", /, **extra: JSON)
 
 def events(wire: Wire, within: float = 10.0) -> list[Event]:
     """All events of a stream that must begin with 200 and end properly; comments left out."""
-    head = wire.head(within)
-    assert head.status == 200, wire.until_eof()
+    head = wire.accepted(within)
     return events_after(wire, head, within)
 
 

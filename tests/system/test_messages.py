@@ -28,8 +28,7 @@ def ask(gateway: Gateway, key: Key, **extra: JSON) -> Wire:
 
 def streamed(gateway: Gateway, key: Key, **extra: JSON) -> list[Event]:
     with ask(gateway, key, **extra) as wire:
-        head = wire.head()
-        assert head.status == 200, wire.until_eof()
+        head = wire.accepted()
         assert head.get("request-id") == head.get("x-request-id")
         return [event for event in wire.events(head) if event.data is not None]
 

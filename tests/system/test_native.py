@@ -100,8 +100,7 @@ def ask(front: Front, key: Key, **extra: JSON) -> Wire:
 
 def streamed(front: Front, key: Key, **extra: JSON) -> list[Event]:
     with ask(front, key, **extra) as wire:
-        head = wire.head()
-        assert head.status == 200, wire.until_eof()
+        head = wire.accepted()
         return [each for each in wire.events(head) if each.data is not None]
 
 

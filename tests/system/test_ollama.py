@@ -47,8 +47,7 @@ def lines(wire: Wire, head: Head, within: float = 20.0) -> Iterator[Object]:
 
 def streamed(gateway: Gateway, key: Key, path: str = ASK, /, **extra: JSON) -> list[Object]:
     with ask(gateway, key, path, **extra) as wire:
-        head = wire.head()
-        assert head.status == 200, wire.until_eof()
+        head = wire.accepted()
         return list(lines(wire, head))
 
 

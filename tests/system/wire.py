@@ -186,6 +186,12 @@ class Wire:
         pairs = tuple((name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines))
         return Head(int(status), pairs, raw)
 
+    def accepted(self, within: float = DEADLINE) -> Head:
+        """The head of an answer that must be a 200; what is said instead otherwise."""
+        head = self.head(within)
+        assert head.status == 200, head.raw + b"".join(self.blocks(head, within))
+        return head
+
     def blocks(self, head: Head, within: float = DEADLINE, *, bodyless: bool = False) -> Iterator[bytes]:
         """The body's blocks as they come, unframed. TruncatedError or ConnectionResetError if it is cut."""
         deadline = time.monotonic() + within
