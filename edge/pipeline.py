@@ -37,8 +37,8 @@ from edge.presets.choice import unknown_model
 from edge.progress import Progress, said_of
 from edge.queue.contract import Phase, Wish
 from edge.relay.counting import prompt_tokens
-from edge.relay.native.flow import NativeLeg
-from edge.relay.native.ways import Needs, Way
+from edge.relay.native.flow import on_its_way
+from edge.relay.native.ways import Way
 from edge.relay.relay import Leg, Whole
 from edge.reply import Reply
 from edge.responses.answers import Question
@@ -317,31 +317,29 @@ class Line:
         self, exchange: Exchange, reply: Reply, permit: Permit, account: Account, *, began: Callable[[], None]
     ) -> Leg:
         shared, call, target = self._shared, account.call, account.target
-        adapter = adapter_for(target.engine.kind)
         exchange.asked = call
         rendering = rendering_of(call, exchange.id, Timing(exchange, shared.clock, shared.wall))
         reply.failing = failing_of(rendering)
         exchange.way = (Way.NATIVE if call.dialect is Dialect.OPENAI else Way.TRANSLATED).value
         salt = hashlib.blake2b(permit.principal.key_id.encode(), key=shared.salt_key, digest_size=16).hexdigest()
-        native = shared.ways.may_be_native(call, target, Needs(account.meter.limited, reply.tape is not None))
         leg = Leg(
             exchange=exchange,
             reply=reply,
             permit=permit,
             call=call,
             target=target,
-            adapter=adapter,
+            adapter=adapter_for(target.engine.kind),
             transport=shared.transport,
             tasks=shared.tasks,
             clock=shared.clock,
-            headers={**call_headers(exchange, permit, call, adapter.left_out(call, native=native)), **account.headers},
+            headers={**call_headers(exchange, permit, call), **account.headers},
             salt=salt,
             began=began,
             meter=account.meter,
             rendering=rendering,
             said=keeping(shared.shelf, permit.principal.id, call, rendering),
         )
-        return NativeLeg.of(leg, shared.ways) if native else leg
+        return on_its_way(leg, shared.ways)
 
     async def _fail(self, exchange: Exchange, inbound: Inbound, reply: Reply, error: GatewayError) -> None:
         outcome = exchange.outcome

@@ -20,8 +20,9 @@ import uvloop
 from edge.dialects.registry import rendering_of
 from edge.dialects.timing import Timing
 from edge.relay.meter import Meter
-from edge.relay.native.flow import NativeLeg
+from edge.relay.native.flow import NativeLeg, on_its_way
 from edge.relay.native.ways import Ways
+from edge.relay.relay import Leg
 from edge.reply import NEVER, Reply
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
@@ -113,7 +114,7 @@ def _leg(dialect: Dialect, kind: Kind, engine: _Engine) -> NativeLeg:
     body: Object = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 100_000}
     call = Call(Operation.CHAT, dialect, "mine", stream=True, max_tokens=100_000, body=body)
     exchange = Exchange("f" * 32, Client("127.0.0.1", 1, "local"))
-    return NativeLeg(
+    made = Leg(
         exchange=exchange,
         reply=Reply(_Silent()),
         permit=permit(),
@@ -127,5 +128,7 @@ def _leg(dialect: Dialect, kind: Kind, engine: _Engine) -> NativeLeg:
         salt="",
         meter=Meter(1_000_000, _none, lambda _used: None, time.monotonic, prompt=5),
         rendering=rendering_of(call, exchange.id, Timing(exchange, time.monotonic, time.time)),
-        ways=Ways(time.monotonic),
     )
+    leg = on_its_way(made, Ways(time.monotonic))
+    assert isinstance(leg, NativeLeg)
+    return leg

@@ -26,6 +26,8 @@ class RecordingInbound:
 
     def __init__(self) -> None:
         self.headers: Headers = {}
+        self.head: Headers = {}
+        """Of the answer."""
         self.told: list[tuple[str, object]] = []
         self.room = asyncio.Event()
         self.room.set()
@@ -37,9 +39,11 @@ class RecordingInbound:
         return b""
 
     async def answer(self, status: int, headers: Headers, body: bytes, *, close: bool = False) -> None:
+        self.head = headers
         self.told.append(("answer", (status, body)))
 
     async def begin(self, status: int, headers: Headers) -> None:
+        self.head = headers
         self.told.append(("begin", status))
 
     async def write(self, block: bytes) -> None:

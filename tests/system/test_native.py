@@ -267,6 +267,18 @@ def test_what_the_route_has_no_word_for_is_translated(llama: Front, key: Key) ->
     assert seen.document["tool_choice"] == {"type": "function", "function": {"name": "weather"}}
 
 
+def test_what_is_lost_with_a_preset_is_named(own: Front, key: Key) -> None:
+    """Ollama's route of Anthropic's has no word for what presets set, and its OpenAI routes none for `top_k`."""
+    own.engine.play(answers({"type": "text", "text": "Hello"}))
+    for model in (own.model, f"{own.model}@chat"):
+        answer = own.gateway.post(MESSAGES, body(own, top_k=7) | {"model": model}, key.bearer)
+        assert answer.status == 200
+        sent = own.engine.requests[-1].document
+        named = (answer.head.get("x-llm-gateway-ignored") or "").split(", ")
+        assert (sent.get("top_k") == 7) != ("top_k" in named)
+        assert ("@" in model) == ("min_p" in named)
+
+
 def test_the_engine_learns_of_a_caller_that_leaves(front: Front, key: Key) -> None:
     front.engine.play(streams(TALK[:3], Hold()))
     with ask(front, key) as wire:

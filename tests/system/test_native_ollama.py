@@ -133,6 +133,15 @@ def test_logprobs_are_translated(own: Front, client: ollama.Client) -> None:
     assert own.engine.request().path == "/v1/chat/completions"
 
 
+def test_what_a_translated_call_loses_is_named(own: Front, key: Key) -> None:
+    own.engine.play(Stream().script())
+    asked: Object = {"model": own.model, "stream": False, "messages": [{"role": "user", "content": "hi"}]}
+    answer = own.gateway.post("/api/chat", asked | {"logprobs": True, "options": {"top_k": 4, "seed": 1}}, key.bearer)
+    assert answer.status == 200
+    assert not own.engine.request().document.keys() & {"top_k", "options"}
+    assert answer.head.get("x-llm-gateway-ignored") == "top_k"
+
+
 def test_openai_callers_are_none_of_this(own: Front, key: Key) -> None:
     own.engine.play(always(Send(whole(completion()))))
     chat: Object = {"model": own.model, "messages": [{"role": "user", "content": "hi"}]}

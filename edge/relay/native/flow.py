@@ -7,13 +7,14 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields
 from http import HTTPStatus
-from typing import Final, Self
+from typing import Final
 
 from edge.dialects.writing import write
+from edge.headers import ignored
 from edge.relay.answer import MAX_ANSWER
 from edge.relay.native.contract import Reading
 from edge.relay.native.lines import parsed
-from edge.relay.native.ways import Way, Ways, reading_of
+from edge.relay.native.ways import Needs, Way, Ways, reading_of
 from edge.relay.relay import MAX_ERROR, Leg, Whole, linger
 from engines.contract import UpstreamRequest, UpstreamResponse
 from policies.errors import EngineBroke, EngineTimeout
@@ -29,28 +30,37 @@ class _NoRouteError(Exception):
     """The engine has no such route."""
 
 
+def on_its_way(leg: Leg, ways: Ways) -> Leg:
+    """`leg`, the native way if its dialect's route can say all of it. What its engine has nothing for is named then:
+    that depends on the way."""
+    call, adapter = leg.call, leg.adapter
+    asked: UpstreamRequest | None = None
+    if ways.may_be_native(call, leg.target, Needs(leg.meter.limited, leg.reply.tape is not None)):
+        asked = adapter.build_native(call, leg.target, stream=call.stream, salt=leg.salt)
+    leg.headers.update(ignored(call, adapter.left_out(call, native=asked is not None)))
+    if asked is None:
+        return leg
+    return NativeLeg(**{field.name: getattr(leg, field.name) for field in fields(Leg)}, ways=ways, asked=asked)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeLeg(Leg):
-    """A call that may go the native way: if its dialect's route can say all of it, and is there. Else as any other."""
+    """A call that goes the native way, as `asked`. As any other if it turns out that its engine has no such route."""
 
     ways: Ways
-
-    @classmethod
-    def of(cls, leg: Leg, ways: Ways) -> Self:
-        """`leg`, the native way."""
-        return cls(**{field.name: getattr(leg, field.name) for field in fields(Leg)}, ways=ways)
+    asked: UpstreamRequest
 
     async def run(self) -> Whole | None:
         """See `Leg.run`."""
         self.check_permit()
-        asked = self.adapter.build_native(self.call, self.target, stream=self.call.stream, salt=self.salt)
-        if asked is not None:
-            self.exchange.way = Way.NATIVE.value
-            try:
-                return await self._native(asked)
-            except _NoRouteError:
-                self.ways.close(self.target, self.call)
-                self.exchange.way = Way.TRANSLATED.value
+        self.exchange.way = Way.NATIVE.value
+        try:
+            return await self._native(self.asked)
+        except _NoRouteError:
+            self.ways.close(self.target, self.call)
+        self.exchange.way = Way.TRANSLATED.value
+        # In vain only if a heartbeat has sent the head of a stream already.
+        self.reply.always = {**self.reply.always, **ignored(self.call, self.adapter.left_out(self.call))}
         return await Leg.run(self)
 
     async def _native(self, asked: UpstreamRequest) -> Whole | None:
@@ -66,20 +76,21 @@ class NativeLeg(Leg):
         return None
 
     async def _streamed(self, asked: UpstreamRequest, reading: Reading) -> None:
-        async with self._heard(asked) as response, self.charged(reading):
+        async with self._heard(asked) as response:
             if response.content_type != reading.media_type:
                 await _wonder(response)
-            cut = False
-            async for block in response.chunks():
-                self.mark_first_byte()
-                cut = await self._give(reading, block)
-                if cut or reading.done:
-                    break
-            if cut:
+            async with self.charged(reading):
+                await self._relayed(response, reading)
+
+    async def _relayed(self, response: UpstreamResponse, reading: Reading) -> None:
+        async for block in response.chunks():
+            self.mark_first_byte()
+            if await self._give(reading, block):
                 return
-            if not reading.done:
-                raise EngineBroke("the stream ended without its last event")
-            await linger(response)
+            if reading.done:
+                await linger(response)
+                return
+        raise EngineBroke("the stream ended without its last event")
 
     async def _give(self, reading: Reading, block: bytes) -> bool:
         """Relay what `block` completes; True if that ended the answer before its time.

@@ -13,9 +13,10 @@ import pytest
 from edge.dialects.registry import rendering_of
 from edge.dialects.timing import Timing
 from edge.relay.meter import Meter
-from edge.relay.native.flow import NativeLeg
+from edge.relay.native.flow import NativeLeg, on_its_way
 from edge.relay.native.ways import Way, Ways
-from edge.reply import Reply
+from edge.relay.relay import Leg
+from edge.reply import Pulse, Reply
 from edge.tasks import Tasks
 from engines.adapters.registry import adapter_for
 from engines.contract import Engine, Kind, Model, Target, UpstreamRequest, UpstreamResponse
@@ -24,7 +25,7 @@ from policies.errors import EngineBroke, EngineRefused
 from policies.exchange import Client, Exchange
 from policies.json import JSON, Object, as_object
 from tests.edge.relay.native.events import END, TALK, ended, lines, said, shown, sse, start
-from tests.edge.relay.test_relay import ESTIMATED, Answer, Played, charged, none, piece, run, streaming
+from tests.edge.relay.test_relay import ESTIMATED, Answer, Played, charged, none, piece, run, says, streaming
 from tests.edge.test_accounts import permit
 from tests.edge.test_reply import RecordingInbound
 
@@ -61,7 +62,7 @@ def leg(
     stream: bool = True,
     granted: int | None = None,
     **body: JSON,
-) -> tuple[NativeLeg, Paths]:
+) -> tuple[Leg, Paths]:
     kind = Kind.OLLAMA if dialect is Dialect.OLLAMA else Kind.LLAMA_SERVER
     messages: JSON = [{"role": "user", "content": "hi"}]
     call = Call(
@@ -71,10 +72,11 @@ def leg(
         stream=stream,
         max_tokens=9,
         body={"messages": messages, "max_tokens": 9, **body},
+        ignored=("x",),
     )
     exchange = Exchange("f" * 32, Client("127.0.0.1", 1, "local"))
     paths = Paths(native, answer or Answer("application/json", []))
-    made = NativeLeg(
+    made = Leg(
         exchange=exchange,
         reply=Reply(RecordingInbound()),
         permit=permit(),
@@ -84,20 +86,19 @@ def leg(
         transport=paths,
         tasks=Tasks(),
         clock=_CLOCK,
-        headers={},
+        headers={"x-request-id": "mine"},
         salt="salt",
         meter=Meter(granted, none, lambda _used: None, _CLOCK, prompt=ESTIMATED),
         rendering=rendering_of(call, exchange.id, Timing(exchange, _CLOCK, _CLOCK)),
-        ways=Ways(_CLOCK),
     )
-    return made, paths
+    return on_its_way(made, Ways(_CLOCK)), paths
 
 
 def native(data: bytes, *, hangs: bool = False) -> Answer:
     return Answer("text/event-stream", [data], hangs=hangs)
 
 
-def given(one: NativeLeg) -> bytes:
+def given(one: Leg) -> bytes:
     """All that the caller was given."""
     inbound = one.reply._inbound
     assert isinstance(inbound, RecordingInbound)
@@ -179,14 +180,16 @@ _OLD: Object = {"error": "Unexpected endpoint or method. (POST /v1/messages)"}
     "refusal", [Refusing(404, "not found"), Refusing(405, {}), Refusing(501, {}), Refusing(200, _OLD)]
 )
 async def test_without_the_route_it_goes_the_translated_way(refusal: Answer, *, stream: bool) -> None:
-    message: Object = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
-    answer = streaming(piece("Hello"), piece("", "stop")) if stream else Answer("", [orjson.dumps(message)])
-    one, paths = leg(refusal, answer, stream=stream)
+    message: Object = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}], "usage": says(7, 3)}
+    answer = streaming(piece("Hello"), piece("", "stop", says(7, 3)))
+    one, paths = leg(refusal, answer if stream else Answer("", [orjson.dumps(message)]), stream=stream)
     found = await run(one)
     assert paths.paths == ["/v1/messages", "/v1/chat/completions"]
     assert b"Hello" in (given(one) if stream else orjson.dumps(found))
     assert one.exchange.way == "translated"
+    assert charged(one) == (7, 3, "engine")  # and not the estimate, which is more
     speech = (Dialect.ANTHROPIC, Operation.CHAT, one.call.form)
+    assert isinstance(one, NativeLeg)
     assert one.ways.of(one.target.engine, speech) is Way.TRANSLATED
 
 
@@ -208,6 +211,38 @@ async def test_what_the_route_cannot_say_goes_the_translated_way_at_once() -> No
     one, paths = leg(native(b""), streaming(piece("Hello"), piece("", "stop")), seed=1)
     await run(one)
     assert paths.paths == ["/v1/chat/completions"]
+
+
+async def ignored(one: Leg) -> str | None:
+    """What the caller is told that its engine had nothing for."""
+    with one.waiting(lambda: "", Pulse(first=0.0, every=0.0)):
+        await one.finish(await one.run())
+    inbound = one.reply._inbound
+    assert isinstance(inbound, RecordingInbound)
+    assert inbound.head["x-request-id"] == "mine"
+    return inbound.head.get("x-llm-gateway-ignored")
+
+
+_SAID = lines({"message": {"content": "Hello"}, "done": True, "done_reason": "stop"})
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_a_call_loses_by_being_translated_is_named(*, stream: bool) -> None:
+    own = Answer("application/x-ndjson" if stream else "application/json", [_SAID])
+    openai = streaming(piece("Hello"), piece("", "stop"))  # always streamed: Ollama's callers are told times
+
+    def asked(native: Answer, **more: JSON) -> tuple[Leg, Paths]:
+        """Of `top_k`, `min_p` and `seed` Ollama's OpenAI routes know the last alone."""
+        return leg(
+            native, openai, dialect=Dialect.OLLAMA, stream=stream, granted=None, top_k=5, min_p=0.1, seed=1, **more
+        )
+
+    one, paths = asked(own)
+    assert (await ignored(one), paths.paths) == ("x", ["/api/chat"])
+    old, paths = asked(Refusing(404, "no"))
+    assert (await ignored(old), paths.paths) == ("x, top_k, min_p", ["/api/chat", "/v1/chat/completions"])
+    shy, paths = asked(own, logprobs=True)
+    assert (await ignored(shy), paths.paths) == ("x, top_k, min_p", ["/v1/chat/completions"])
 
 
 async def test_a_permit_for_another_model_is_no_permit() -> None:
