@@ -26,7 +26,8 @@ _BROKE: Final = frozenset({"abort", "aborted", "cancelled", "error"})
 def finished(reason: str, *, called: bool) -> str:
     """One of OpenAI's reasons for an engine's `reason`; `called`: whether the choice called any tool, since some
     engines end a call with `stop`. A word of its own making (`eos`, `eos_token`, ...) is a `stop`. EngineBroke."""
-    word = reason if reason in FINISHES else _MEANS.get(reason.lower(), "stop")
-    if word == "stop" and reason.lower() in _BROKE:
+    said = reason.lower()
+    word = said if said in FINISHES else _MEANS.get(said, "stop")
+    if said in _BROKE:
         raise EngineBroke("the engine gave the answer up")
     return "tool_calls" if called and word == "stop" else word

@@ -15,13 +15,14 @@ from edge.dialects.chat import SSE_TYPE
 from edge.dialects.writing import event
 from policies.json import JSON, Object, as_list, as_object, as_str
 
-_STOPS: Final = {
+STOPS: Final = {
     "stop": "end_turn",
     "length": "max_tokens",
     "tool_calls": "tool_use",
     "function_call": "tool_use",
     "content_filter": "refusal",
 }
+"""Why an answer ended: OpenAI's word, Anthropic's."""
 
 
 class AnthropicRendering:
@@ -149,7 +150,7 @@ class AnthropicRendering:
     def _reason(self) -> str:
         if self._sequence is not None and self._finish == "stop":
             return "stop_sequence"
-        return _STOPS.get(self._finish, "end_turn")
+        return STOPS.get(self._finish, "end_turn")
 
 
 def _usage(document: Object) -> Object:

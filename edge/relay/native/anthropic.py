@@ -12,7 +12,7 @@ engines get wrong is put right here (read in their sources: llama.cpp b-2026-08 
 * calls begin without `input`, thoughts without `signature`, and SDKs take both for granted;
 * an answer that a stop sequence ended says `end_turn` beside it;
 * what `message_start` says of the prompt's tokens is an estimate of Ollama's: it is shown, and charged only where
-  `message_delta` says nothing;
+  `message_delta` says nothing; what it says of the answer's is nobody's count;
 * errors in a stream are in OpenAI's form (llama-server).
 """
 
@@ -22,10 +22,12 @@ from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
 from edge.dialects import said
+from edge.dialects.anthropic.answer import STOPS
 from edge.dialects.writing import event, write
 from edge.relay.chunks import error_code
+from edge.relay.finishes import finished
 from edge.relay.meter import tokens_of
-from edge.relay.native.contract import Piece, identity_of
+from edge.relay.native.contract import Piece
 from edge.relay.native.lines import parsed
 from edge.relay.sse import Event, SseDecoder
 from edge.relay.usage import Reported
@@ -82,6 +84,7 @@ class AnthropicReading:
         self._first: Object = {}
         self._theirs: JSON = None  # the engine's index of the block that is open
         self._arguments: list[str] = []
+        self._room = said.Room()  # for them: they are looked at when they are whole
         self._called = False
         self.done = False
         self.finish = ""
@@ -135,7 +138,7 @@ class AnthropicReading:
             case "content_block_start":
                 return self._start(document, as_object(document.get("content_block")))
             case "message_start":
-                self._first = self._first or _told(as_object(as_object(document.get("message")).get("usage")))
+                self._first = self._first or _of_prompt(as_object(as_object(document.get("message")).get("usage")))
                 return Piece(started, 0) if (started := self._started()) else None
             case "message_delta":
                 return self._end(document)
@@ -161,6 +164,7 @@ class AnthropicReading:
             return None
         if self._open != "tool_use" or document.get("index") != self._theirs:
             raise EngineBroke("pieces of several calls in turns")
+        self._room.take(len(piece))
         self._arguments.append(piece)
         return Piece(self._deltas({"type": kind, "partial_json": piece}), max(1, tokens_of(piece)))
 
@@ -177,7 +181,7 @@ class AnthropicReading:
             return None
         name, identity = _named(block)
         begin = self._opened(kind, {"type": kind, "id": identity or self._id(), "name": name, "input": {}})
-        self._theirs, self._called = index, True
+        self._theirs, self._called, self._room = index, True, said.Room()
         return Piece(begin, max(1, tokens_of(name)))
 
     def _end(self, document: Object) -> Piece | None:
@@ -237,13 +241,14 @@ class AnthropicReading:
         reason = as_str(ended.get("stop_reason"))
         if not reason:
             raise EngineBroke("the message ended without a reason")
+        if reason not in FINISHES:
+            reason = STOPS[finished(reason, called=False)]
         sequence = as_str(ended.get("stop_sequence")) or None
         sequence = sequence if sequence in self._stops else None
         if self._called and reason == "end_turn":
             reason = "tool_use"
         elif sequence is not None and reason == "end_turn":
             reason = "stop_sequence"
-        reason = reason if reason in FINISHES else "end_turn"
         self.finish = FINISHES[reason]
         return reason, sequence if reason == "stop_sequence" else None
 
@@ -276,16 +281,17 @@ class AnthropicReading:
         return f"toolu_{as_str(self._message['id'])[4:]}_{self._blocks}"
 
 
-def _told(usage: Object) -> Object:
-    """Counts as OpenAI says them."""
+def _of_prompt(usage: Object) -> Object:
+    """What is said of the prompt, as OpenAI says it."""
     fresh, cached = as_count(usage.get("input_tokens")), as_count(usage.get("cache_read_input_tokens"))
-    told: Object = {}
-    if fresh is not None:
-        told["prompt_tokens"] = fresh + (cached or 0)
-        told["prompt_tokens_details"] = {"cached_tokens": cached}
-    if "output_tokens" in usage:
-        told["completion_tokens"] = usage["output_tokens"]
-    return told
+    if fresh is None:
+        return {}
+    return {"prompt_tokens": fresh + (cached or 0), "prompt_tokens_details": {"cached_tokens": cached}}
+
+
+def _told(usage: Object) -> Object:
+    """The same with what is said of the answer."""
+    return _of_prompt(usage) | ({"completion_tokens": usage["output_tokens"]} if "output_tokens" in usage else {})
 
 
 def _usage(read: int, cached: int, written: int) -> Object:
@@ -302,6 +308,4 @@ _STOP: Final = event("message_stop", {"type": "message_stop"})
 
 def _named(block: Object) -> tuple[str, str]:
     """The function that is called, and the call's id."""
-    if not (name := as_str(block.get("name"))):
-        raise EngineBroke("a call of nothing")
-    return name, identity_of(block)
+    return said.called(as_str(block.get("name"))), said.identity(block)

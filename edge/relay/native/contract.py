@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from policies.exchange import Usage
-from policies.json import Object, as_str
-
-_IDENTITY: Final = re.compile(r"[A-Za-z0-9_.:\-]{1,128}", re.ASCII)
-
-
-def identity_of(call: Object) -> str:
-    """The id of a call of a tool, "" if it has none that could be sent back."""
-    found = as_str(call.get("id"))
-    return found if _IDENTITY.fullmatch(found) else ""
+from policies.json import Object
 
 
 class Piece(NamedTuple):

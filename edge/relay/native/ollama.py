@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from edge.dialects import said
 from edge.dialects.ollama.answer import OllamaRendering
 from edge.dialects.writing import line, write
 from edge.relay.chunks import error_code
+from edge.relay.finishes import finished
 from edge.relay.meter import tokens_of
-from edge.relay.native.contract import Piece, identity_of
+from edge.relay.native.contract import Piece
 from edge.relay.native.lines import LineDecoder
 from edge.relay.usage import Reported, usage_object
 from engines.adapters.failures import word
@@ -35,17 +37,19 @@ _COUNTS: Final = (
 
 
 class OllamaReading:
-    """Of `/api/chat` and `/api/generate`. `rendering` makes what is not the engine's to say."""
+    """Of `/api/chat` and `/api/generate`. `rendering` makes what is not the engine's to say; `prompt`: the input's
+    tokens as far as they are known before the engine says."""
 
     media_type = "application/x-ndjson"
 
-    def __init__(self, call: Call, rendering: OllamaRendering, usage: Usage) -> None:
+    def __init__(self, call: Call, rendering: OllamaRendering, usage: Usage, prompt: int) -> None:
         self._model = call.model
         self._generates = call.form is Form.GENERATE
         self._rendering = rendering
         self._decoder = LineDecoder()
         self.usage = usage
         self._reported = Reported(usage)
+        self._prompt = prompt
         self._called = False
         self.done = False
         self.finish = ""
@@ -68,7 +72,7 @@ class OllamaReading:
     def cut(self, written: int) -> bytes:
         """See `Reading`."""
         self.finish, self.done = "length", False
-        told = usage_object(Usage(input=self.usage.input, output=written))
+        told = usage_object(Usage(input=self.usage.input or self._prompt, output=written))
         last: Object = {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}
         return self._rendering.chunks([last]) + self._rendering.end({"usage": told})
 
@@ -108,8 +112,8 @@ class OllamaReading:
     def _ending(self, document: Object) -> Object:
         read, written = as_count(document.get("prompt_eval_count")), as_count(document.get("eval_count"))
         self._reported.read({"usage": {"prompt_tokens": read, "completion_tokens": written}})
-        reason = "length" if word(document.get("done_reason")) == "length" else "stop"
-        self.finish = "tool_calls" if self._called and reason == "stop" else reason
+        self.finish = finished(word(document.get("done_reason")), called=self._called)
+        reason = "length" if self.finish == "length" else "stop"
         counts = {name: count for name in _COUNTS if (count := as_count(document.get(name))) is not None}
         return {"done": True, "done_reason": reason, **counts}
 
@@ -127,12 +131,12 @@ def _calls(entries: list[JSON]) -> tuple[list[JSON], int]:
         call = as_object(item)
         function = as_object(call.get("function"))
         name, given = as_str(function.get("name")), function.get("arguments", {})
-        if not name or not isinstance(given, dict):
-            raise EngineBroke("a call of nothing, or arguments that are no JSON object")
-        known: Object = {"name": name, "arguments": given}
+        if not isinstance(given, dict):
+            raise EngineBroke("arguments that are no JSON object")
+        known: Object = {"name": said.called(name), "arguments": given}
         if (index := as_count(function.get("index"))) is not None:
             known = {"index": index, **known}
-        identity = identity_of(call)
+        identity = said.identity(call)
         made.append({"id": identity, "function": known} if identity else {"function": known})
         tokens += max(1, tokens_of(name + write(given).decode()))
     return made, tokens

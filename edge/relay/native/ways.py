@@ -93,7 +93,7 @@ class Ways:
 def reading_of(call: Call, request_id: str, rendering: Rendering, usage: Usage, prompt: int) -> Reading:
     """A new one for one native answer; `prompt`: the input's tokens as far as they are known."""
     if isinstance(rendering, OllamaRendering):
-        return OllamaReading(call, rendering, usage)
+        return OllamaReading(call, rendering, usage, prompt)
     stops = [as_str(each) for each in as_list(call.body.get("stop"))]
     return AnthropicReading(call.model, request_id, usage, prompt, stops)
 

@@ -134,7 +134,7 @@ def test_what_is_out_of_order_becomes_well_formed(documents: tuple[Object, ...])
             (start(), block(0, "tool_use", name="f"), block(1, "tool_use", name="g"), said(0, "{}", "input_json")),
             "pieces of several calls",
         ),
-        ((start(), block(0, "tool_use")), "a call of nothing"),
+        ((start(), block(0, "tool_use")), "no name"),
         ((start(), block(0, "tool_use", name="f"), said(0, "{no", "input_json"), ended("tool_use")), "no JSON object"),
         ((start(), block(0, "tool_use", name="f"), said(0, "[]", "input_json"), block(1)), "no JSON object"),
         ((start(), said(0, "a"), END), "without a reason"),
@@ -193,6 +193,8 @@ def test_a_large_event_within_the_limit_is_counted_and_goes_on() -> None:
         ("tool_use", None, "tool_use", None, "tool_calls"),
         ("refusal", None, "refusal", None, "content_filter"),
         ("invented", None, "end_turn", None, "stop"),
+        ("length", None, "max_tokens", None, "length"),
+        ("MAX_LENGTH", "###", "max_tokens", None, "length"),
     ],
 )
 def test_why_it_ended(
@@ -209,7 +211,16 @@ def test_a_call_that_ends_with_end_turn_is_a_call() -> None:
     assert as_object(found[-2]["delta"])["stop_reason"] == "tool_use"
 
 
-@pytest.mark.parametrize("identity", [None, "", 5, "x" * 200, "a b", "\n"])
+@pytest.mark.parametrize("reason", ["abort", "Aborted", "error"])
+def test_an_engine_that_gave_up_has_not_answered(reason: str) -> None:
+    stream, message = sse(start(), said(0, "a"), ended(reason), END), whole(reason=reason)
+    for answer in (lambda: read(reading(), [stream]), lambda: reading().whole(message)):
+        with pytest.raises(EngineBroke) as raised:
+            answer()
+        assert "gave" in raised.value.detail
+
+
+@pytest.mark.parametrize("identity", [None, "", 5, "x" * 257, "\n"])
 def test_a_call_without_an_id_that_can_be_sent_back_gets_one(identity: JSON) -> None:
     found = events(start(), block(0, "tool_use", id=identity, name="f"), stop(0), ended("tool_use"), END)
     assert as_object(found[1]["content_block"])["id"] == f"toolu_{_ID}_0"
@@ -239,6 +250,27 @@ def test_an_engine_that_counts_nothing_is_counted() -> None:
         "cache_read_input_tokens": 0,
     }
     assert not one.settle()
+
+
+def test_what_the_beginning_says_of_the_answer_is_no_count_of_it() -> None:
+    """Anthropic's own API says 1 there."""
+    one = reading()
+    read(one, [sse(start(output_tokens=1), said(0, "a"), said(0, "b"), ended(written=None), END)])
+    assert not one.settle()
+    assert one.tokens == 2
+
+
+def test_arguments_are_held_up_to_a_bound() -> None:
+    """They are looked at when they are whole, and an engine may never end them."""
+    piece = sse(said(0, "1" * (1 << 20), "input_json"))
+    one = reading()
+    read(one, [sse(start(), block(0, "tool_use", name="f")), *[piece] * 16])
+    with pytest.raises(EngineBroke) as raised:
+        read(one, [piece])
+    assert "too large" in raised.value.detail
+    two = reading()
+    read(two, [sse(start(), block(0, "tool_use", name="f"), said(0, "{}", "input_json"), stop(0))])
+    read(two, [sse(block(1, "tool_use", name="f")), *[sse(said(1, "1" * (1 << 20), "input_json"))] * 16])
 
 
 _TEXT = st.text(min_size=1, max_size=6)

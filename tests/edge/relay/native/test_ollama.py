@@ -32,7 +32,7 @@ _AT = "2026-11-21T10:00:00.123456789Z"
 def reading(form: Form = Form.ONLY) -> OllamaReading:
     call = Call(Operation.CHAT, Dialect.OLLAMA, "mine", form=form, stream=True)
     timing = Timing(Exchange("0" * 32, Client("127.0.0.1", 1, "local")), lambda: 1.0, lambda: 0.0)
-    return OllamaReading(call, OllamaRendering(call, timing), Usage())
+    return OllamaReading(call, OllamaRendering(call, timing), Usage(), 40)
 
 
 def line(text: str = "", /, *, done: bool = False, at: JSON = _AT, **more: JSON) -> Object:
@@ -170,6 +170,23 @@ def test_wherever_it_is_cut_off_it_ends_well_formed(said: list[Object], allowed:
     ChatResponse.model_validate(shown[-1])
     if one.finish == "length":
         assert (shown[-1]["done_reason"], shown[-1]["eval_count"]) == ("length", used)
+
+
+@pytest.mark.parametrize(("latest", "known"), [(line("b"), 40), (line("b", done=True) | _COUNTS, 7)])
+def test_a_cut_answer_says_of_the_prompt_what_is_known(latest: Object, known: int) -> None:
+    one = reading()
+    read(one, [lines(line("a"), latest)])
+    (last,) = documents(one.cut(1))
+    assert (last["prompt_eval_count"], last["eval_count"]) == (known, 1)
+
+
+@pytest.mark.parametrize("reason", ["abort", "error"])
+def test_an_engine_that_gave_up_has_not_answered(reason: str) -> None:
+    last = line("a", done=True, done_reason=reason)
+    for answer in (lambda: read(reading(), [lines(last)]), lambda: reading().whole(last)):
+        with pytest.raises(EngineBroke) as raised:
+            answer()
+        assert "gave" in raised.value.detail
 
 
 def test_a_whole_answer() -> None:
