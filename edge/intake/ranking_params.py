@@ -25,8 +25,9 @@ MAX_DOCUMENTS: Final = 1_000
 """What Cohere recommends as the most; its own limit is 10,000, on other machines than these."""
 MAX_PAIRED: Final = 16 * 1024 * 1024
 """Characters that one request may have a model read, a query counted with each of its documents."""
-MAX_PROMPT: Final = 4 * 1024 * 1024
-"""Characters: engines answer with every single token, six bytes and more each."""
+MAX_PROMPT: Final = 512 * 1024
+"""Characters: engines answer with every single token, about seven bytes each, and what is read of that is bounded
+(`edge.relay.counting.MAX_COUNT`)."""
 
 _TOO_MUCH: Final = f"With the query counted once per document there may be at most {MAX_PAIRED} characters."
 _LENGTHS: Final = "They must be one text with any number of others, or two lists of one length."

@@ -13,7 +13,8 @@ from policies.decision import Permit
 from policies.errors import Refusal, UpstreamError
 from policies.json import JSON
 
-_MAX_COUNT: Final = 4 << 20  # an engine may send all tokens along
+MAX_COUNT: Final = 4 << 20
+"""Bytes of an answer: engines send all tokens along, and while 600,000 are read (30 ms) everybody else waits."""
 _PROMPT_WITHIN: Final = 0.5
 """Seconds: the caller waits for it, and an estimate will do."""
 _WITHIN: Final = 5.0
@@ -44,7 +45,7 @@ async def ask(
         return None
     try:
         async with asyncio.timeout(within), transport.send(permit, target.engine, request) as response:
-            body = await response.read(_MAX_COUNT)
+            body = await response.read(MAX_COUNT)
         document: JSON = orjson.loads(body)
     except (UpstreamError, TimeoutError, orjson.JSONDecodeError):
         return None

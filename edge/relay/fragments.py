@@ -71,8 +71,8 @@ class Fragments:
         for call in calls:
             call.pop("index", None)
             for kind, written in INPUTS.items():
-                if isinstance(function := call.get(kind), dict):
-                    function.setdefault(written, "")
+                if isinstance(function := call.get(kind), dict) and function.get(written) is None:
+                    function[written] = ""
 
     def _call(self, choice: int, call: Object, position: int) -> bool:
         """Whether `call` says anything."""

@@ -20,7 +20,7 @@ from edge.dialects.writing import write
 from edge.relay.aggregate import Aggregate
 from edge.relay.answer import MAX_ANSWER, answer_text, finish_reason, read_answer
 from edge.relay.chunks import ChunkReader
-from edge.relay.counting import ask
+from edge.relay.counting import MAX_COUNT, ask
 from edge.relay.meter import Meter
 from edge.relay.prompt import expected_choices, prompt_text
 from edge.relay.ranking import read_judged
@@ -32,7 +32,7 @@ from engines.adapters.offers import explain
 from engines.contract import Adapter, Target, Transport, UpstreamRequest, UpstreamResponse
 from policies.call import GENERATING, JUDGING, Call, Operation
 from policies.decision import Permit
-from policies.errors import EngineBroke, EngineTimeout, UpstreamError
+from policies.errors import EngineBroke, EngineTimeout, GatewayError, UpstreamError
 from policies.exchange import Exchange, Usage
 from policies.json import Object
 
@@ -185,7 +185,7 @@ class Leg:
 
     async def _whole(self) -> Object:
         async with self._send(stream=False) as response:
-            body = await response.read(MAX_ANSWER)
+            body = await response.read(MAX_COUNT if self.call.operation is Operation.TOKENIZE else MAX_ANSWER)
             self.mark_first_byte()
         usage = self.exchange.outcome.usage
         if self.call.operation in JUDGING:
@@ -237,8 +237,8 @@ class Leg:
                         return
                     if chunk is not None:
                         chunks.append(chunk)
-            except EngineBroke:
-                yield chunks  # what stood before it in the same block was said
+            except GatewayError:
+                yield chunks  # what stood before it in the same block was said, and counted
                 raise
             self.meter.mark()
             yield chunks

@@ -129,8 +129,7 @@ class NativeLeg(Leg):
     @contextlib.asynccontextmanager
     async def _heard(self, asked: UpstreamRequest) -> AsyncIterator[UpstreamResponse]:
         async with self.sent(asked) as response:
-            if response.status in _NO_ROUTE:
-                await response.read(MAX_ERROR)
+            if response.status in _NO_ROUTE:  # whatever the page says
                 raise _NoRouteError
             await self.check_status(response)
             yield response

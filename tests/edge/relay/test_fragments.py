@@ -120,6 +120,13 @@ def test_calls_of_a_whole_message_have_ids_and_no_index() -> None:
     assert all("index" not in as_object(each) for each in as_list(message["tool_calls"]))
 
 
+@pytest.mark.parametrize(("kind", "written"), [("function", "arguments"), ("custom", "input")])
+def test_calls_of_a_whole_message_have_arguments_always(kind: str, written: str) -> None:
+    message = calls({"id": "c1", kind: {"name": "f", written: None}}, {"id": "c2", kind: {"name": "f"}})
+    Fragments("a").whole(0, message)
+    assert [as_object(as_object(each)[kind])[written] for each in as_list(message["tool_calls"])] == ["", ""]
+
+
 def test_calls_of_a_whole_message_are_told_apart_by_where_they_stand() -> None:
     message = calls(call(0, "{}", None, "f"), call(0, '{"a":1}', None, "f"))
     Fragments("a").whole(0, message)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 
 import orjson
 import pytest
 
 from edge.dialects.chat import OpenAiRendering
+from edge.intake.ranking_params import MAX_PROMPT
 from edge.relay.meter import Meter
 from edge.relay.relay import Leg
 from edge.reply import Pulse, Reply
@@ -18,9 +20,10 @@ from engines.adapters.registry import adapter_for
 from engines.contract import Engine, Kind, Model, Target, UpstreamRequest, UpstreamResponse
 from policies.call import Call, Dialect, Operation
 from policies.decision import Permit
-from policies.errors import EngineBroke
+from policies.errors import EngineBroke, Refusal
 from policies.exchange import Client, Exchange
 from policies.json import JSON, Object, as_list, as_object
+from policies.reasons import Reason
 from tests.edge.test_accounts import permit
 from tests.edge.test_reply import RecordingInbound
 
@@ -223,3 +226,34 @@ async def test_a_tokenizer_that_does_not_answer_leaves_the_pieces() -> None:
     one = leg(Played(streaming(piece(), piece("tok", "stop"))), kind=Kind.LLAMA_CPP_PYTHON)
     await run(one)
     assert charged(one) == (ESTIMATED, 2, "chunks")
+
+
+@pytest.mark.parametrize("tokens", [MAX_PROMPT, MAX_PROMPT * 2])
+async def test_what_a_tokenizer_sends_along_is_bounded(tokens: int) -> None:
+    """All ids are read in one go, while everybody else waits; a character of a prompt is hardly more than one."""
+    answer = Answer("application/json", [b'{"tokens":[' + b",".join([b"150000"] * tokens) + b"]}"])
+    one = leg(Played(answer), stream=False, kind=Kind.LLAMA_SERVER)
+    asked = Call(Operation.TOKENIZE, Dialect.OPENAI, "tiny", body={"prompt": "hi"}, counts=True)
+    one = replace(one, call=asked)
+    if tokens == MAX_PROMPT:
+        assert (await run(one))["count"] == tokens
+    else:
+        with pytest.raises(EngineBroke):
+            await run(one)
+
+
+async def test_what_came_before_a_refusal_in_one_block_is_given() -> None:
+    """The store of limits is asked for more in the middle of it, and is gone; what was counted was said."""
+
+    async def gone(_tokens: int) -> int:
+        raise Refusal(Reason.LIMITS_UNAVAILABLE)
+
+    inbound = RecordingInbound()
+    one = leg(Played(Answer("text/event-stream", [b"".join(events(piece("one"), piece("two"), piece("three")))])))
+    meter = Meter(2, gone, lambda _used: None, lambda: 1.0, prompt=ESTIMATED)
+    one = replace(one, meter=meter, reply=Reply(inbound))
+    with pytest.raises(Refusal):
+        await run(one)
+    given = b"".join(block for word, block in inbound.told if word == "write" and isinstance(block, bytes))
+    assert (b"one" in given, b"two" in given, b"three" in given) == (True, True, False)
+    assert charged(one) == (ESTIMATED, 2, "metered")

@@ -40,6 +40,13 @@ class Refusing(Answer):
         self.status = status
 
 
+class Endless(Refusing):
+    """Its text is not to be waited for."""
+
+    async def read(self, limit: int) -> bytes:
+        raise EngineBroke(f"more than {limit} bytes")
+
+
 class Paths(Played):
     """Gives `native` on the routes of dialects, `answer` on OpenAI's; notes which was asked."""
 
@@ -177,7 +184,8 @@ _OLD: Object = {"error": "Unexpected endpoint or method. (POST /v1/messages)"}
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
-    "refusal", [Refusing(404, "not found"), Refusing(405, {}), Refusing(501, {}), Refusing(200, _OLD)]
+    "refusal",
+    [Refusing(404, "not found"), Refusing(405, {}), Refusing(501, {}), Refusing(200, _OLD), Endless(404, "<html>")],
 )
 async def test_without_the_route_it_goes_the_translated_way(refusal: Answer, *, stream: bool) -> None:
     message: Object = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}], "usage": says(7, 3)}
