@@ -285,7 +285,7 @@ def _open(socket_path: str) -> ClientSession:
     else:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE)
     connector._factory = functools.partial(_wire, loop=asyncio.get_running_loop())  # noqa: SLF001 - aiohttp has no public way; pinned <3.15
-    return ClientSession(
+    session = ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
@@ -296,6 +296,9 @@ def _open(socket_path: str) -> ClientSession:
         max_field_size=FIELD,
         max_headers=HEADERS,
     )
+    # aiohttp sends DELETE (and GET) once more by itself, though the engine may have had it: `_stale` decides for all.
+    session._retry_connection = False  # noqa: SLF001 - no public way either
+    return session
 
 
 @lru_cache(maxsize=1024)

@@ -15,11 +15,9 @@ from engines.transport import AiohttpTransport
 from policies.call import Operation
 from policies.decision import Permit
 from policies.errors import EngineBroke, EngineTimeout
-from policies.principal import Principal, Scope
 from tests.engines.asking import ASK, CHUNKED, ask, failure
 from tests.engines.loopback import Peer, always, reply, serving
-from tests.engines.permits import permit
-from tests.policies import asking
+from tests.engines.permits import deleting, permit
 
 # what is sent
 
@@ -112,11 +110,6 @@ async def test_only_the_permitted_path_of_the_engines_kind(
 ) -> None:
     with pytest.raises(ValueError):
         transport.send(permit(), Engine("e", kind, "http://127.0.0.1:9", 1), request_)
-
-
-def deleting(operation: Operation = Operation.MODELS_DELETE, model: str = "m") -> Permit:
-    who = Principal("ann", "k1", "test", "key", frozenset(), frozenset(Scope))
-    return asking.permit(asking.question(who, operation, model))
 
 
 async def test_a_model_is_deleted_with_a_permit_for_that(transport: AiohttpTransport) -> None:

@@ -7,15 +7,16 @@ import fcntl
 import sys
 import termios
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
-from engines.contract import Engine, UpstreamRequest
+from engines.contract import Engine, Kind, Model, Target, UpstreamRequest
 from engines.transport import AiohttpTransport
 from policies.errors import EngineBroke, EngineTimeout, EngineUnreachable
 from tests.engines.asking import ASK, CHUNKED, ask, failure
 from tests.engines.loopback import Peer, always, reply, serving
-from tests.engines.permits import permit
+from tests.engines.permits import deleting, permit
 
 # time
 
@@ -116,6 +117,21 @@ async def test_a_fresh_connection_that_dies_is_not_retried(transport: AiohttpTra
         with pytest.raises(EngineUnreachable):
             await ask(transport, server.engine())
     assert server.connections == 1
+
+
+async def test_nor_is_a_deletion_whose_answer_is_lost(transport: AiohttpTransport) -> None:
+    """aiohttp would send it again by itself; the engine has deleted the model, and the second answer is a 404."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+
+    async with serving(script) as server:
+        engine = replace(server.engine(), kind=Kind.OLLAMA)
+        with pytest.raises(EngineUnreachable):
+            async with transport.delete(deleting(), Target(engine, Model("m", "m"))):
+                pass
+    assert server.connections == 1
+    assert not transport.retried
 
 
 async def test_a_reused_connection_that_dies_within_the_head_is_not_retried(transport: AiohttpTransport) -> None:
