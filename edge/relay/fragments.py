@@ -3,8 +3,8 @@
 What engines do: llama-cpp-python repeats a call's id, type and name on every fragment, writes the retired
 `function_call` beside `tool_calls`, and fills what it has nothing to say about with null (seen, 0.3.36); openai-js adds
 such names up to `get_weatherget_weather...` and then reports no call at all. Some give whole calls one index, or none;
-older vLLM gives each fragment another id; some give no id. Here each call is introduced once, with its name, an id and
-an index of its own, and what follows has its index alone.
+older vLLM gives each fragment another id; some give no id. Here each call is introduced once, with its name, its kind,
+an index of its own and an id that its caller can send back, and what follows has its index alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from edge.dialects import said
 from edge.relay.deltas import INPUTS
 from policies.errors import EngineBroke
 from policies.json import JSON, Object, as_list, as_object, as_str
@@ -45,7 +46,8 @@ class Fragments:
         return choice in self._next
 
     def tidy(self, choice: int, delta: Object) -> None:
-        """Make `delta` of choice number `choice` regular, in place. EngineBroke for pieces of a call without a name."""
+        """Make `delta` of choice number `choice` regular, in place. EngineBroke for pieces of a call without a name, or
+        with one that no caller could send back."""
         if None in delta.values():
             for key in [key for key, value in delta.items() if value is None and key != "content"]:
                 del delta[key]
@@ -76,8 +78,8 @@ class Fragments:
 
     def _call(self, choice: int, call: Object, position: int) -> bool:
         """Whether `call` says anything."""
-        said = call.get("index", position)
-        key = (choice, said if isinstance(said, int) else position)
+        place = call.get("index", position)
+        key = (choice, place if isinstance(place, int) else position)
         kind = "custom" if isinstance(call.get("custom"), dict) else "function"
         function = as_object(call.get(kind))
         identity, name = as_str(call.get("id")), as_str(function.get("name"))
@@ -97,12 +99,13 @@ class Fragments:
 
     def _introduce(self, key: tuple[int, int], call: Object, kind: str, name: str) -> None:
         identity = as_str(call.get("id"))
+        _ = said.called(name)
         index = self._next.get(key[0], 0)
         self._next[key[0]] = index + 1
         self._known[key] = _Known(identity, name, index)
         call["index"] = index
-        call["id"] = identity or self._id()
-        call.setdefault("type", kind)
+        call["id"] = said.identity(call) or self._id()
+        call["type"] = kind
 
     def _id(self) -> str:
         self._made += 1

@@ -99,6 +99,27 @@ def test_a_call_without_an_id_gets_one_that_is_its_answers_own() -> None:
     assert all(as_object(each)["type"] == "function" for each in as_list(delta["tool_calls"]))
 
 
+@pytest.mark.parametrize("said", ["", "a\nb", "x" * 257, None, 7, {"x": "y"}])
+def test_an_id_that_no_caller_could_send_back_is_none(said: JSON) -> None:
+    for finish in (Fragments.tidy, Fragments.whole):
+        delta = calls({"id": said, "type": said, "function": {"name": "f", "arguments": "{}"}})
+        finish(Fragments("a"), 0, delta)
+        made = as_object(as_list(delta["tool_calls"])[0])
+        assert (made["id"], made["type"]) == ("call_a_0", "function")
+
+
+def test_the_kind_of_a_call_is_what_it_has() -> None:
+    delta = calls({"id": "c1", "type": "function", "custom": {"name": "f", "input": "x"}})
+    assert as_object(as_list(tidied(delta)[0]["tool_calls"])[0])["type"] == "custom"
+
+
+@pytest.mark.parametrize("name", ["a\nb", "x" * 257])
+def test_a_call_of_what_is_no_name_breaks_the_answer(name: str) -> None:
+    """The caller's next turn, which repeats it, would be a 400."""
+    with pytest.raises(EngineBroke):
+        tidied(calls(call(0, "{}", "c1", name)))
+
+
 def test_without_ids_another_name_is_another_call() -> None:
     deltas = tidied(calls(call(0, "{}", None, "f")), calls(call(0, "{}", None, "g")))
     assert [as_object(as_list(delta["tool_calls"])[0])["index"] for delta in deltas] == [0, 1]
