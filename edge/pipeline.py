@@ -292,12 +292,15 @@ class Line:
         exchange.stages.decided = self._shared.clock()
         if call.operation is Operation.MODELS_PULL:
             return permit, ()  # which is asked for because it is not there
-        if not fleet.catalogue.resolve(permit.model) and not await fleet.look_again(permit.model):
+        # By the permitted name itself, since names may mean other models by now: presets come and go at any time.
+        if not fleet.catalogue.having(permit.model):
+            _ = await fleet.look_again(permit.model)
+        if not fleet.catalogue.having(permit.model):
             if fleet.missing(permit.model):
                 raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
             raise unknown_model(permit)
         exchange.model = permit.model  # only now: what is no model may be anything, and stays out of the access line
-        targets = fleet.catalogue.resolve(permit.model, call.engine)
+        targets = fleet.catalogue.having(permit.model, call.engine)
         if not targets:
             raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
         return permit, targets

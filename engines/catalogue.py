@@ -84,9 +84,12 @@ class Catalogue:
         An alias wins over a model of that name: the operator wrote it, an engine merely says it. `engine_hint` is an
         engine's name, or one of Docker Model Runner's backends, which means any Docker Model Runner.
         """
-        if not is_name(name):
-            return ()
-        found = self._targets.get(self.meaning(name), ())
+        return self.having(self.meaning(name), engine_hint) if is_name(name) else ()
+
+    def having(self, model: str, engine_hint: str | None = None) -> tuple[Target, ...]:
+        """Every engine that has the model of this canonical name, as `resolve` would; what else the name may mean by
+        now does not count. For who has a permit: it is for this model and no other."""
+        found = self._targets.get(model, ())
         if engine_hint is None:
             return found
         named = tuple(t for t in found if t.engine.name == engine_hint)

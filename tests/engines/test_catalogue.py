@@ -222,6 +222,14 @@ def test_presets_can_change_under_the_same_offers() -> None:
     assert before.named("m@mine")[:2] == ("m@mine", "")
 
 
+def test_whoever_may_use_a_model_gets_it_by_its_own_name_whatever_that_means_to_others() -> None:
+    catalogue = Catalogue([offer("a", "foo", "bar"), offer("b", "bar")], {"bar": "foo"}, PRESETS)
+    assert ids(catalogue, "bar") == [("a", "foo")]
+    assert [target.engine.name for target in catalogue.having("bar")] == ["a", "b"]
+    assert [target.engine.name for target in catalogue.having("bar", "b")] == ["b"]
+    assert catalogue.having("foo@code") == ()
+
+
 SUFFIXED = st.builds("@".join, st.lists(st.sampled_from(["a", "B:latest", "ai/a", "code", "Chat", "q4"]), max_size=4))
 
 
