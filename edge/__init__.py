@@ -20,6 +20,7 @@ config/      one YAML file -> frozen settings
 cli/         the command line
 service/     the gateway as a service of the host: units for systemd and launchd
 pipeline.py  the request handler: reads like docs/life-of-a-request.md;  shared.py  what all of them share
+engine_choice.py  which engine a request goes to, and whether what becomes of it speaks for that engine
 own_routes.py  what the gateway answers itself, in the words of own.py;  reply.py, headers.py  one answer for each
 cors.py      which other origins' pages may read them
 gateway.py   puts the house together;  doors.py  its listeners;  fleet.py  the engines as the line sees them

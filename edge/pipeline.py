@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
@@ -24,6 +24,7 @@ from edge.cors import CrossOrigin
 from edge.dialects.registry import counted, failing_of, rendering_of
 from edge.dialects.timing import Timing
 from edge.dialects.writing import write
+from edge.engine_choice import Choice, choose
 from edge.headers import call_headers
 from edge.identity.token import redact
 from edge.intake.intake import check_content_type
@@ -45,7 +46,6 @@ from edge.responses.answers import Question
 from edge.responses.following import keeping, with_past
 from edge.shared import Shared
 from edge.stock.desk import StockDesk
-from engines.adapters.offers import needed
 from engines.adapters.registry import adapter_for
 from engines.catalogue import Named
 from engines.contract import Target
@@ -54,7 +54,7 @@ from observability.ids import new_id
 from observability.traces.trust import NOBODY, ListenerTrace
 from policies.call import JUDGING, STOCK, Aim, Call, Dialect, Operation
 from policies.decision import Permit
-from policies.errors import EngineTimeout, GatewayError, Refusal, UpstreamError
+from policies.errors import EngineTimeout, GatewayError, Refusal
 from policies.exchange import Exchange
 from policies.input import shape_of, with_numbers
 from policies.obligations import Priority
@@ -154,24 +154,24 @@ class Line:
             return
         if wanted.capture != "none":
             await begin_capture(self._shared.captures, exchange, reply, wanted)
-        answering = self._stock.answer if call.operation in STOCK else self._answer
-        async with self._shared.callers.turn_in(principal, wanted.rate_class):
-            answer = answering(exchange, reply, permit, honour(wanted, call), targets)
-            await (answer if wanted.timeout_s is None else _within(wanted.timeout_s, answer))
+        async with self._shared.callers.turn_in(principal, wanted.rate_class), _within(wanted.timeout_s) as limit:
+            call = honour(wanted, call)
+            if call.operation in STOCK:
+                await self._stock.answer(exchange, reply, permit, call, targets)
+            else:
+                await self._answer(choose(self._shared, permit, call, targets, limit), exchange, reply, permit, call)
 
-    async def _answer(
-        self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, targets: tuple[Target, ...]
-    ) -> None:
-        now = self._shared.clock()
-        target = self._choose(call, targets, now)
-        exchange.engine, exchange.provider = target.engine.name, target.engine.kind.value
+    async def _answer(self, choice: Choice, exchange: Exchange, reply: Reply, permit: Permit, call: Call) -> None:
+        engine = choice.target.engine
+        exchange.engine, exchange.provider = engine.name, engine.kind.value
         try:
-            await self._answer_by(target, exchange, reply, permit, call)
+            await self._answer_by(choice, exchange, reply, permit, call)
         finally:
             if not exchange.stages.sent:
-                self._shared.breakers.unasked(target.engine.name, now)
+                choice.tells_nothing()
 
-    async def _answer_by(self, target: Target, exchange: Exchange, reply: Reply, permit: Permit, call: Call) -> None:
+    async def _answer_by(self, choice: Choice, exchange: Exchange, reply: Reply, permit: Permit, call: Call) -> None:
+        target = choice.target
         adapter, transport = adapter_for(target.engine.kind), self._shared.transport
 
         async def count() -> int | None:
@@ -192,7 +192,7 @@ class Line:
                     exchange.loaded = ticket.phase is Phase.LOADING
                     await accounts.measure(account, count)
                     try:
-                        answer = await self._worked(exchange, account, leg, count)
+                        answer = await self._worked(choice, exchange, account, leg, count)
                     finally:
                         exchange.stages.answered = self._shared.clock()
                         usage = exchange.outcome.usage
@@ -204,25 +204,12 @@ class Line:
             exchange.outcome.status = 200
 
     def _worked(
-        self, exchange: Exchange, account: Account, leg: Leg, count: Callable[[], Awaitable[int | None]]
+        self, choice: Choice, exchange: Exchange, account: Account, leg: Leg, count: Callable[[], Awaitable[int | None]]
     ) -> Awaitable[Whole | None]:
         """The engine's part. Counting says nothing of its health; who asks to tokenize wants no estimate of ours."""
         if not leg.call.counts:
-            return self._ran(leg)
+            return choice.run(leg)
         return leg.run() if leg.call.operation in JUDGING else self._counted(exchange, account, count)
-
-    async def _ran(self, leg: Leg) -> Whole | None:
-        """What becomes of a request speaks for or against its engine."""
-        name, breakers = leg.target.engine.name, self._shared.breakers
-        try:
-            answer = await leg.run()
-        except UpstreamError as error:
-            if breakers.failed(name, error.reason, self._shared.clock()):
-                _log.warning("engine %s fails again and again: passed over where another one has the model", name)
-            raise
-        if breakers.answered(name):
-            _log.info("engine %s answers again", name)
-        return answer
 
     async def _counted(self, exchange: Exchange, account: Account, count: Callable[[], Awaitable[int | None]]) -> Whole:
         """The prompt's tokens: by the engine where it can, else as far as its answers taught."""
@@ -305,17 +292,6 @@ class Line:
             raise Refusal(Reason.NO_ENGINE, retry_after=5.0)
         return permit, targets
 
-    def _choose(self, call: Call, targets: tuple[Target, ...], now: float) -> Target:
-        """Of the engines that offer what is asked and are not passed over, the one with the least work per slot; the
-        first one wins ties."""
-        able: Sequence[Target] = [target for target in targets if adapter_for(target.engine.kind).offers(call)]
-        if not able:
-            raise Refusal(Reason.OPERATION_NOT_SUPPORTED, hint=needed(call))
-        queues = self._shared.queues
-        if not call.counts:  # which would use up the trial of an engine, and tells nothing of it
-            able = self._shared.breakers.usable(able, now)
-        return min(able, key=lambda target: queues.of(target.engine).load)
-
     def _leg(
         self, exchange: Exchange, reply: Reply, permit: Permit, account: Account, *, began: Callable[[], None]
     ) -> Leg:
@@ -372,12 +348,13 @@ class Line:
         self._shared.observers.ended(exchange, self._shared.wall())
 
 
-async def _within(seconds: float, answer: Awaitable[None]) -> None:
-    """`answer`, or EngineTimeout if the seconds that the policy gives it are over before."""
+@contextlib.asynccontextmanager
+async def _within(seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
+    """EngineTimeout if the seconds that the policy gives are over before; None: it sets no limit."""
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            await answer
+            yield limit
     except TimeoutError:
         if not limit.expired():
             raise

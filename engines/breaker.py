@@ -4,19 +4,28 @@ Probes find an engine that is down. One that answers probes and fails what it is
 every request. After some failures in a row it is left out for a while, which doubles each time; then one request tries
 it (M. Nygard, "Release It!"; Envoy's outlier detection). A breaker never refuses: if all that have a model are left
 out, they are asked as if none was, since a failing engine is better than none. Pure; each gateway learns for itself.
+
+Many failures are the request's own doing: a template that raises, a prompt that takes an hour. So each engine has a
+breaker for every caller, and one for all of them, where of each caller's failures in a row one counts; all count that
+no request can cause, because there was no connection. Nobody can take an engine from others (docs/decisions/0044).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, NamedTuple
 
 from engines.contract import Target
 from policies.reasons import Reason
 
 FAILED: Final = frozenset({Reason.ENGINE_UNREACHABLE, Reason.ENGINE_BROKE, Reason.ENGINE_TIMEOUT})
 """What speaks against an engine. A request that it refuses, or has no time for, does not."""
+_STILL_AWAY: Final = frozenset({Reason.ENGINE_BUSY, Reason.NO_ENGINE})
+"""What an engine says that is there but serves nobody yet, loading its model: the next request would hear the same."""
+_MOST: Final = 1024
+"""Breakers of single callers; then the oldest is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +40,36 @@ class Patience:
 _PATIENCE: Final = Patience()
 
 
+class Whom(Enum):
+    """For whom an engine is passed over."""
+
+    CALLER = "caller"
+    ALL = "all"
+
+
+class Attempt(NamedTuple):
+    """A request of `caller` that `engine` was chosen for, `at` monotonic seconds."""
+
+    engine: str
+    caller: str
+    at: float
+
+
 @dataclass(slots=True)
 class Breaker:
-    """One engine's. `failures` in a row; `streak`: how often it opened without a success between, `trips` how often at
-    all. Nobody is sent there before `until`, and then one request per `wait` seconds, the last one at `tried`."""
+    """`failures` in a row, and the `callers` of whom one was counted; `streak`: how often it opened without a success
+    between, `trips` how often at all. Nobody is sent there before `until`, and then one request per `wait` seconds, the
+    last one at `tried`; `leaver` was sent there at `left_at` and left before anything was known."""
 
     patience: Patience = _PATIENCE
     failures: int = 0
+    callers: set[str] = field(default_factory=set)
     streak: int = 0
     trips: int = 0
     until: float = 0.0
     tried: float = float("-inf")
+    leaver: str = ""
+    left_at: float = float("-inf")
 
     @property
     def open(self) -> bool:
@@ -52,72 +80,124 @@ class Breaker:
         """Seconds that it stays open."""
         return float(min(self.patience.shortest * 2.0 ** min(self.streak - 1, 16), self.patience.longest))
 
-    def due(self, now: float) -> bool:
-        """Whether a request may try the engine now."""
-        return self.open and now >= max(self.until, self.tried + self.wait)
+    def due(self, now: float, caller: str) -> bool:
+        """Whether a request of `caller` may try the engine now."""
+        last = max(self.tried, self.left_at) if caller == self.leaver else self.tried
+        return self.open and now >= max(self.until, last + self.wait)
 
-    def failed(self, now: float) -> None:
+    def failed(self, now: float, caller: str | None = None) -> bool:
+        """Whether that counts: of each caller one does in a row, or since it opened; without a `caller` each."""
+        if now < self.until:
+            return True  # it was under way when this opened
+        if caller in self.callers:
+            return False
+        if caller is not None:
+            self.callers.add(caller)
         self.failures += 1
-        if self.failures >= self.patience.failures and now >= self.until:  # else it was under way when this opened
+        if self.failures >= self.patience.failures:
             self.streak += 1
             self.trips += 1
             self.until = now + self.wait
+            self.callers = set() if caller is None else {caller}
+        return True
 
     def answered(self) -> None:
         self.failures = self.streak = 0
+        self.callers.clear()
         self.until = 0.0
+
+    def unasked(self, at: float) -> bool:
+        """Whether the request that was chosen then was to try the engine; then another one may."""
+        if self.tried != at:
+            return False
+        self.tried = float("-inf")
+        return True
+
+    def left(self, caller: str, at: float) -> None:
+        """The same, but the next trial is somebody else's, or comes after the usual wait."""
+        if self.unasked(at):
+            self.leaver, self.left_at = caller, at
 
 
 class Breakers:
-    """By the engine's name. `now`: monotonic seconds."""
+    """By the engine's name, and the caller's. `now`: monotonic seconds."""
 
     def __init__(self, patience: Patience = _PATIENCE) -> None:
         self._patience = patience
         self._of: dict[str, Breaker] = {}
+        self._own: dict[tuple[str, str], Breaker] = {}
 
     @property
     def known(self) -> Mapping[str, Breaker]:
-        """Those of engines that ever failed."""
+        """Those for all callers, of engines that ever failed."""
         return self._of
 
-    def usable(self, targets: Sequence[Target], now: float) -> Sequence[Target]:
+    def usable(self, targets: Sequence[Target], caller: str, now: float) -> Sequence[Target]:
         """Whom to choose from: one that is due for a trial, else all that are closed, else all."""
         if not self._of:
             return targets
         for target in targets:
-            breaker = self._of.get(target.engine.name)
-            if breaker is not None and breaker.due(now) and len(targets) > 1:
-                breaker.tried = now
+            shut = self._open(target.engine.name, caller)
+            if shut and len(targets) > 1 and all(breaker.due(now, caller) for breaker in shut):
+                for breaker in shut:
+                    breaker.tried = now
                 return (target,)
-        return [target for target in targets if not self._open(target)] or targets
+        return [target for target in targets if not self._open(target.engine.name, caller)] or targets
 
-    def unasked(self, engine: str, chosen: float) -> None:
-        """The request for which `engine` was chosen then never got there (a limit, a full line, a caller that left): if
-        it was to try it, another one may."""
-        breaker = self._of.get(engine)
-        if breaker is not None and breaker.tried == chosen:
-            breaker.tried = float("-inf")
+    def unasked(self, attempt: Attempt) -> None:
+        """The request never got to the engine (a limit, a full line, a caller that left), or what came of it says
+        nothing of the engine."""
+        for breaker in self._both(attempt.engine, attempt.caller):
+            _ = breaker.unasked(attempt.at)
 
-    def failed(self, engine: str, reason: Reason, now: float) -> bool:
-        """A request ended with `reason`; whether that opened the engine's breaker."""
+    def left(self, attempt: Attempt) -> None:
+        """The caller left the engine before anything was known of it. One that always does so takes no more than its
+        own trials; without the wait an engine that hangs would get everybody's request in turn."""
+        shared = self._of.get(attempt.engine)
+        if shared is not None:
+            shared.left(attempt.caller, attempt.at)
+
+    def failed(self, attempt: Attempt, reason: Reason, now: float, *, connected: bool = True) -> Whom | None:
+        """The request ended with `reason`; for whom that opened the engine's breaker. `connected`: the engine had the
+        request, which may be why."""
         if reason not in FAILED:
-            return False
-        breaker = self._of.get(engine)
-        if breaker is None:
-            breaker = self._of[engine] = Breaker(self._patience)
-        was_open = breaker.open
-        breaker.failed(now)
-        return breaker.open and not was_open
+            if reason not in _STILL_AWAY:
+                self.unasked(attempt)
+            return None
+        shared = self._of.setdefault(attempt.engine, Breaker(self._patience))
+        was_open = shared.open
+        if not shared.failed(now, attempt.caller if connected else None):
+            _ = shared.unasked(attempt.at)
+        own_opened = connected and self._failed_for(attempt, now)
+        if shared.open and not was_open:
+            return Whom.ALL
+        return Whom.CALLER if own_opened else None
 
-    def answered(self, engine: str) -> bool:
-        """A request was answered; whether that closed the engine's breaker."""
-        breaker = self._of.get(engine)
-        if breaker is None:
-            return False
-        was_open = breaker.open
-        breaker.answered()
-        return was_open
+    def answered(self, attempt: Attempt) -> Whom | None:
+        """The request was answered; for whom that closed the engine's breaker."""
+        own = self._own.pop((attempt.engine, attempt.caller), None)
+        shared = self._of.get(attempt.engine)
+        was_open = shared is not None and shared.open
+        if shared is not None:
+            shared.answered()
+        if was_open:
+            return Whom.ALL
+        return Whom.CALLER if own is not None and own.open else None
 
-    def _open(self, target: Target) -> bool:
-        breaker = self._of.get(target.engine.name)
-        return breaker is not None and breaker.open
+    def _failed_for(self, attempt: Attempt, now: float) -> bool:
+        """Whether that opened the caller's own breaker."""
+        key = attempt.engine, attempt.caller
+        own = self._own.setdefault(key, Breaker(self._patience))
+        was_open = own.open
+        _ = own.failed(now)
+        if len(self._own) > _MOST:
+            del self._own[next(iter(self._own))]
+        return own.open and not was_open
+
+    def _open(self, engine: str, caller: str) -> list[Breaker]:
+        return [breaker for breaker in self._both(engine, caller) if breaker.open]
+
+    def _both(self, engine: str, caller: str) -> list[Breaker]:
+        """The engine's breakers that `caller` meets."""
+        met = self._of.get(engine), self._own.get((engine, caller))
+        return [breaker for breaker in met if breaker is not None]

@@ -163,7 +163,7 @@ class _Sending:
                             raise
                         self._retried[self._engine.name] += 1
         except aiohttp.ServerTimeoutError:
-            raise EngineTimeout("connect") from None
+            raise EngineTimeout("connect", connected=False) from None
         except TimeoutError:
             raise EngineTimeout("first byte") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -334,7 +334,7 @@ def _failure(error: Exception) -> UpstreamError:
     name = type(error).__name__
     match error:
         case aiohttp.ClientConnectorError():
-            return EngineUnreachable(f"{name} {error.errno or ''}".strip())
+            return EngineUnreachable(f"{name} {error.errno or ''}".strip(), connected=False)
         case aiohttp.ServerDisconnectedError() if isinstance(error.message, str):
             return EngineUnreachable("closed without an answer")
         case aiohttp.ClientOSError():

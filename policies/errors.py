@@ -63,21 +63,25 @@ class Refusal(GatewayError):
 
 
 class UpstreamError(GatewayError):
-    """The engine failed."""
+    """The engine failed. `connected`: it had a connection, so what was asked of it may be why."""
+
+    connected = True
 
 
 class EngineUnreachable(UpstreamError):
     """No connection, or the connection died before a byte of the answer came."""
 
-    def __init__(self, detail: str = "", *, retry_after: float | None = 2.0) -> None:
+    def __init__(self, detail: str = "", *, retry_after: float | None = 2.0, connected: bool = True) -> None:
         super().__init__(Reason.ENGINE_UNREACHABLE, detail=detail, retry_after=retry_after)
+        self.connected = connected
 
 
 class EngineTimeout(UpstreamError):
     """Connect, first byte, gap between chunks or the whole answer took too long; `detail` says which."""
 
-    def __init__(self, detail: str = "") -> None:
+    def __init__(self, detail: str = "", *, connected: bool = True) -> None:
         super().__init__(Reason.ENGINE_TIMEOUT, detail=detail)
+        self.connected = connected
 
 
 class EngineBroke(UpstreamError):

@@ -291,7 +291,7 @@ RETRIES: Final = _counter(
 BREAKER: Final = _gauge(
     "llm_gateway.engine.breaker",
     "{engine}",
-    "1 while an engine is passed over because it fails one request after the other, else 0.",
+    "1 while an engine is passed over for all callers because it fails one request after the other, else 0.",
     ENGINE,
 )
 BREAKER_TRIPS: Final = _counter(

@@ -24,8 +24,9 @@ from tests.engines.permits import deleting, permit
 async def test_nobody_listens(transport: AiohttpTransport) -> None:
     async with serving(always(reply())) as server:
         engine = server.engine()
-    with pytest.raises(EngineUnreachable):
+    with pytest.raises(EngineUnreachable) as caught:
         await ask(transport, engine)
+    assert not caught.value.connected
 
 
 async def test_slow_to_the_first_byte(transport: AiohttpTransport) -> None:
@@ -114,9 +115,10 @@ async def test_a_fresh_connection_that_dies_is_not_retried(transport: AiohttpTra
         await peer.request()
 
     async with serving(script) as server:
-        with pytest.raises(EngineUnreachable):
+        with pytest.raises(EngineUnreachable) as caught:
             await ask(transport, server.engine())
     assert server.connections == 1
+    assert caught.value.connected  # what was asked may be why
 
 
 async def test_nor_is_a_deletion_whose_answer_is_lost(transport: AiohttpTransport) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 import openai
 import pytest
 
-from policies.json import JSON
 from tests.system.calls import (
     ASKED,
     CHAT,
@@ -149,37 +148,3 @@ def test_idle_connection_that_the_engine_closed_is_not_held_against_the_caller(
         start = whole({"id": "a", "object": "chat.completion", "choices": [{"index": 0, "message": {"content": "x"}}]})
         engine.play(always(Send(start), Fin()))
         assert gateway.post(CHAT, chat(), key.bearer).status == 200
-
-
-def test_of_two_engines_the_one_that_fails_is_passed_over_until_it_answers(
-    launch: Launch, engine: RecordingEngine
-) -> None:
-    """The first one wins ties, and who fails at once is always idle: without a breaker it would get everything."""
-    with RecordingEngine() as other:
-        engines: list[JSON] = [
-            {"name": name, "kind": "openai", "url": url, "concurrency": 8}
-            for name, url in (("bad", engine.url), ("good", other.url))
-        ]
-        gateway = launch(engines={"discover": False, "list": engines})
-        key, scraper = gateway.create_key("caller"), gateway.create_key("scraper", "--scope", "metrics:read")
-        engine.when(_MARK, ERROR_SHAPES["docker model runner, plain text 500"][0])
-        answers = [gateway.post(CHAT, chat(_MARK), key.bearer).status for _ in range(12)]
-        assert answers == [502] * 5 + [200] * 7
-        assert len(engine.requests) == 5
-        assert len(other.requests) == 7
-
-        def breaker() -> str:
-            page = gateway.get("/metrics", scraper.bearer, admin=True).body.decode()
-            return next(
-                line for line in page.splitlines() if line.startswith("llm_gateway_engine_breaker{") and "bad" in line
-            )
-
-        assert breaker().endswith(" 1")
-        until(lambda: _serves_on(gateway, key, engine), 30.0, "somebody tries the engine again, and it answers")
-        assert breaker().endswith(" 0")
-
-
-def _serves_on(gateway: Gateway, key: Key, engine: RecordingEngine) -> bool:
-    before = len(engine.requests)
-    assert gateway.post(CHAT, chat("fine"), key.bearer).status == 200
-    return len(engine.requests) > before
