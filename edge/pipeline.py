@@ -47,8 +47,8 @@ from edge.responses.following import keeping, with_past
 from edge.shared import Shared
 from edge.stock.desk import StockDesk
 from engines.adapters.registry import adapter_for
-from engines.catalogue import Named
 from engines.contract import Target
+from engines.naming import Named
 from observability.agents import family
 from observability.ids import new_id
 from observability.traces.trust import NOBODY, ListenerTrace

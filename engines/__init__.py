@@ -6,6 +6,7 @@
     breaker.py     which engine to pass over, since it fails again and again
     catalogue.py   which models exist, under which canonical names, on which engines
     discovery.py   looks for the known engines on their default ports; probes
+    naming.py      what a name is made of: a model or an alias, and presets
     pulling.py     has an engine fetch a model
     refresher.py   keeps the catalogue true
     tiny/          the project's own tiny model;  demo.py  serves it by a real engine process

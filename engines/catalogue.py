@@ -11,12 +11,13 @@ whatever engines offer: no engine takes a request over by listing a model of tha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from engines.adapters.docker_model_runner import BACKENDS
 from engines.contract import Engine, Kind, Model, Target
+from engines.naming import Named, parted
 from policies.names import canonical, is_name
 
 Offer: TypeAlias = tuple[Engine, Sequence[Model]]
@@ -32,15 +33,6 @@ class Entry:
     engines: tuple[str, ...]
     created: int = 0
     context: int | None = None
-
-
-class Named(NamedTuple):
-    """What a name means: the model's canonical name, the preset that is named with it, and the alias that it is or
-    holds, in canonical spelling; "" if there is none."""
-
-    model: str
-    preset: str = ""
-    alias: str = ""
 
 
 class Catalogue:
@@ -72,7 +64,7 @@ class Catalogue:
     def _name(self, presets: Collection[str]) -> None:
         problems = list(self._left_out)
         self._presets = frozenset(presets)
-        hidden = sorted(name for name in self._offered if _parted(name, (), self._presets).preset)
+        hidden = sorted(name for name in self._offered if parted(name, self._presets).preset)
         problems += [f"model {name}: its name ends in a preset's; it is left out" for name in hidden]
         self._targets = {name: found for name, found in self._offered.items() if name not in hidden}
         self._aliases = _resolved(self._given, self._targets, self._presets, problems)
@@ -106,7 +98,7 @@ class Catalogue:
         key = canonical(name)
         if (alias := self._aliases.get(key)) is not None:
             return alias.means
-        means = _parted(key, self._aliases, self._presets)
+        means = parted(key, self._presets, self._aliases)
         alias = self._aliases.get(means.model)
         return means if alias is None else alias.means._replace(preset=means.preset)
 
@@ -155,18 +147,6 @@ class _Alias(NamedTuple):
     means: Named
 
 
-def _parted(key: str, aliases: Container[str], presets: Container[str]) -> Named:
-    """Canonical `key` without the presets at its end, of which the last one counts; an alias stays whole: the operator
-    wrote it. What is left has none, so that asking again what it means never leads to another model."""
-    chosen = ""
-    while key not in aliases:
-        base, at, preset = key.rpartition("@")
-        if not at or not base or preset not in presets:
-            break
-        key, chosen = canonical(base), chosen or preset
-    return Named(key, chosen)
-
-
 def _resolved(
     aliases: Mapping[str, str], targets: Collection[str], presets: Collection[str], problems: list[str]
 ) -> dict[str, _Alias]:
@@ -174,7 +154,7 @@ def _resolved(
     found: dict[str, _Alias] = {}
     for alias, model in aliases.items():
         key = canonical(alias)
-        means = _parted(canonical(model), (), presets)._replace(alias=key)
+        means = parted(canonical(model), presets)._replace(alias=key)
         if not is_name(alias) or not is_name(model) or key == means.model:
             problems.append("an alias is not a name, or names itself; it is left out")
         elif found.setdefault(key, _Alias(alias, means)).means != means:

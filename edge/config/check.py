@@ -16,6 +16,7 @@ from edge.identity.grant import preset
 from edge.identity.lockout import LockoutSettings
 from edge.identity.stack import STACKS
 from engines.contract import Timeouts
+from engines.naming import parted
 from policies.names import canonical, is_name
 
 Finding: TypeAlias = tuple[Steps, Wrong]
@@ -112,8 +113,8 @@ def _aliases(settings: Settings) -> Iterator[Finding]:
             yield steps, Wrong(f"is the same name as the alias `{other}`")
     for alias, target in aliases.items():
         # One step only: a chain would let an edit far away change what an alias, and a rule about it, means.
-        base, _, suffix = canonical(target).rpartition("@")
-        if canonical(target) in seen or (suffix in settings.models.presets and canonical(base) in seen):
+        model = canonical(target)
+        if model in seen or parted(model, settings.models.presets).model in seen:
             yield ("models", "aliases", alias), Wrong("must name a model, not an alias")
 
 

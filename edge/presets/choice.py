@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from edge.config.presets import Preset, Values, over
 from edge.presets.fitting import fitted
-from engines.catalogue import Named
+from engines.naming import Named
 from policies.call import Call
 from policies.decision import Permit
 from policies.errors import Refusal

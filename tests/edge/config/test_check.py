@@ -42,6 +42,10 @@ ISSUER = "name: %s, issuer: 'https://%s/', audience: [x], jwks_url: 'https://i/j
         ("models: {aliases: {a: 'b//c'}}", "models.aliases.a: is not a model name"),
         ("models: {aliases: {a: x, 'A:latest': y}}", "models.aliases.A:latest: is the same name as the alias `a`"),
         ("models: {aliases: {a: b, b: c}}", "models.aliases.a: must name a model, not an alias"),
+        ("models: {aliases: {a: b@code, b: c}}", "models.aliases.a: must name a model, not an alias"),
+        ("models: {aliases: {a: b@chat@code, b: c}}", "models.aliases.a: must name a model, not an alias"),
+        ("models: {aliases: {a: a@chat@code}}", "models.aliases.a: must name a model, not an alias"),
+        ("models: {aliases: {a: 'b@code', 'b@code': c}}", "models.aliases.a: must name a model, not an alias"),
         ("models: {aliases: {a: 'A:latest'}}", "models.aliases.a: must name a model, not an alias"),
         (
             "identity: {issuers: [{" + ISSUER % ("a", "x") + "}, {" + ISSUER % ("a", "y") + "}]}",

@@ -8,7 +8,7 @@ import pytest
 
 from edge.config.presets import BUILT_IN, Ceilings, Defaults, Preset, Values
 from edge.presets.choice import Presets, unknown_model
-from engines.catalogue import Named
+from engines.naming import Named
 from policies.call import Call, Dialect, Operation
 from policies.decision import own_permit
 from policies.errors import Refusal
