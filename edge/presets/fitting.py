@@ -16,6 +16,9 @@ from policies.json import JSON, Object, as_object
 
 _SAMPLED: Final = frozenset({Operation.CHAT, Operation.COMPLETIONS})
 _EFFORT: Final = "reasoning_effort"
+_LEAST: Final = "low"
+"""The least effort that models are trained on (`parameters.three_levels`)."""
+_TEMPLATE: Final = "chat_template_kwargs"
 _APART: Final = frozenset({"max_tokens", "n", _EFFORT})
 _SYNONYMS: Final = {"repeat_penalty": "repetition_penalty"}
 _LENGTHS: Final = ("max_tokens", "max_completion_tokens")
@@ -97,11 +100,21 @@ def _sampling(body: Object, defaults: dict[str, float | str], bounds: _Bounds) -
 
 
 def _effort(body: Object, defaults: dict[str, float | str], bounds: _Bounds) -> None:
-    """Who switches thinking on or off has said what an effort would say: only a ceiling can make that less."""
-    thinks = as_object(body.get("chat_template_kwargs")).get("enable_thinking")
-    if body.get(_EFFORT) is None and (thinks is False or (thinks is True and not bounds.has_ceiling(_EFFORT))):
+    """Who switches thinking on or off has said what an effort would say: only a ceiling can make that less.
+
+    Templates without such a switch (gpt-oss) think at an effort of their own where they are told none, which a ceiling
+    has to be above: beside the switch they are told the least there is. Others may refuse an effort that they do not
+    know, so nothing is said where no ceiling asks for it.
+    """
+    arguments = as_object(body.get(_TEMPLATE))
+    thinks, bounded = arguments.get("enable_thinking"), bounds.has_ceiling(_EFFORT)
+    if body.get(_EFFORT) is None and isinstance(thinks, bool) and not bounded:
         return
-    default = None if thinks is True else defaults.get(_EFFORT)
+    default = defaults.get(_EFFORT)
+    if isinstance(thinks, bool):
+        default = None if thinks else _LEAST
     value = bounds.kept(_EFFORT, body.get(_EFFORT), default)
     if value is not None:
         body[_EFFORT] = value
+    if value == "none" and bounded:
+        body[_TEMPLATE] = {**arguments, _EFFORT: _LEAST}

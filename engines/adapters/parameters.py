@@ -71,16 +71,17 @@ def template_arguments(call: Call) -> Object:
     """The chat template's arguments that a caller may set: `enable_thinking` and `reasoning_effort`, nothing else.
 
     Asked for in docker/model-runner#1028: effort `none` switches thinking off in templates that know the switch; other
-    templates ignore the variable.
+    templates ignore the variable. What a preset says to those (edge/presets/fitting.py) is an argument already: no
+    caller's is let in.
     """
     arguments: Object = {}
-    wish = as_object(call.body.get("chat_template_kwargs")).get("enable_thinking")
+    wishes = as_object(call.body.get("chat_template_kwargs"))
+    wish, effort = wishes.get("enable_thinking"), call.body.get("reasoning_effort")
     if isinstance(wish, bool):
         arguments["enable_thinking"] = wish
-    effort = call.body.get("reasoning_effort")
     if effort == "none":
-        arguments["enable_thinking"] = False
-    elif isinstance(effort, str):
+        arguments["enable_thinking"], effort = False, wishes.get("reasoning_effort")
+    if isinstance(effort, str):
         arguments["reasoning_effort"] = three_levels(effort)
     return arguments
 

@@ -99,13 +99,36 @@ SILENT: Object = {"chat_template_kwargs": {"enable_thinking": False}}
         (THINKS, "none", "none", "none"),
         (THINKS, "low", "medium", "medium"),
         (SILENT, "high", None, None),
-        (SILENT, "high", "high", None),
+        (SILENT, "high", "high", "low"),
+        (SILENT, "low", "minimal", "minimal"),
+        (SILENT, "none", "none", "none"),
+        ({**SILENT, "reasoning_effort": "high"}, "low", "medium", "medium"),
         ({**THINKS, "reasoning_effort": "high"}, "low", "low", "low"),
     ],
 )
 def test_the_effort(asked: Object, default: str, ceiling: str | None, sent: str | None) -> None:
     values = Values(Defaults(reasoning_effort=default), ceilings=Ceilings(reasoning_effort=ceiling))
     assert fitted(call(asked), [values]).body.get("reasoning_effort") == sent
+
+
+@pytest.mark.parametrize(
+    ("asked", "ceiling", "said"),
+    [
+        ({"reasoning_effort": "none"}, "medium", {"reasoning_effort": "low"}),
+        ({}, "none", {"reasoning_effort": "low"}),
+        (THINKS, "none", {"enable_thinking": True, "reasoning_effort": "low"}),
+        ({"reasoning_effort": "none"}, None, None),
+        (SILENT, "low", {"enable_thinking": False}),
+        ({"reasoning_effort": "low"}, "low", None),
+    ],
+)
+def test_a_template_without_a_switch_is_told_the_least_where_a_ceiling_holds(
+    asked: Object, ceiling: str | None, said: Object | None
+) -> None:
+    values = Values(Defaults(reasoning_effort="none"), ceilings=Ceilings(reasoning_effort=ceiling))
+    found = fitted(call(asked), [values])
+    assert found.body.get("chat_template_kwargs") == said
+    assert found.clamped == ()
 
 
 def test_what_is_not_sampled_is_left_alone() -> None:
@@ -163,12 +186,11 @@ def test_bounds_hold_twice_is_once_and_what_is_within_stays(
     assert fitted(found, presets) == found
     sent: Object = {**found.body, "max_tokens": found.max_tokens, "n": found.n}
     said: Object = {**asked.body, "max_tokens": length, "n": count}
-    silent = body.get("chat_template_kwargs") == {"enable_thinking": False}
     for name in ("temperature", "top_k", "max_tokens", "n", "reasoning_effort"):
         highs = [high for each in presets if (high := getattr(each.ceilings, name)) is not None]
         lows = [low for each in presets if (low := getattr(each.floors, name, None)) is not None]
         before, after = said.get(name), sent.get(name)
-        if highs and not (name == "reasoning_effort" and silent and before is None):
+        if highs:
             assert isinstance(after, int | float | str), name
             assert all(rank(name, after) <= rank(name, high) for high in highs)
         if isinstance(before, int | float | str):

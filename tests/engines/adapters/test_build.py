@@ -170,6 +170,24 @@ def test_effort(kind: Kind, effort: str, sent: dict[str, JSON]) -> None:
     assert {k: v for k, v in body.items() if k in ("reasoning_effort", "chat_template_kwargs")} == sent
 
 
+@pytest.mark.parametrize(
+    ("kind", "sent"),
+    [
+        (K.LLAMA_SERVER, {"chat_template_kwargs": {"enable_thinking": False, "reasoning_effort": "low"}}),
+        (K.DOCKER_MODEL_RUNNER, {"chat_template_kwargs": {"enable_thinking": False, "reasoning_effort": "low"}}),
+        (K.MLX_LM, {"chat_template_kwargs": {"enable_thinking": False, "reasoning_effort": "low"}}),
+        (K.VLLM, {"chat_template_kwargs": {"enable_thinking": False}, "reasoning_effort": "low"}),
+        (K.OLLAMA, {"reasoning_effort": "none"}),
+    ],
+)
+def test_off_has_the_least_effort_beside_it_where_a_preset_says_so(kind: Kind, sent: dict[str, JSON]) -> None:
+    switched = chat(chat_template_kwargs={"enable_thinking": False}, reasoning_effort="low")
+    none = chat(chat_template_kwargs={"reasoning_effort": "low"}, reasoning_effort="none")
+    for call in (switched, none):
+        body = built(kind, call)
+        assert {k: v for k, v in body.items() if k in ("reasoning_effort", "chat_template_kwargs")} == sent
+
+
 @EVERY
 def test_of_the_template_arguments_only_the_switch_for_thinking_passes(kind: Kind) -> None:
     call = chat(chat_template_kwargs={"enable_thinking": False, "chat_template": "{%…%}", "tokenize": False})
