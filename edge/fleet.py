@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -119,12 +119,13 @@ class Fleet:
 
     def presets_changed(self) -> None:
         """Names of presets have come or gone."""
+        known = self.catalogue.problems
         self.catalogue = self.catalogue.with_presets(self._presets())
+        _warn(problem for problem in self.catalogue.problems if problem not in known)
 
     def _publish(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue.with_presets(self._presets())
-        for problem in self.catalogue.problems:
-            _log.warning("%s", problem)
+        _warn(self.catalogue.problems)
 
     def _busy(self, name: str) -> bool:
         return any(engine.name == name and self._queues.of(engine).load > 0 for engine in self.engines)
@@ -161,6 +162,11 @@ class Fleet:
         finally:
             self.demo_ready.set()
         await demo.run()
+
+
+def _warn(problems: Iterable[str]) -> None:
+    for problem in problems:
+        _log.warning("%s", problem)
 
 
 def _local(url: str) -> bool:

@@ -22,13 +22,14 @@ from edge.admin.stacks import Place
 from edge.administration import AdminParts, admin_api
 from edge.bookkeeping import open_books
 from edge.config.load import Source
+from edge.config.presets import Preset
 from edge.config.settings import ADMIN, EngineSettings, Settings
 from edge.cors import CrossOrigin
 from edge.descriptors import raise_limit
 from edge.dialects.errors import render
 from edge.doors import Door, listener_of, rename
 from edge.fleet import Demo, Fleet
-from edge.following import Followed
+from edge.following import Followed, Switch
 from edge.identity.authenticate import Authenticator, TokenVerifier
 from edge.identity.directory import KeyDirectory
 from edge.identity.following import ConfiguredKeysWatcher
@@ -197,19 +198,14 @@ class Gateway:
         """The keys of the configuration, now and from now on: before anything listens, so that they work at once."""
         entries, source = self._settings.keys, self._source or Source(None, lambda: self._settings)
         follow = ConfiguredKeys(keys.database, keys.peppers, time.time).follow
-        loop = asyncio.get_running_loop()
-        followed = Followed(
-            self._settings,
-            source.read,
-            follow,
-            self._presets,
-            lambda: _ignore(loop.call_soon_threadsafe(self._presets_changed)),
-        )
+        switch = Switch(asyncio.get_running_loop(), self._take_presets)
+        followed = Followed(self._settings, source.read, follow, switch)
         watcher = ConfiguredKeysWatcher(entries, source.file, followed.read, followed.follow)
         follow(entries)
         _ = self._tasks.keep(watcher.run, name="configured keys watch")
 
-    def _presets_changed(self) -> None:
+    def _take_presets(self, presets: Mapping[str, Preset]) -> None:
+        self._presets.take(presets)
         if self._shared is not None:
             self._shared.fleet.presets_changed()
 

@@ -16,7 +16,7 @@ from tests.system.calls import CHAT, assert_error_event, chat, start_stream
 from tests.system.conftest import Launch
 from tests.system.process import Gateway, Key, configuration, run, until
 from tests.system.recording_engine import RecordingEngine
-from tests.system.scripts import Hold, Stream, always
+from tests.system.scripts import MODEL, Hold, Stream, always
 from tests.system.wire import loads
 
 WITHIN = 10.0
@@ -115,6 +115,33 @@ def test_a_half_written_configuration_and_an_emptied_file_change_nothing(launch:
     assert status(gateway, web) == 200
     (secrets.folder / "web").write_text(web.secret)
     assert gateway.err.find(lambda line: "followed again" in line, WITHIN)
+
+
+def test_a_preset_that_is_renamed_with_its_keys_refuses_none_of_them_meanwhile(
+    launch: Launch, secrets: Secrets
+) -> None:
+    web = secrets.make("web")
+    kids: Object = {"defaults": {"temperature": 0.1}}
+    gateway = launch(keys=[secrets.entry("web", preset="kids")], models={"presets": {"kids": kids}})
+    seen: list[str | None] = []
+
+    def preset() -> str | None:
+        answer = gateway.post(CHAT, chat(), web.bearer)
+        assert answer.status == 200, answer
+        seen.append(answer.head.get("x-llm-gateway-preset"))
+        return seen[-1]
+
+    assert preset() == "kids"
+    gateway.config["models"] = {"presets": {"children": kids}}
+    rewrite(gateway, secrets.entry("web", preset="children"))
+    until(lambda: preset() == "children", WITHIN, "the key has it under its new name")
+    until(
+        lambda: gateway.post(CHAT, {**chat(), "model": f"{MODEL}@kids"}, web.bearer).status == 400,
+        WITHIN,
+        "the old name is gone",
+    )
+    assert preset() == "children"
+    assert {*seen} == {"kids", "children"}
 
 
 def test_two_gateways_on_one_postgresql_start_with_the_same_file(launch: Launch, secrets: Secrets) -> None:
