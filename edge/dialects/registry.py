@@ -12,7 +12,7 @@ from edge.dialects.model_runner.stock import ModelRunnerStock
 from edge.dialects.ollama.answer import OllamaRendering
 from edge.dialects.ollama.stock import OllamaStock
 from edge.dialects.ollama.vectors import OllamaVectors
-from edge.dialects.responses.answer import ResponsesRendering
+from edge.dialects.responses.answer import ResponsesRendering, in_force
 from edge.dialects.stock import StockRendering
 from edge.dialects.timing import Timing
 from policies.call import Call, Dialect, Operation
@@ -26,7 +26,7 @@ def rendering_of(call: Call, request_id: str, timing: Timing) -> Rendering:
         case Dialect.OPENAI | Dialect.MODEL_RUNNER:  # whose own routes have no answers of models
             return OpenAiRendering(include_usage=call.include_usage)
         case Dialect.RESPONSES:
-            return ResponsesRendering(call.asked, call.model, request_id, timing.wall)
+            return ResponsesRendering(in_force(call), call.model, request_id, timing.wall)
         case Dialect.ANTHROPIC:
             return AnthropicRendering(call.model, request_id)
         case Dialect.OLLAMA if call.operation is Operation.EMBEDDINGS:

@@ -26,6 +26,7 @@ from edge.dialects.responses.items import (
     probabilities,
 )
 from edge.dialects.responses.names import item_id, response_id
+from policies.call import Call
 from policies.errors import GatewayError
 from policies.json import JSON, Object, as_list, as_object, as_str
 from policies.reasons import Reason
@@ -37,7 +38,8 @@ _ENDINGS: Final = {"length": "max_output_tokens", "content_filter": "content_fil
 
 
 class ResponsesRendering:
-    """`asked` is the checked request; `model` as the caller named it; `wall` gives seconds since the epoch."""
+    """`asked` is the checked request, as it is `in_force`; `model` as the caller named it; `wall` gives seconds since
+    the epoch."""
 
     content_type = SSE_TYPE
     comments = True
@@ -180,6 +182,19 @@ class ResponsesRendering:
         }
         self._events.add(f"response.{status}", response=self.response)
         return self.response
+
+
+def in_force(call: Call) -> Object:
+    """What `call` asked, with the numbers that its engine is asked with: presets, policies and limits change some, and
+    a response says what was used."""
+    body, asked = call.body, call.asked
+    return {
+        **asked,
+        "temperature": body.get("temperature"),
+        "top_p": body.get("top_p"),
+        "max_output_tokens": call.max_tokens,
+        "reasoning": {**as_object(asked.get("reasoning")), "effort": body.get("reasoning_effort")},
+    }
 
 
 def _skeleton(asked: Object, model: str, identity: str, created: int) -> Object:

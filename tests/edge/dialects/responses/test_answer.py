@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.dialects import said
-from edge.dialects.responses.answer import ResponsesRendering
+from edge.dialects.responses.answer import ResponsesRendering, in_force
+from policies.call import Call, Dialect, Operation
 from policies.errors import EngineBroke, EngineTimeout, Refusal
 from policies.json import JSON, Object, as_list, as_object, as_str
 from policies.reasons import Reason
@@ -29,6 +30,15 @@ SUMMED: Object = {"reasoning": {"summary": "auto"}}
 
 def rendering(**asked: JSON) -> ResponsesRendering:
     return ResponsesRendering(asked, "tiny", ID, lambda: 1_700_000_000.5)
+
+
+def test_numbers_are_those_that_the_engine_is_asked_with() -> None:
+    asked: Object = {"temperature": 1.5, "top_p": 0.9, "max_output_tokens": 400, "store": True, **SUMMED}
+    body: Object = {"messages": [], "temperature": 0.4, "max_tokens": 400, "reasoning_effort": "low"}
+    sent = Call(Operation.CHAT, Dialect.RESPONSES, "tiny", body=body, asked=asked, max_tokens=50)
+    made = ResponsesRendering(in_force(sent), "tiny", ID, lambda: 0.0).whole({"choices": [], "usage": USAGE})
+    assert (made["temperature"], made["top_p"], made["max_output_tokens"]) == (0.4, None, 50)
+    assert (made["reasoning"], made["store"]) == ({"effort": "low", "summary": "auto"}, True)
 
 
 def read(body: bytes, first: int = 0) -> list[Object]:
