@@ -40,7 +40,7 @@ from edge.limits.words import headers, refusal, seats_refusal
 from edge.relay.meter import Meter
 from edge.relay.prompt import expected_choices, extra_chars
 from engines.contract import Target
-from policies.call import GENERATING, STOCK, Call
+from policies.call import GENERATING, STOCK, Call, Operation
 from policies.decision import Permit
 from policies.errors import GatewayError, Refusal
 from policies.exchange import Exchange
@@ -267,7 +267,8 @@ class Accounts:
             owner=who.id,
             groups=tuple(sorted(who.groups)),
             listener=exchange.client.listener,
-            model=permit.model,
+            # What is fetched may not exist: a name that anybody can make up, in sums that are kept for ever.
+            model=exchange.model if account.call.operation is Operation.MODELS_PULL else permit.model,
             engine=account.target.engine.name,
             operation=account.call.operation.value,
             stream=account.call.stream,
@@ -304,6 +305,7 @@ class Accounts:
                 reason=ending.reason if ending.reached else VOID,
                 finish=exchange.outcome.finish,
                 source=usage.source,
+                model=exchange.model,
             )
         )
         if ending.reached and not ending.reason:

@@ -16,14 +16,16 @@ from typing import Final, Protocol
 from edge.admin.answers import Ask, Flow, Route
 from edge.admin.fields import read_fields
 from edge.admin.live import NDJSON
+from edge.stock.choosing import KINDS, fetchers, spelling
 from edge.stock.looking import seen
 from edge.stock.pulls import Pulls
+from engines.catalogue import Catalogue
 from engines.contract import Engine, Target
-from engines.pulling import Puller, PullRefused, can_pull, pull
+from engines.pulling import Puller, PullRefused, pull
 from observability.live.watching import event
 from policies.errors import Refusal, UpstreamError
 from policies.lifecycle.text import clean
-from policies.names import canonical, is_name
+from policies.names import is_name
 from policies.reasons import Reason
 
 ENSURE: Final = "/models/ensure"
@@ -35,6 +37,8 @@ class Engines(Protocol):
 
     @property
     def engines(self) -> Mapping[Engine, bool]: ...
+    @property
+    def catalogue(self) -> Catalogue: ...
 
     def offers(self, model: str) -> tuple[Target, ...]: ...
     async def look_again(self, model: str) -> tuple[Target, ...]: ...
@@ -69,12 +73,14 @@ class ModelDesk:
         if not wanted:
             yield event("missing", text="no engine has it")
             return
-        which = self._choose(engine)
+        means = self._fleet.catalogue.meaning(model)
+        name = spelling(model, means)
+        which = self._choose(name, engine)
         if isinstance(which, str):
             yield event("missing", text=which)
             return
-        with self._pulls.take(canonical(model)):
-            async with aclosing(self._pull(which, model)) as lines:
+        with self._pulls.take(means):
+            async with aclosing(self._pull(which, name)) as lines:
                 async for line in lines:
                     yield line
 
@@ -95,14 +101,16 @@ class ModelDesk:
         else:
             yield event("missing", text=f"{engine.name} has fetched it, but does not list it under that name")
 
-    def _choose(self, name: str | None) -> Engine | str:
-        """The engine to fetch it; or why there is none."""
-        able = [engine for engine, up in self._fleet.engines.items() if up and can_pull(engine)]
-        if name is not None:
-            found = [engine for engine in able if engine.name == name]
-            return found[0] if found else f"{clean(name, 40)} is no engine that is up and fetches models"
-        if not able:
-            return "no engine has it, and none that is up fetches models (Ollama and Docker Model Runner do)"
+    def _choose(self, model: str, name: str | None) -> Engine | str:
+        """The engine to fetch `model`; or why there is none."""
+        try:
+            able = fetchers(self._fleet.engines, model, named=name)
+        except Refusal as error:
+            if error.reason is Reason.MODEL_NOT_PERMITTED:
+                return error.detail
+            if name is not None:
+                return f"{clean(name, 40)} is no engine that is up and fetches it"
+            return f"no engine has it, and none that is up fetches it. {KINDS}"
         if len(able) > 1:
             names = ", ".join(engine.name for engine in able)
             return f"no engine has it, and several could fetch it: say which with option `engine` ({names})"

@@ -1,7 +1,7 @@
 """`POST /models/remove`: `{"model": ..., "engine": ...}` has an engine delete a model. For admins.
 
-Answers `{"removed": true, "engine": ...}`, or `{"removed": false, "text": ...}` and why. Without `engine` there may
-be only one that has the model and deletes models.
+Answers `{"removed": true, "engine": ..., "model": ...}`, the model by its canonical name, or `{"removed": false,
+"text": ...}` and why. Without `engine` there may be only one that has the model and deletes models.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from edge.admin.answers import Answer, Ask, Route, json_answer
 from edge.admin.fields import read_fields
 from edge.shared import Shared
 from edge.stock.choosing import KINDS
-from edge.stock.deleting import check_unused, delete
+from edge.stock.deleting import check_spelling, check_unused, delete
 from edge.stock.looking import lost, seen
 from engines.adapters.registry import adapter_for
 from engines.contract import Target
@@ -46,6 +46,7 @@ class ModelRemoval:
         if not is_name(model):
             raise Refusal(Reason.INVALID_PARAMETER, param="model")
         fleet = self._shared.fleet
+        check_spelling(model, fleet.catalogue)
         which = _choose(fleet.offers(model) or await fleet.look_again(model), engine)
         if isinstance(which, str):
             return json_answer(200, {"removed": False, "text": which})
@@ -56,7 +57,7 @@ class ModelRemoval:
             text = f"{which.engine.name}: {error.cause.text}"
             return json_answer(200, {"removed": False, "text": text})
         _ = await seen(fleet, model, lambda found: lost(found, which))
-        return json_answer(200, {"removed": True, "engine": which.engine.name})
+        return json_answer(200, {"removed": True, "engine": which.engine.name, "model": which.model.name})
 
 
 def _choose(offers: tuple[Target, ...], name: str | None) -> Target | str:

@@ -93,5 +93,5 @@ def _remove(client: AdminClient, model: str, engine: str | None) -> str:
     told = client.post(REMOVE, {"model": model, "engine": engine})
     if told.get("removed") is not True:
         return as_str(told.get("text"))
-    print(f"{as_str(told.get('engine'))} has deleted {model}")
+    print(f"{as_str(told.get('engine'))} has deleted {as_str(told.get('model'))}")
     return ""

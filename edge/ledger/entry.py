@@ -56,7 +56,8 @@ class Progress(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What the request cost in the end. `status` as sent to the caller; `reason` "" = it went well."""
+    """What the request cost in the end. `status` as sent to the caller; `reason` "" = it went well.
+    `model` counts where the hold has none."""
 
     request_id: str
     at: float
@@ -68,6 +69,7 @@ class Settled(NamedTuple):
     reason: str = ""
     finish: str = ""
     source: str = "none"
+    model: str = ""
 
     @property
     def failed(self) -> bool:

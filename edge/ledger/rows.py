@@ -99,6 +99,7 @@ def settle_row(hold: Row, settled: Settled) -> Row:
         settled = settled._replace(input=0, output=0, cached=None, gpu_ms=0)
     return hold._replace(
         kind=SETTLE,
+        model=hold.model or _text(settled.model),
         ended_at=settled.at,
         requests=int(settled.reason != VOID),
         errors=int(settled.failed),

@@ -25,6 +25,12 @@ _AT_HOME: Final[Mapping[Dialect, Kind]] = MappingProxyType(
 _RETRY: Final = 5.0
 
 
+def spelling(name: str, means: str) -> str:
+    """What an engine is asked for by who says `name`, which means canonical `means`: the letters of who asks, since a
+    registry's tags know upper case; but an alias, or a preset, is a word of ours, and in a registry another model's."""
+    return name if canonical(name) == means else means
+
+
 def fetcher(
     engines: Mapping[Engine, bool],
     model: str,
@@ -33,8 +39,15 @@ def fetcher(
     holders: Collection[Engine] = (),
     named: str | None = None,
 ) -> Engine:
-    """The engine to fetch `model`. `engines`: all, and whether each is up; `holders`: those that have it; `named`: by
-    the configuration.
+    """The one of `fetchers` to fetch `model`; `holders`: those that have it. Refusal as there."""
+    home = _AT_HOME.get(dialect)
+    able = fetchers(engines, model, named=named)
+    return min(able, key=lambda engine: (engine not in holders, engine.kind is not home))
+
+
+def fetchers(engines: Mapping[Engine, bool], model: str, *, named: str | None = None) -> list[Engine]:
+    """The engines that can fetch `model`, at least one. `engines`: all, and whether each is up; `named`: by the
+    configuration, or by who asks.
 
     Refusal: OPERATION_NOT_SUPPORTED if no engine can, NO_ENGINE if none that can is up, MODEL_NOT_PERMITTED for a model
     that no engine here would run itself.
@@ -50,8 +63,7 @@ def fetcher(
     willing = [engine for engine in up if adapter_for(engine.kind).pull(bare(model)) is not None]
     if not willing:
         raise Refusal(Reason.MODEL_NOT_PERMITTED, detail="a cloud model: it runs on somebody else's machine")
-    home = _AT_HOME.get(dialect)
-    return min(willing, key=lambda engine: (engine not in holders, engine.kind is not home))
+    return willing
 
 
 def loser(targets: Sequence[Target], dialect: Dialect) -> Target:

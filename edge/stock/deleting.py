@@ -8,13 +8,24 @@ from typing import Final
 
 from edge.stock.pulls import Pulls
 from engines.adapters.registry import adapter_for
+from engines.catalogue import Catalogue
 from engines.contract import StockTransport, Target
 from policies.decision import Permit
 from policies.errors import GatewayError, Refusal
 from policies.exchange import Exchange
+from policies.names import canonical
 from policies.reasons import Reason
 
+NO_PRESET: Final = "A preset is no part of what is deleted: name the model alone."
 _ANSWER: Final = 1 << 20
+
+
+def check_spelling(name: str, catalogue: Catalogue) -> None:
+    """Refusal(INVALID_PARAMETER) for a `name` with a preset behind it: an engine may list just that, and what it means
+    here, and who says it would lose, is the model without."""
+    means = catalogue.named(name)
+    if means.preset and means.alias != canonical(name):  # an alias is the operator's word for its model, preset or not
+        raise Refusal(Reason.INVALID_PARAMETER, param="model", hint=NO_PRESET)
 
 
 def check_unused(target: Target, others: Iterable[Exchange], pulls: Pulls) -> None:

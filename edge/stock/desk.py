@@ -17,8 +17,8 @@ from edge.dialects.stock import StockRendering
 from edge.headers import call_headers, own_headers
 from edge.reply import NEVER, Reply
 from edge.shared import Shared
-from edge.stock.choosing import fetcher, loser
-from edge.stock.deleting import check_unused, delete
+from edge.stock.choosing import fetcher, loser, spelling
+from edge.stock.deleting import check_spelling, check_unused, delete
 from edge.stock.looking import lost, seen
 from edge.stock.sources import check_source
 from engines.contract import Engine, Model, Target
@@ -27,7 +27,6 @@ from policies.call import Call, Operation
 from policies.decision import Permit
 from policies.errors import EngineBroke, GatewayError, Refusal
 from policies.exchange import Exchange
-from policies.names import canonical
 from policies.reasons import Reason
 
 _log = logging.getLogger(__name__)
@@ -50,13 +49,14 @@ class StockDesk:
 
     async def _pull(self, exchange: Exchange, reply: Reply, permit: Permit, call: Call) -> None:
         shared, fleet = self._shared, self._shared.fleet
-        # In the caller's letters, since a registry's tags know upper case; but an alias means another model.
-        name = call.model if canonical(call.model) == permit.model else permit.model
+        name = spelling(call.model, permit.model)
         settings = shared.pulls.settings
         check_source(name, settings.registries)
         holders = [target.engine for target in fleet.offers(permit.model)]
         engine = fetcher(fleet.engines, name, call.dialect, holders=holders, named=settings.engine)
         exchange.engine, exchange.provider = engine.name, engine.kind.value
+        if holders:  # else it is a name that anybody could make up
+            exchange.model = permit.model
         target = Target(engine, Model(permit.model, name))
         with shared.pulls.take(permit.model, permit.principal.key_id):
             async with shared.accounts.open(exchange, permit, call, target) as account:
@@ -65,7 +65,7 @@ class StockDesk:
                 if call.stream:
                     _ = reply.streams(headers, shared.tasks, str, NEVER)
                 await self._fetch(exchange, reply, engine, name, rendering, stream=call.stream)
-                exchange.model = permit.model  # only now: before, it was a name that anybody could make up
+                exchange.model = permit.model
                 if not await seen(fleet, permit.model):
                     _log.warning("engine %s has fetched a model that it does not list under its name", engine.name)
                 if call.stream:
@@ -98,6 +98,7 @@ class StockDesk:
         self, exchange: Exchange, reply: Reply, permit: Permit, call: Call, targets: Sequence[Target]
     ) -> None:
         shared, stages = self._shared, exchange.stages
+        check_spelling(call.model, shared.fleet.catalogue)
         target = loser(targets, call.dialect)
         exchange.engine, exchange.provider = target.engine.name, target.engine.kind.value
         others = (other for other in shared.inflight.exchanges() if other is not exchange)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from engines.contract import Kind
-from policies.json import Object, as_str
+from policies.json import Object, as_object, as_str
 from tests.system.calls import CHAT
 from tests.system.process import until
 from tests.system.stocked_engine import A, B
@@ -146,7 +146,8 @@ def test_it_is_recorded_like_any_request(place: Places, dialect: str) -> None:
     assert failed.head.get("x-ratelimit-remaining-requests") == "0"
     usage = here.gateway.run("usage", "--by", "model", "--json")
     assert usage.code == 0
-    assert "tiny" in usage.out
+    requests = {row["model"]: row["requests"] for row in map(as_object, json.loads(usage.out))}
+    assert requests == {"tiny": 1, "": 1}
 
 
 def test_what_a_policy_captures_it_captures_here_too(place: Places) -> None:

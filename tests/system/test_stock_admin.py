@@ -39,6 +39,21 @@ def test_fetch_and_delete(place: Places, kind: Kind) -> None:
     assert here.names() == []
 
 
+@ENGINES
+def test_an_alias_and_a_preset_mean_their_model(place: Places, kind: Kind) -> None:
+    here = place(kind, models={"aliases": {"coder": "ai/new@code"}, "presets": {"8bit": {}}})
+    assert command(here, "pull", "coder")[:2] == (0, "coder is there\n")
+    assert here.names() == ["coder", "new"]
+    assert command(here, "rm", "coder") == (0, "box has deleted new\n", "")
+    assert command(here, "pull", "new@8bit")[:2] == (0, "new@8bit is there\n")
+    first, _, last = here.engine.requests
+    asked = [seen.document.get("model") or seen.document.get("from") for seen in (first, last)]
+    assert asked == ["new", "new"], "nothing is fetched that somebody calls so"
+    code, _, err = command(here, "rm", "new@8bit")
+    assert (code, "name the model alone" in err) == (2, True)
+    assert len(here.engine.requests) == 3
+
+
 def test_what_cannot_be_done_says_why(place: Places) -> None:
     here = place(Kind.OLLAMA, "tiny")
     code, _, err = command(here, "rm", "nowhere")
@@ -78,4 +93,4 @@ def test_the_route_is_for_admins(place: Places) -> None:
     wrong = remove(here, boss.bearer, {"model": "tiny", "force": True})
     assert (wrong.status, wrong.error["code"]) == (400, "unknown_parameter")
     told = remove(here, boss.bearer, {"model": "tiny"})
-    assert json.loads(told.body) == {"removed": True, "engine": "box"}
+    assert json.loads(told.body) == {"removed": True, "engine": "box", "model": "tiny"}

@@ -148,6 +148,35 @@ def test_an_engine_that_fetches_nothing_is_said_so(
 
 
 @DIALECTS
+def test_what_is_being_fetched_is_not_deleted(place: Places, dialect: str) -> None:
+    here = place(OLLAMA, "tiny")
+    other = here.key("other", *ALL)
+    here.stocked.holds = True
+    with here.ask_pull(dialect, "tiny") as wire:  # an update: the engine has it all the time
+        assert wire.head().status == 200
+        busy = here.delete(dialect, "tiny", other)
+        assert (busy.status, reason(busy)) == (409, "model_in_use")
+        here.engine.release()
+        assert here.engine.request().method == "POST"
+    assert len(here.engine.requests) == 1
+
+
+@DIALECTS
+def test_a_preset_is_no_part_of_what_is_deleted(place: Places, dialect: str) -> None:
+    here = place(OLLAMA, "tiny")
+    bound = here.key("bound", *ALL, "--model", "other")
+    for name in ("tiny@code", "Tiny@chat@code"):
+        answer = here.delete(dialect, name)
+        assert (answer.status, reason(answer)) == (400, "invalid_parameter")
+        assert b"name the model alone" in answer.body
+        refused = [here.delete(dialect, each, bound) for each in (name, "tiny", "nowhere", "nowhere@code")]
+        assert {(each.status, reason(each)) for each in refused} == {(403, "model_not_permitted")}
+    assert here.engine.requests == []
+    assert told(here.pull(dialect, "new@code"))
+    assert here.engine.request().document["model"] == "new"
+
+
+@DIALECTS
 def test_a_caller_that_leaves_leaves_the_engine(place: Places, dialect: str) -> None:
     here = place(OLLAMA)
     here.stocked.holds = True
@@ -169,8 +198,6 @@ def test_few_are_fetched_at_once_and_each_caller_has_a_share(place: Places) -> N
         assert b"as this gateway fetches at once" in others.body
         assert mine.body != others.body
         assert here.chat("nowhere").status == 403, "nobody else waits for it"
-        busy = here.delete("ollama", "a", third)
-        assert busy.status in {403, 409}, "not there yet, or being fetched"
         here.engine.release()
         until(lambda: "b" in here.names(), 5.0, "both are there")
 

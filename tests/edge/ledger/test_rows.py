@@ -31,6 +31,14 @@ def test_a_row_is_in_the_order_of_the_tables_columns() -> None:
     assert tuple(column.name for column in LEDGER.columns) == ("seq", *COLUMNS)
 
 
+@pytest.mark.parametrize(
+    ("held", "found", "written"), [("tiny", "", "tiny"), ("tiny", "x", "tiny"), ("", "new", "new")]
+)
+def test_a_model_that_came_later_is_named_by_the_end(held: str, found: str, written: str) -> None:
+    hold = hold_row(a_hold()._replace(model=held), "me")
+    assert (hold.model, settle_row(hold, settled()._replace(model=found)).model) == (held, written)
+
+
 def test_a_settlement_repeats_the_hold_and_counts_on_its_day() -> None:
     row = settle_row(hold_row(a_hold(at=NOW), "me"), settled(at=NOW + 86_400))
     assert (row.kind, row.at, row.day, row.ended_at) == (SETTLE, NOW, int(NOW // 86_400), NOW + 86_400)

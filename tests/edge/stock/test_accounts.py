@@ -27,4 +27,27 @@ async def test_a_model_that_is_fetched_or_deleted_is_a_request_without_tokens(op
     assert await books.used() == {"requests/day": 1, "tokens/day": 0, "output/hour": 0, "gpu_ms/day": 0}
     (settled,) = books.ledger.settled
     assert (settled.input, settled.output, settled.gpu_ms, settled.reason) == (0, 0, 0, "")
-    assert books.ledger.holds[0].operation == operation.value
+    (hold,) = books.ledger.holds
+    assert hold.operation == operation.value
+
+
+@pytest.mark.parametrize(
+    ("operation", "known", "written"),
+    [
+        (Operation.MODELS_PULL, "", ""),
+        (Operation.MODELS_PULL, "tiny", "tiny"),
+        (Operation.MODELS_DELETE, "tiny", "tiny"),
+        (Operation.CHAT, "tiny", "tiny"),
+    ],
+)
+async def test_names_of_models_that_are_not_there_stay_out_of_the_ledger(
+    operation: Operation, known: str, written: str
+) -> None:
+    books = Books()
+    exchange = books.exchange()
+    exchange.model = known
+    permitted = asking.permit(asking.question(replace(WHO, scopes=frozenset(Scope)), operation, "tiny"))
+    async with books.accounts.open(exchange, permitted, Call(operation, Dialect.OLLAMA, "tiny"), TARGET):
+        exchange.model = "tiny"  # it has come
+    (hold,), (settled,) = books.ledger.holds, books.ledger.settled
+    assert (hold.model, settled.model) == (written, "tiny")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import pytest
 
-from edge.stock.choosing import KINDS, fetcher, loser
+from edge.stock.choosing import KINDS, fetcher, fetchers, loser, spelling
 from engines.contract import Engine, Kind, Model, Target
 from policies.call import Dialect
 from policies.errors import Refusal
@@ -84,6 +84,24 @@ def test_a_model_of_somebody_elses_machine_is_not_fetched() -> None:
     with pytest.raises(Refusal) as refused:
         chosen(OLLAMA, model="gpt-oss:120b-cloud")
     assert refused.value.reason is Reason.MODEL_NOT_PERMITTED
+
+
+def test_all_that_could_are_known_to_who_has_to_choose() -> None:
+    assert fetchers({LLAMA: True, RUNNER: True, PINNED: True, OTHER: True}, "smollm2") == [RUNNER, OTHER]
+    assert fetchers({RUNNER: True, OTHER: True}, "smollm2", named="other") == [OTHER]
+
+
+@pytest.mark.parametrize(
+    ("name", "means", "asked"),
+    [
+        ("ai/Qwen3:Q4_K_M", "qwen3:q4_k_m", "ai/Qwen3:Q4_K_M"),
+        ("qwen3:latest", "qwen3", "qwen3:latest"),
+        ("coder", "qwen3", "qwen3"),
+        ("Qwen3@code", "qwen3", "qwen3"),
+    ],
+)
+def test_an_engine_is_asked_for_a_model_and_not_for_words_of_ours(name: str, means: str, asked: str) -> None:
+    assert spelling(name, means) == asked
 
 
 def test_who_loses_a_model() -> None:
