@@ -76,7 +76,7 @@ class Stacks:
         return {("POST", UP): self.up, ("POST", DOWN): self.down}
 
     async def up(self, ask: Ask) -> Answer:
-        """Route: the key. It works when the answer comes."""
+        """Route: the key, and what its models mean. It works when the answer comes."""
         fields = await read_fields(ask, _WHICH | _GRANT)
         which, grant = _which(fields), self._grant(fields)
         key_id, token, new = await _kept(lambda: self._keys.provide(which, grant))
@@ -87,6 +87,7 @@ class Stacks:
             "name": which.name,
             "owner": which.owner,
             "new": new,
+            "means": {model: self._meaning(model) for model in fields.texts("models")},
             "listeners": [place.document for place in self._places()],
         }
         return json_answer(200, document)

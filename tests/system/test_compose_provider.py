@@ -125,13 +125,24 @@ def test_a_model_may_be_asked_for_by_an_alias_and_the_key_is_for_what_it_means(l
     assert key["models"] == [MODEL.lower()], "by the canonical name"
 
 
+def test_a_model_may_be_asked_for_with_a_preset(launch: Launch, engine: RecordingEngine) -> None:
+    named = f"{MODEL}@code"
+    gateway = launch()
+    told = provider(gateway, "up", f"--model={named}", "llm")
+    assert (told.code, told.errors, told.prefixed["MODEL"]) == (0, [], named)
+    answer = gateway.post(CHAT, {**chat(), "model": named}, told.key.bearer)
+    assert (answer.status, answer.head.get("x-llm-gateway-preset")) == (200, "code")
+    (key,) = [each for each in keys(gateway) if each["name"] == "shop/llm"]
+    assert key["models"] == [MODEL.lower()], "with another preset, or with none, it is the same model"
+
+
 def test_a_model_that_is_nowhere_fails_and_leaves_the_key_of_before_as_it_was(gateway: Gateway) -> None:
     missing = provider(gateway, "up", "--model=nowhere", "llm", project="four")
     assert (missing.code, missing.prefixed) == (1, {})
     assert missing.errors == ["model nowhere: no engine has it (`pull: true` has an engine fetch it)"]
     assert "four/llm" not in alive(gateway)
     unable = provider(gateway, "up", "--model=nowhere", "--pull=true", "llm", project="four")
-    assert "none that is up fetches models" in unable.errors[0]
+    assert "none that is up fetches it" in unable.errors[0]
     told = provider(gateway, "up", f"--model={MODEL}", "llm", project="four")
     assert provider(gateway, "up", "--model=nowhere", "llm", project="four").code == 1
     assert gateway.get("/v1/me", told.key.bearer).status == 200
@@ -139,10 +150,14 @@ def test_a_model_that_is_nowhere_fails_and_leaves_the_key_of_before_as_it_was(ga
 
 
 def test_a_policy_that_says_no_is_told_and_the_key_taken_back(launch: Launch) -> None:
-    gateway = launch(policy={"grants": [{"id": "others", "models": ["*"], "users": ["somebody"]}]})
-    told = provider(gateway, "up", f"--model={MODEL}", "llm")
+    grants: list[JSON] = [
+        {"id": "others", "models": ["*"], "users": ["somebody"]},
+        {"id": "all", "models": [PRIVATE_MODEL], "everyone": True},
+    ]
+    gateway = launch(policy={"grants": grants})
+    told = provider(gateway, "up", f"--model={PRIVATE_MODEL}@chat", f"--model={MODEL}@code", "llm")
     assert told.code == 1
-    assert "policy does not let this stack use" in told.errors[0]
+    assert f"policy does not let this stack use {MODEL}@code (" in told.errors[0]
     assert alive(gateway) == set()
     assert provider(gateway, "up", f"--model={MODEL}", "--check=false", "llm").code == 0
 
@@ -251,7 +266,7 @@ def test_a_model_is_fetched_where_that_is_asked_for_with_word_of_how_far(
     [
         ([{"error": "pull model manifest: file does not exist"}], "nope", "pull model manifest: file does not exist"),
         ([{"status": "pulling manifest"}], "nope", "ended without a word"),
-        ([], "big:cloud", "fetch no models"),
+        ([], "big:cloud", "a cloud model"),
     ],
 )
 def test_a_fetch_that_fails_says_why_and_makes_no_key(

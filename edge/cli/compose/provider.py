@@ -79,7 +79,7 @@ def _given(
     key, doors = as_str(given.get("key")), [as_object(each) for each in as_list(given.get("listeners"))]
     if not key:
         raise Failed(f"what listens on {place.where} is no gateway of this kind")
-    if asked.check and place.state is not None and (problem := _of_no_use(key, doors, asked.models)):
+    if asked.check and place.state is not None and (problem := _of_no_use(key, doors, as_object(given.get("means")))):
         if given.get("new") is True:
             _ = client.post("/stacks/down", _document(which))
         raise Failed(problem)
@@ -132,11 +132,14 @@ def _ensure(client: AdminClient, model: str, asked: Asked, say: Messages) -> Non
                 continue
 
 
-def _of_no_use(key: str, doors: Sequence[Object], models: Sequence[str]) -> str:
+def _of_no_use(key: str, doors: Sequence[Object], means: Object) -> str:
     """Why the key may not use a model, asked of the door itself, with the key, as the service will; "" if it may, or if
-    no door tells. A policy that says no to this machine and yes to containers needs `check: false`."""
+    no door tells. `means`: each model that is asked for, and what it means, which a listing has without presets.
+
+    A policy that says no to this machine and yes to containers needs `check: false`.
+    """
     shown = _shown(key, doors)
-    missing = [] if shown is None else [model for model in models if canonical(model) not in shown]
+    missing = [] if shown is None else [model for model, meant in means.items() if meant not in shown]
     if not missing:
         return ""
     return f"the gateway's policy does not let this stack use {', '.join(missing)} (`check: false` does not ask)"
