@@ -1,4 +1,5 @@
-"""Has an engine fetch a model, and says how far it is. Only for who administers the gateway: a model is code and disk.
+"""Has an engine fetch a model, and says how far it is. Only for who may change what models there are, which is asked
+before: a model is code and disk.
 
 Engines tell of it in lines of JSON; `Adapter.pulled` reads one. An answer without a line that says that it is done is a
 failure, as with any stream.

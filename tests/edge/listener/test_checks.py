@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.intake.routes import MOUNTS
+from edge.listener import checks
 from edge.listener.checks import SINGLE, Field, Head, check_head, read_fields
 from edge.listener.hosts import HostPolicy
 from edge.listener.limits import ListenerLimits
@@ -47,6 +49,23 @@ def test_a_chunked_request_in_any_case() -> None:
 def test_no_body_is_fine_for_every_method(method: str) -> None:
     assert not check(LOCAL, method=method).has_body
     assert not check(LOCAL, (b"Content-Length", b"0"), method=method).has_body
+
+
+DELETIONS = [(mount, entry) for mount, entries in MOUNTS for entry in entries if entry.method == "DELETE"]
+
+
+@pytest.mark.parametrize("path", [mount + entry.path for mount, entry in DELETIONS])
+def test_what_is_deleted_is_named_in_the_path_or_else_in_a_body(path: str) -> None:
+    target = path.replace("{id}", "m").replace("{response}", "resp_" + "0" * 32)
+    length = (b"Content-Length", b"17")
+    if target == path:
+        assert check(LOCAL, length, method="DELETE", target=target).length == 17
+    else:
+        assert reason(LOCAL, length, method="DELETE", target=target) is Reason.MALFORMED_REQUEST
+
+
+def test_no_other_path_has_a_body_to_delete() -> None:
+    assert {mount + entry.path for mount, entry in DELETIONS if "{" not in entry.path} == checks._NAMED_IN_BODY
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS"])
