@@ -19,7 +19,7 @@ from engines.contract import Engine, Target
 from engines.demo import DemoEngine, tiny
 from engines.discovery import Place, alive, discover, host_is_named, in_container, places
 from engines.refresher import Refresher
-from engines.transport import AiohttpTransport
+from engines.transport import HttpTransport
 from policies.errors import UpstreamError
 from policies.names import canonical
 
@@ -41,7 +41,7 @@ class Fleet:
 
     def __init__(
         self,
-        transport: AiohttpTransport,
+        transport: HttpTransport,
         engines: Sequence[Engine],
         *,
         aliases: Mapping[str, str],

@@ -62,7 +62,7 @@ from edge.tasks import Tasks
 from edge.telemetry import Parts, Telemetry
 from engines.adapters.registry import adapter_for
 from engines.contract import Engine
-from engines.transport import AiohttpTransport
+from engines.transport import HttpTransport
 from observability.captures.log import CAPTURES, CaptureLog
 from observability.ids import new_id
 from observability.lines import LineSink
@@ -118,7 +118,7 @@ class Gateway:
         self._close.append(telemetry.close)
         watcher, directory, authenticator = self._identity(keys, inflight)
         policy = await self._policy(keys, telemetry)
-        transport = AiohttpTransport()
+        transport = HttpTransport()
         turning = open_queues(self._settings.queue, self._settings.stores.redis, self._settings.limits)
         queues = turning.queues
         self._close += [transport.close, turning.close]
@@ -227,7 +227,7 @@ class Gateway:
         _ = self._tasks.keep(verifier.run, name="issuer keys")
         return verifier
 
-    def _fleet(self, transport: AiohttpTransport, queues: Queues) -> Fleet:
+    def _fleet(self, transport: HttpTransport, queues: Queues) -> Fleet:
         settings = self._settings
         return Fleet(
             transport,

@@ -21,7 +21,7 @@ from edge.queue.engine_queue import EngineQueue, Queues
 from edge.tasks import Tasks
 from engines.breaker import Breaker, Breakers
 from engines.contract import Engine
-from engines.transport import AiohttpTransport
+from engines.transport import HttpTransport
 from observability.captures.log import CaptureLog
 from observability.lines import LineSink
 from observability.metrics import catalogue as names
@@ -48,7 +48,7 @@ class Parts:
 
     fleet: Fleet
     queues: Queues
-    transport: AiohttpTransport
+    transport: HttpTransport
     breakers: Breakers
     inflight: Inflight
     books: Books

@@ -18,7 +18,7 @@ from engines.adapters.registry import adapter_for
 from engines.contract import Engine, Kind, Target
 from engines.discovery import alive, listed
 from engines.tiny import serve
-from engines.transport import AiohttpTransport
+from engines.transport import HttpTransport
 from policies.call import Call, Dialect, Operation
 from policies.child import Child
 from policies.decision import Permit, own_permit
@@ -57,7 +57,7 @@ class DemoEngine:
 
     def __init__(
         self,
-        transport: AiohttpTransport,
+        transport: HttpTransport,
         folder: Path,
         recipe: Recipe,
         *,

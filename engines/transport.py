@@ -1,125 +1,74 @@
-"""The one place that opens connections to engines.
+"""The one place that asks engines: who may send what where, and what an engine is that hangs, drips, lies or dies.
 
-The client is aiohttp's, with what makes a shared session dangerous in a proxy switched off (facts/security.md F1, F8,
-F9 and 5.3, all measured): no cookie jar, no redirects, no proxies from the environment, no decompression, no headers of
-its own, no path normalisation. What is left, an engine that hangs, drips, lies or dies, becomes an `UpstreamError`.
+Connections are `engines.pool`'s, and what goes over them `engines.wire`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import io
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
-from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 from typing import Final
 
-import aiohttp
-from aiohttp import ClientSession  # noqa: TID251 - the ban exists so that this is the one place
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from engines.adapters.openai_shape import OpenAIShape
 from engines.adapters.registry import ADAPTERS
 from engines.contract import Engine, Kind, Target, Timeouts, UpstreamRequest
+from engines.pool import Address, Pool
+from engines.wire import Head, Wire
 from policies.call import Operation
 from policies.decision import Permit
-from policies.errors import EngineBroke, EngineTimeout, EngineUnreachable, UpstreamError
+from policies.errors import EngineBroke, EngineTimeout, EngineUnreachable
 
-# Below uvicorn's 5 s (vLLM, llama-cpp-python), the shortest among engines: whoever closes first must be us (F9).
-KEEP_ALIVE: Final = 3.0
-LINE, FIELD, HEADERS = 8190, 8190, 64
 _SOCKET: Final = "unix://"
 _BASES: Final = ("/engines/v1", "/v1")
 _LONG_WAIT_DIGITS: Final = 5
-# aiohttp warns (and our tests fail) when bytes above 1 MiB are sent as one block; a stream is written in pieces.
-_ONE_BLOCK: Final = 1 << 20
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """What a connection tells about the request it carries."""
-
-    reused: bool = False
-
-
-_attempt: ContextVar[_Attempt] = ContextVar("attempt")
-
-
-class _Wire(ResponseHandler):
-    """aiohttp's client protocol, with three changes.
-
-    A reader learns at once of a body that does not parse: aiohttp 3.14.5 tells only whoever waits for a head, so a
-    chunk size of `zz` in mid-stream left the reader waiting for its timer (seen with both event loops).
-
-    It closes at once: aiohttp's `close` first waits until everything written is sent, so an engine that reads nothing
-    would keep the connection, and the work behind it, after the caller left. And it tells the request when it was
-    used before, which decides whether a retry is safe.
-    """
-
-    used = False
-
-    def close(self) -> None:
-        self.abort()
-
-    def set_exception(self, exc: type[BaseException] | BaseException, *cause: BaseException) -> None:
-        super().set_exception(exc, *cause)  # type: ignore[arg-type]  # aiohttp's two bases differ in what they take
-        body = self._payload
-        if body is not None and not body.is_eof() and body.exception() is None and isinstance(exc, BaseException):
-            body.set_exception(exc)
-
-    def set_response_params(self, **params: object) -> None:
-        if attempt := _attempt.get(None):
-            attempt.reused = self.used
-        self.used = True
-        super().set_response_params(**params)  # type: ignore[arg-type]  # handed on as they came
+_USUAL: Final = {"http": 80, "https": 443}
+_SAFE: Final = re.compile(r"(?:/[!-~]*)")
+"""What may stand in a request line: visible ASCII."""
 
 
 class Answer:
     """An answer that has begun. Implements `contract.UpstreamResponse`; `headers` (lower-case names) is for probes."""
 
-    __slots__ = ("_gap", "_response", "_until")
+    __slots__ = ("_gap", "_head", "_until", "_wire")
 
-    def __init__(self, response: aiohttp.ClientResponse, timeouts: Timeouts, until: float) -> None:
-        self._response = response
+    def __init__(self, wire: Wire, head: Head, timeouts: Timeouts, until: float) -> None:
+        self._wire = wire
+        self._head = head
         self._gap = timeouts.gap
         self._until = until
 
     @property
     def status(self) -> int:
-        return self._response.status
+        return self._head.status
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return {name.lower(): value for name, value in self._response.headers.items()}
+        return self._head.headers
 
     @property
     def content_type(self) -> str:
-        return self._response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return self._head.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
     def retry_after(self) -> float | None:
-        text = self._response.headers.get("Retry-After", "")
+        text = self._head.headers.get("retry-after", "")
         # Digits only, few of them: a date would need a clock, and int() of a long string is slow.
         return float(text) if text.isascii() and text.isdigit() and len(text) <= _LONG_WAIT_DIGITS else None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """See `contract.UpstreamResponse.chunks`."""
-        content, clock = self._response.content, asyncio.get_running_loop().time
+        wire, gap, until, clock = self._wire, self._gap, self._until, asyncio.get_running_loop().time
         while True:
-            gap_ends = clock() + self._gap
-            try:
-                async with asyncio.timeout_at(min(gap_ends, self._until)):
-                    block = await content.readany()
-            except TimeoutError:
-                raise EngineTimeout("total" if self._until < gap_ends else "gap between chunks") from None
-            except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as error:
-                raise EngineBroke(f"answer cut off: {type(error).__name__}") from None
+            gap_ends = clock() + gap
+            block = await wire.block(min(gap_ends, until))
+            if block is None:
+                raise EngineTimeout("total" if until < gap_ends else "gap between chunks")
             if not block:
                 return
             yield block
@@ -138,80 +87,88 @@ class Answer:
 class _Sending:
     """One request to an engine as a context; see `contract.Transport` for what leaving it means."""
 
-    __slots__ = ("_engine", "_request", "_response", "_retried", "_session")
+    __slots__ = ("_address", "_engine", "_pool", "_request", "_retried", "_wire")
 
-    def __init__(self, session: ClientSession, engine: Engine, request: UpstreamRequest, retried: Counter[str]) -> None:
-        self._session = session
+    def __init__(self, pool: Pool, engine: Engine, request: UpstreamRequest, retried: Counter[str]) -> None:
+        self._pool = pool
         self._retried = retried
         self._engine = engine
         self._request = request
-        self._response: aiohttp.ClientResponse | None = None
+        self._address, _, _ = _place(engine.url)
+        self._wire: Wire | None = None
 
     async def __aenter__(self) -> Answer:
-        clock, limits = asyncio.get_running_loop().time, self._engine.timeouts
-        until = clock() + limits.total
-        attempt = _Attempt()
-        _attempt.set(attempt)
+        limits = self._engine.timeouts
+        now = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(min(limits.first_byte, limits.total)):
-                while self._response is None:
-                    try:
-                        self._response = await self._send()
-                    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                        # Ends: each try takes a pooled connection away, and a new one is never stale.
-                        if not _stale(error, attempt):
-                            raise
-                        self._retried[self._engine.name] += 1
-        except aiohttp.ServerTimeoutError:
-            raise EngineTimeout("connect", connected=False) from None
-        except TimeoutError:
-            raise EngineTimeout("first byte") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise _failure(error) from None
-        self._check(self._response)
-        return Answer(self._response, limits, until)
+            wire, head = await self._begun(now + min(limits.first_byte, limits.total))
+        except BaseException:
+            self._leave()
+            raise
+        return Answer(wire, head, limits, now + limits.total)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._response is not None:
-            self._response.close()  # nothing to close once the body was read to its end: the pool has it back
+        self._leave()
 
-    async def _send(self) -> aiohttp.ClientResponse:
-        request, engine = self._request, self._engine
-        headers = dict(request.headers)
-        if engine.api_key is not None:
-            headers["authorization"] = f"Bearer {engine.api_key}"
-        return await self._session.request(
-            request.method,
-            _address(engine.url, request.path),
-            data=(request.body if len(request.body) < _ONE_BLOCK else io.BytesIO(request.body)) or None,
-            headers=headers,
-            allow_redirects=False,
-            timeout=_timeout(engine.timeouts.connect),
-        )
+    def _leave(self) -> None:
+        if self._wire is not None:
+            self._pool.put(self._wire, self._address)
+            self._wire = None
 
-    def _check(self, response: aiohttp.ClientResponse) -> None:
-        """Refuse heads that no engine sends: a switch of protocol, a redirect, an encoding we did not ask for.
+    async def _begun(self, until: float) -> tuple[Wire, Head]:
+        request = _head(self._engine, self._request)
+        while True:
+            wire = self._wire = await self._connected(until)
+            wire.ask(request, self._request.body)
+            try:
+                head = await wire.head(until)
+            except EngineUnreachable:
+                # The engine had closed a pooled connection before it could have seen this request (RFC 9112 9.3.1).
+                # It ends: each try takes one from the pool, and a new one is never stale.
+                if wire.asked == 1 or wire.heard:
+                    raise
+                self._retried[self._engine.name] += 1
+                self._leave()
+                continue
+            if head is None:
+                raise EngineTimeout("first byte")
+            return wire, _checked(head)
 
-        (aiohttp skips other 1xx by itself, within the time limit for the first byte.)
-        """
-        encoding = response.headers.get("Content-Encoding", "identity").lower()
-        problem = ""
-        if response.status < 200 or 300 <= response.status < 400:  # noqa: PLR2004 - RFC 9110 15: the status classes
-            problem = f"status {response.status}"
-        elif encoding not in ("", "identity"):
-            problem = "encoded answer"
-        if problem:
-            response.close()
-            raise EngineBroke(problem)
+    async def _connected(self, until: float) -> Wire:
+        left = until - asyncio.get_running_loop().time()
+        try:
+            return await self._pool.get(self._address, min(self._engine.timeouts.connect, left))
+        except TimeoutError as error:
+            if error.errno is not None:  # the system's own, of a connection
+                raise EngineUnreachable(_name(error), connected=False) from None
+            late = "connect" if self._engine.timeouts.connect < left else "first byte"
+            raise EngineTimeout(late, connected=False) from None
+        except OSError as error:
+            raise EngineUnreachable(_name(error), connected=False) from None
 
 
-class AiohttpTransport:
-    """`contract.Transport` over aiohttp's client; one session for TCP, one more per UNIX socket."""
+def _name(error: OSError) -> str:
+    """For the log: class and errno, never the text (it may quote what was sent)."""
+    return f"{type(error).__name__} {error.errno or ''}".strip()
+
+
+def _checked(head: Head) -> Head:
+    """Refuse heads that no engine sends: a redirect, or an encoding that we did not ask for."""
+    encoding = head.headers.get("content-encoding", "identity").lower()
+    if 300 <= head.status < 400:  # noqa: PLR2004 - RFC 9110 15: the status classes
+        raise EngineBroke(f"status {head.status}")
+    if encoding not in ("", "identity"):
+        raise EngineBroke("encoded answer")
+    return head
+
+
+class HttpTransport:
+    """`contract.Transport` over HTTP/1.1."""
 
     def __init__(self) -> None:
-        self._sessions: dict[str, ClientSession] = {}
+        self._pool = Pool()
         self.retried: Final[Counter[str]] = Counter()
         """How often a request was sent again, on another connection, by engine."""
 
@@ -224,19 +181,19 @@ class AiohttpTransport:
             raise TypeError("no Permit, no request")
         if request.method != "POST" or request.path not in _OPENED[engine.kind, permit.operation]:
             raise ValueError("not a path this permit opens at this kind of engine")
-        return _Sending(self._session(engine.url), engine, request, self.retried)
+        return _Sending(self._pool, engine, request, self.retried)
 
     def probe(self, engine: Engine, request: UpstreamRequest) -> _Sending:
         """Ask one of the two harmless questions of the engine's adapter; ValueError for any other."""
         if request.method != "GET" or request.body or request.path not in _QUESTIONS[engine.kind]:
             raise ValueError("not a probe of this kind of engine")
-        return _Sending(self._session(engine.url), engine, request, self.retried)
+        return _Sending(self._pool, engine, request, self.retried)
 
     def pull(self, engine: Engine, request: UpstreamRequest) -> _Sending:
         """Have the engine fetch a model; ValueError for anything but its adapter's request for that."""
         if request.method != "POST" or request.path != ADAPTERS[engine.kind].pull_path:
             raise ValueError("not how this kind of engine fetches models")
-        return _Sending(self._session(engine.url), engine, request, self.retried)
+        return _Sending(self._pool, engine, request, self.retried)
 
     def delete(self, permit: Permit, target: Target) -> _Sending:
         """Have the engine delete a model that it listed. TypeError without a real Permit, ValueError for one that is
@@ -246,21 +203,11 @@ class AiohttpTransport:
         request = ADAPTERS[target.engine.kind].delete(target.model)
         if request is None or permit.operation is not Operation.MODELS_DELETE or permit.model != target.model.name:
             raise ValueError("not a model that this permit lets this kind of engine delete")
-        return _Sending(self._session(target.engine.url), target.engine, request, self.retried)
+        return _Sending(self._pool, target.engine, request, self.retried)
 
     async def close(self) -> None:
         """Close all connections, busy ones too."""
-        sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
-            with suppress(Exception):
-                await session.close()
-
-    def _session(self, url: str) -> ClientSession:
-        path = url.removeprefix(_SOCKET) if url.startswith(_SOCKET) else ""
-        session = self._sessions.get(path)
-        if session is None:
-            session = self._sessions[path] = _open(path)
-        return session
+        self._pool.close()
 
 
 def _opened(adapter: OpenAIShape, operation: Operation) -> frozenset[str | None]:
@@ -273,71 +220,47 @@ _OPENED: Final = {(kind, each): _opened(ADAPTERS[kind], each) for kind in Kind f
 _QUESTIONS: Final = {kind: frozenset({ADAPTERS[kind].probe.path, ADAPTERS[kind].listing.path}) for kind in Kind}
 
 
-def _wire(*, loop: asyncio.AbstractEventLoop) -> ResponseHandler:
-    return _Wire(loop)
-
-
-def _open(socket_path: str) -> ClientSession:
-    # limit=0: how many requests an engine gets at once is the queue's decision; aiohttp's own queue is unbounded.
-    connector: aiohttp.BaseConnector
-    if socket_path:
-        connector = aiohttp.UnixConnector(socket_path, limit=0, keepalive_timeout=KEEP_ALIVE)
-    else:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE)
-    connector._factory = functools.partial(_wire, loop=asyncio.get_running_loop())  # noqa: SLF001 - aiohttp has no public way; pinned <3.15
-    session = ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept", "Content-Type"),
-        headers={"user-agent": "llm-gateway", "accept-encoding": "identity"},
-        max_line_size=LINE,
-        max_field_size=FIELD,
-        max_headers=HEADERS,
-    )
-    # aiohttp sends DELETE (and GET) once more by itself, though the engine may have had it: `_stale` decides for all.
-    session._retry_connection = False  # noqa: SLF001 - no public way either
-    return session
+@lru_cache(maxsize=1024)
+def _place(base: str) -> tuple[Address, str, str]:
+    """Where an engine listens, what its `host` field says, and the path before its API's. A base that already ends in
+    the API's root, as people copy it from OpenAI clients, is taken for what it means; nothing else is normalised (F1).
+    """
+    if base.startswith(_SOCKET):
+        return Address(path=base.removeprefix(_SOCKET)), "localhost", ""
+    for root in _BASES:
+        base = base.rstrip("/").removesuffix(root)
+    url = URL(base, encoded=True)
+    port = url.port or _USUAL[url.scheme]
+    host = f"[{url.raw_host}]" if ":" in (url.raw_host or "") else url.raw_host or ""
+    named = host if port == _USUAL[url.scheme] else f"{host}:{port}"
+    return Address(url.raw_host or "", port, url.scheme == "https"), named, url.raw_path.rstrip("/")
 
 
 @lru_cache(maxsize=1024)
-def _address(base: str, path: str) -> URL:
-    """The URL of a constant path at an engine; never normalised (F1). A base that already ends in the API's root, as
-    people copy it from OpenAI clients, is taken for what it means."""
-    if base.startswith(_SOCKET):
-        base = "http://localhost"
-    for root in _BASES:
-        base = base.rstrip("/").removesuffix(root)
-    return URL(base + path, encoded=True)
+def _begins(base: str, method: str, path: str, host: str) -> str:
+    """The lines of a request's head that are the same each time."""
+    _, named, before = _place(base)
+    if not _SAFE.fullmatch(before + path):
+        raise ValueError("not a path")
+    return (
+        f"{method} {before}{path} HTTP/1.1\r\nHost: {host or named}\r\nuser-agent: llm-gateway\r\n"
+        "accept-encoding: identity\r\n"
+    )
 
 
-@lru_cache(maxsize=64)
-def _timeout(connect: float) -> aiohttp.ClientTimeout:
-    """Only connecting (and the name's look-up) is timed by aiohttp; the rest is ours."""
-    return aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect, sock_read=None)
-
-
-def _stale(error: aiohttp.ClientError, attempt: _Attempt) -> bool:
-    """Whether the engine had closed the pooled connection before it could have seen this request (RFC 9112 9.3.1).
-
-    Only then may a POST be sent again: it was a reused connection, and not a byte of an answer came.
-    """
-    if not attempt.reused or isinstance(error, aiohttp.ClientConnectorError):
-        return False
-    # The message is the half-read head if there is one.
-    return not isinstance(error, aiohttp.ServerDisconnectedError) or isinstance(error.message, str)
-
-
-def _failure(error: Exception) -> UpstreamError:
-    """aiohttp's error as ours; the log gets its class and errno, never its text (it may quote what was sent)."""
-    name = type(error).__name__
-    match error:
-        case aiohttp.ClientConnectorError():
-            return EngineUnreachable(f"{name} {error.errno or ''}".strip(), connected=False)
-        case aiohttp.ServerDisconnectedError() if isinstance(error.message, str):
-            return EngineUnreachable("closed without an answer")
-        case aiohttp.ClientOSError():
-            return EngineUnreachable(name)
-        case _:
-            return EngineBroke(f"invalid answer: {name}")
+def _head(engine: Engine, request: UpstreamRequest) -> bytes:
+    """The request's head. ValueError for what would be more than one field in one."""
+    host, fields = "", []
+    for name, value in request.headers:
+        if name == "host":
+            host = value
+        else:
+            fields.append(f"{name}: {value}\r\n")
+    if engine.api_key is not None:
+        fields.append(f"authorization: Bearer {engine.api_key}\r\n")
+    if request.body or request.method == "POST":
+        fields.append(f"content-length: {len(request.body)}\r\n")
+    text = "".join(fields)
+    if text.count("\n") != len(fields) or text.count("\r") != len(fields) or "\0" in text:
+        raise ValueError("a header field with a line break")
+    return f"{_begins(engine.url, request.method, request.path, host)}{text}\r\n".encode("latin-1")

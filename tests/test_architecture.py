@@ -21,14 +21,12 @@ MAY_IMPORT = {
 }
 MAX_LINES = 400
 
-# aiohttp is the one dependency that reads bytes from strangers: whoever uses it is a place to look at closely.
+# aiohttp reads bytes from strangers, httptools from engines: whoever uses them is a place to look at closely.
 AIOHTTP = (
     "edge/listener/",
     "edge/admin/",
     "edge/identity/jwks.py",
     "edge/cli/up.py",
-    "engines/transport.py",
-    "engines/transport/",
     "observability/otlp/sender.py",
     "policies/embedded/",
     "policies/opa/",
@@ -120,6 +118,22 @@ def test_aiohttp_stays_at_the_rim() -> None:
         if name.partition(".")[0] == "aiohttp" and not module.startswith(AIOHTTP)
     ]
     assert wrong == []
+
+
+def test_nobody_reaches_an_engine_but_through_the_transport() -> None:
+    """It asks for the Permit; what opens connections does not."""
+    only = {
+        "engines.pool": {"engines/transport.py"},
+        "engines.wire": {"engines/pool.py", "engines/transport.py"},
+        "httptools": {"engines/wire.py"},
+    }
+    users: dict[str, set[str]] = {name: set() for name in only}
+    for module in OURS:
+        for name, _ in imports(module):
+            for known, found in users.items():
+                if name == known or name.startswith(f"{known}."):
+                    found.add(module)
+    assert users == only
 
 
 def test_no_task_gets_lost() -> None:

@@ -67,7 +67,7 @@ class HttpFetcher:
     async def _get(self, url: str) -> bytes:
         headers = {"accept": "application/jwk-set+json, application/json", "accept-encoding": "identity"}
         async with (
-            aiohttp.ClientSession(  # noqa: TID251 - this is one of the two modules that may
+            aiohttp.ClientSession(  # noqa: TID251 - this is one of the modules that may
                 trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             ) as session,
             session.get(url, headers=headers, allow_redirects=False) as response,

@@ -1,6 +1,6 @@
 """One POST to the collector: the only place in `observability` that opens connections.
 
-The client is hardened like the one for engines (engines/transport.py): no cookies, no redirects (the data, and the
+The client is hardened: no cookies, no redirects (the data, and the
 token in the headers, would go elsewhere), no proxies from the environment, no decompression, TLS verified. Of an answer
 counts the head, and behind a 200 how much was not taken all the same.
 """

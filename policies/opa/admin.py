@@ -55,7 +55,7 @@ class _Client(AsyncOpaClient):  # type: ignore[misc] # the package has no types
         self._place = place
 
     async def _init_session(self) -> None:
-        self._session = aiohttp.ClientSession(  # noqa: TID251 - a seam of its own, like engines/transport.py
+        self._session = aiohttp.ClientSession(  # noqa: TID251 - a seam of its own
             connector=self._place.connector(),
             headers=self._place.headers(),
             timeout=aiohttp.ClientTimeout(total=_TIMEOUT),

@@ -82,7 +82,7 @@ class DataApi:
         self._timeout = timeout
         self._url = f"{place.base}/v1/data/{path}{_STRICT}"
         self._health = place.base + "/health"
-        self._session = aiohttp.ClientSession(  # noqa: TID251 - a seam of its own, like engines/transport.py
+        self._session = aiohttp.ClientSession(  # noqa: TID251 - a seam of its own
             connector=place.connector(),
             headers={"content-type": "application/json", **place.headers()},
             timeout=aiohttp.ClientTimeout(total=None),

@@ -12,14 +12,14 @@ from edge.queue.settings import QueueLimits
 from edge.tasks import Tasks
 from engines.catalogue import Catalogue
 from engines.contract import Engine, Kind, Model
-from engines.transport import AiohttpTransport
+from engines.transport import HttpTransport
 
 BOX = Engine("box", Kind.LM_STUDIO, "http://127.0.0.1:1", 1)
 
 
 async def test_a_new_preset_that_hides_models_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     presets = {"code"}
-    transport = AiohttpTransport()
+    transport = HttpTransport()
     fleet = Fleet(
         transport,
         [BOX],

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from engines.transport import AiohttpTransport
+from engines.transport import HttpTransport
 
 
 @pytest.fixture
-async def transport() -> AsyncIterator[AiohttpTransport]:
-    made = AiohttpTransport()
+async def transport() -> AsyncIterator[HttpTransport]:
+    made = HttpTransport()
     yield made
     await made.close()

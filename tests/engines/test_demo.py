@@ -17,7 +17,7 @@ import pytest
 from engines.contract import Kind
 from engines.demo import LOG, DemoEngine, Recipe, tiny
 from engines.tiny import serve
-from engines.transport import AiohttpTransport
+from engines.transport import HttpTransport
 from policies import leash
 from policies.errors import EngineUnreachable, UpstreamError
 from tests.engines.waiting import until
@@ -66,9 +66,7 @@ async def until_gone(pid: int) -> None:
     await until(lambda: not lives(pid))
 
 
-async def test_started_means_it_answered_and_stopped_means_it_is_gone(
-    transport: AiohttpTransport, tmp_path: Path
-) -> None:
+async def test_started_means_it_answered_and_stopped_means_it_is_gone(transport: HttpTransport, tmp_path: Path) -> None:
     demo = DemoEngine(transport, tmp_path, recipe(tmp_path))
     engine = await demo.start()
     assert (engine.kind, engine.model, engine.concurrency) == (Kind.MLX_LM, "shown", 4)
@@ -80,7 +78,7 @@ async def test_started_means_it_answered_and_stopped_means_it_is_gone(
     await demo.stop()  # twice is fine
 
 
-async def test_it_is_started_again_when_it_dies(transport: AiohttpTransport, tmp_path: Path) -> None:
+async def test_it_is_started_again_when_it_dies(transport: HttpTransport, tmp_path: Path) -> None:
     async def at_once(_: float) -> None:
         await asyncio.sleep(0)
 
@@ -95,14 +93,14 @@ async def test_it_is_started_again_when_it_dies(transport: AiohttpTransport, tmp
 
 
 @pytest.mark.parametrize("script", ["raise SystemExit(3)", "import time; time.sleep(60)"], ids=["dies", "hangs"])
-async def test_one_that_never_answers(transport: AiohttpTransport, tmp_path: Path, script: str) -> None:
+async def test_one_that_never_answers(transport: HttpTransport, tmp_path: Path, script: str) -> None:
     demo = DemoEngine(transport, tmp_path, recipe(tmp_path, script=script), ready_within=1.0)
     with pytest.raises(EngineUnreachable) as caught:
         await demo.start()
     assert LOG in caught.value.detail
 
 
-async def test_one_that_is_alive_but_cannot_answer(transport: AiohttpTransport, tmp_path: Path) -> None:
+async def test_one_that_is_alive_but_cannot_answer(transport: HttpTransport, tmp_path: Path) -> None:
     demo = DemoEngine(transport, tmp_path, recipe(tmp_path, "broken"))
     with pytest.raises(UpstreamError):
         await demo.start()
@@ -110,7 +108,7 @@ async def test_one_that_is_alive_but_cannot_answer(transport: AiohttpTransport, 
 
 
 async def test_one_that_ignores_sigterm_is_killed(
-    transport: AiohttpTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    transport: HttpTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engines.demo.STOP_WITHIN", 0.3)
     demo = DemoEngine(transport, tmp_path, recipe(tmp_path, "stubborn"))
@@ -162,7 +160,7 @@ def test_the_tiny_model_by_whatever_is_installed(monkeypatch: pytest.MonkeyPatch
 
 def test_free_ports_differ(tmp_path: Path) -> None:
     began = time.monotonic()
-    transport = AiohttpTransport()
+    transport = HttpTransport()
     urls = {DemoEngine(transport, tmp_path, recipe(tmp_path)).engine.url for _ in range(5)}
     assert len(urls) > 1
     assert time.monotonic() - began < 5

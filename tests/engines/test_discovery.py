@@ -10,7 +10,7 @@ import pytest
 
 from engines.contract import Engine, Kind
 from engines.discovery import Place, alive, discover, host_is_named, listed, places, recognised
-from engines.transport import AiohttpTransport
+from engines.transport import HttpTransport
 from policies.errors import UpstreamError
 from tests.engines.fakes import Fake
 from tests.engines.loopback import Peer, always, reply, serving
@@ -19,7 +19,7 @@ FOUND = [kind for kind in Kind if kind is not Kind.OPENAI]
 
 
 @pytest.mark.parametrize("kind", FOUND)
-async def test_an_engine_is_found_as_what_it_is(transport: AiohttpTransport, kind: Kind) -> None:
+async def test_an_engine_is_found_as_what_it_is(transport: HttpTransport, kind: Kind) -> None:
     # LM Studio has no answer of its own, only a port of its own: a list of models on it must do.
     candidates = [k for k in FOUND if k is not Kind.LM_STUDIO or kind is k]
     async with Fake(kind).serving() as server:
@@ -27,7 +27,7 @@ async def test_an_engine_is_found_as_what_it_is(transport: AiohttpTransport, kin
     assert [(engine.name, engine.kind, engine.url) for engine in found] == [(kind.value, kind, server.url)]
 
 
-async def test_all_at_once_and_quickly(transport: AiohttpTransport) -> None:
+async def test_all_at_once_and_quickly(transport: HttpTransport) -> None:
     async with AsyncExitStack() as stack:
         servers = [(kind, await stack.enter_async_context(Fake(kind).serving())) for kind in FOUND]
         hanging = await stack.enter_async_context(serving(Peer.gone))
@@ -38,19 +38,19 @@ async def test_all_at_once_and_quickly(transport: AiohttpTransport) -> None:
     assert [engine.kind for engine in found] == FOUND
 
 
-async def test_nothing_there(transport: AiohttpTransport) -> None:
+async def test_nothing_there(transport: HttpTransport) -> None:
     async with serving(always(reply())) as server:
         gone = server.url
     assert await discover(transport, [Place(kind, gone) for kind in Kind]) == []
 
 
-async def test_a_stranger_is_not_an_engine(transport: AiohttpTransport) -> None:
+async def test_a_stranger_is_not_an_engine(transport: HttpTransport) -> None:
     for answer in (reply(b"<html>"), reply(b"{}"), reply(b"", "401 Unauthorized"), b"SSH-2.0\r\n\r\n"):
         async with serving(always(answer)) as server:
             assert await discover(transport, [Place(kind, server.url) for kind in Kind]) == []
 
 
-async def test_names_and_places_in_use(transport: AiohttpTransport) -> None:
+async def test_names_and_places_in_use(transport: HttpTransport) -> None:
     async with Fake(Kind.OLLAMA).serving() as one, Fake(Kind.OLLAMA).serving() as two:
         first = Engine("ollama", Kind.OLLAMA, one.url, 1)
         found = await discover(
@@ -62,7 +62,7 @@ async def test_names_and_places_in_use(transport: AiohttpTransport) -> None:
         assert one.seen == []
 
 
-async def test_probes_carry_nothing(transport: AiohttpTransport) -> None:
+async def test_probes_carry_nothing(transport: HttpTransport) -> None:
     async with Fake(Kind.LLAMA_SERVER).serving() as server:
         assert await recognised(transport, server.engine(Kind.LLAMA_SERVER))
     head = server.seen[0].lower()
@@ -71,7 +71,7 @@ async def test_probes_carry_nothing(transport: AiohttpTransport) -> None:
     assert b"authorization" not in head
 
 
-async def test_a_configured_engine_need_only_answer(transport: AiohttpTransport) -> None:
+async def test_a_configured_engine_need_only_answer(transport: HttpTransport) -> None:
     async with Fake(Kind.MLX_LM).serving() as server:
         engine = server.engine(Kind.LLAMA_SERVER)
         assert await alive(transport, engine)
@@ -79,13 +79,13 @@ async def test_a_configured_engine_need_only_answer(transport: AiohttpTransport)
     assert not await alive(transport, engine)
 
 
-async def test_listing(transport: AiohttpTransport) -> None:
+async def test_listing(transport: HttpTransport) -> None:
     async with Fake(Kind.OLLAMA, ["A:latest", "x:cloud"]).serving() as server:
         assert [m.name for m in await listed(transport, server.engine(Kind.OLLAMA))] == ["a"]
 
 
 @pytest.mark.parametrize("answer", [reply(b"[]"), reply(b"no"), reply(b"{}", "500 No"), b"HTTP/1.1 200 OK\r\n"])
-async def test_what_is_no_listing(transport: AiohttpTransport, answer: bytes) -> None:
+async def test_what_is_no_listing(transport: HttpTransport, answer: bytes) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(answer)
@@ -95,7 +95,7 @@ async def test_what_is_no_listing(transport: AiohttpTransport, answer: bytes) ->
             await listed(transport, server.engine(Kind.VLLM))
 
 
-async def test_a_pinned_mlx_does_without_a_listing(transport: AiohttpTransport) -> None:
+async def test_a_pinned_mlx_does_without_a_listing(transport: HttpTransport) -> None:
     """It hangs up on /v1/models when there is no Hugging Face cache."""
 
     async def script(peer: Peer) -> None:

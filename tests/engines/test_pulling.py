@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engines.adapters.registry import adapter_for
 from engines.contract import Engine, Kind, Pulled, UpstreamRequest
 from engines.pulling import MISSING, PullRefused, Tally, can_pull, fetch, pull
-from engines.transport import AiohttpTransport
+from engines.transport import HttpTransport
 from policies.errors import EngineBroke
 from policies.json import JSON, Object
 from tests.engines.loopback import always, reply, serving
@@ -27,13 +27,13 @@ def layer(name: str, current: int, size: int, total: int) -> Object:
     return {"type": "progress", "total": total, "layer": {"id": name, "size": size, "current": current}, "mode": "pull"}
 
 
-async def percents(transport: AiohttpTransport, kind: Kind, body: bytes, status: str = "200 OK") -> list[int]:
+async def percents(transport: HttpTransport, kind: Kind, body: bytes, status: str = "200 OK") -> list[int]:
     async with serving(always(reply(body, status))) as server:
         engine = Engine("e", kind, server.url, 1)
         return [percent async for percent in pull(transport, engine, "ai/smollm2")]
 
 
-async def test_model_runner_is_asked_as_it_wants_and_its_layers_add_up(transport: AiohttpTransport) -> None:
+async def test_model_runner_is_asked_as_it_wants_and_its_layers_add_up(transport: HttpTransport) -> None:
     story = lines(layer("a", 10, 50, 200), layer("a", 50, 50, 200), layer("b", 150, 150, 200), {"type": "success"})
     async with serving(always(reply(story))) as server:
         found = [p async for p in pull(transport, Engine("e", Kind.DOCKER_MODEL_RUNNER, server.url, 1), "ai/smollm2")]
@@ -44,7 +44,7 @@ async def test_model_runner_is_asked_as_it_wants_and_its_layers_add_up(transport
     assert json.loads(body) == {"from": "smollm2"}, "it adds what it adds to every name"
 
 
-async def test_ollama_is_asked_as_localhost(transport: AiohttpTransport) -> None:
+async def test_ollama_is_asked_as_localhost(transport: HttpTransport) -> None:
     story = lines({"status": "pulling manifest"}, {"status": "success"})
     async with serving(always(reply(story))) as server:
         found = [p async for p in pull(transport, Engine("e", Kind.OLLAMA, server.url, 1), "qwen3")]
@@ -65,7 +65,7 @@ async def test_ollama_is_asked_as_localhost(transport: AiohttpTransport) -> None
     ],
 )
 async def test_an_engine_that_will_not_says_why(
-    transport: AiohttpTransport, kind: Kind, body: bytes, status: str, reason: str
+    transport: HttpTransport, kind: Kind, body: bytes, status: str, reason: str
 ) -> None:
     with pytest.raises(PullRefused, match=reason):
         await percents(transport, kind, body, status)
@@ -74,12 +74,12 @@ async def test_an_engine_that_will_not_says_why(
 @pytest.mark.parametrize(
     "body", [b"", lines({"status": "pulling manifest"}), b"no json\n[]\n5\n", b"x" * 200_000, b"\n" * 50]
 )
-async def test_an_end_without_a_word_is_a_failure(transport: AiohttpTransport, body: bytes) -> None:
+async def test_an_end_without_a_word_is_a_failure(transport: HttpTransport, body: bytes) -> None:
     with pytest.raises(EngineBroke):
         await percents(transport, Kind.OLLAMA, body)
 
 
-async def test_a_line_without_end_is_a_failure_whatever_comes_after_it(transport: AiohttpTransport) -> None:
+async def test_a_line_without_end_is_a_failure_whatever_comes_after_it(transport: HttpTransport) -> None:
     with pytest.raises(EngineBroke):
         await percents(transport, Kind.OLLAMA, b"x" * 4_000_000 + b"\n" + lines({"status": "success"}))
 
@@ -93,7 +93,7 @@ def test_an_engine_cannot_make_us_remember_layers_without_end() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.OLLAMA, Kind.DOCKER_MODEL_RUNNER}))
-async def test_other_kinds_fetch_nothing(transport: AiohttpTransport, kind: Kind) -> None:
+async def test_other_kinds_fetch_nothing(transport: HttpTransport, kind: Kind) -> None:
     engine = Engine("e", kind, "http://127.0.0.1:1", 1)
     assert not can_pull(engine)
     with pytest.raises(PullRefused):
@@ -117,7 +117,7 @@ def test_models_of_somebody_elses_machine_are_not_fetched(model: str) -> None:
     ],
 )
 async def test_engines_are_asked_for_what_the_canonical_name_means_to_them(
-    transport: AiohttpTransport, asked: str, of_ollama: str, of_model_runner: str
+    transport: HttpTransport, asked: str, of_ollama: str, of_model_runner: str
 ) -> None:
     for kind, field, wanted in ((Kind.OLLAMA, "model", of_ollama), (Kind.DOCKER_MODEL_RUNNER, "from", of_model_runner)):
         async with serving(always(reply(lines({"status": "success", "type": "success"})))) as server:

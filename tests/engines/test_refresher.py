@@ -12,7 +12,7 @@ from engines.catalogue import Catalogue
 from engines.contract import Engine, Kind, Model
 from engines.discovery import Place
 from engines.refresher import Pace, Refresher, Watch
-from engines.transport import AiohttpTransport
+from engines.transport import HttpTransport
 from tests.engines.fakes import Fake
 from tests.engines.loopback import Peer, serving
 from tests.engines.waiting import until
@@ -33,7 +33,7 @@ class Board:
 
     def refresher(
         self,
-        transport: AiohttpTransport,
+        transport: HttpTransport,
         *engines: Engine,
         places: tuple[Place, ...] = (),
         busy: Callable[[str], bool] = lambda _: False,
@@ -106,7 +106,7 @@ def test_who_is_disturbed_by_a_listing_is_asked_once() -> None:
 # the asking
 
 
-async def test_models_come_and_change(transport: AiohttpTransport) -> None:
+async def test_models_come_and_change(transport: HttpTransport) -> None:
     board, fake = Board(), Fake(Kind.OLLAMA, ["a"])
     async with fake.serving() as server:
         refresher = board.refresher(transport, server.engine(Kind.OLLAMA))
@@ -119,7 +119,7 @@ async def test_models_come_and_change(transport: AiohttpTransport) -> None:
         assert len(board.published) == 2  # nothing new, nothing published
 
 
-async def test_an_engine_that_goes_takes_its_models_with_it_and_brings_them_back(transport: AiohttpTransport) -> None:
+async def test_an_engine_that_goes_takes_its_models_with_it_and_brings_them_back(transport: HttpTransport) -> None:
     board, fake = Board(), Fake(Kind.VLLM)
     async with fake.serving() as server:
         engine = server.engine(Kind.VLLM)
@@ -137,7 +137,7 @@ async def test_an_engine_that_goes_takes_its_models_with_it_and_brings_them_back
         assert refresher.engines == {engine: True}
 
 
-async def test_refreshing_too_often_does_nothing(transport: AiohttpTransport) -> None:
+async def test_refreshing_too_often_does_nothing(transport: HttpTransport) -> None:
     board, fake = Board(), Fake(Kind.VLLM)
     async with fake.serving() as server:
         refresher = board.refresher(transport, server.engine(Kind.VLLM))
@@ -148,7 +148,7 @@ async def test_refreshing_too_often_does_nothing(transport: AiohttpTransport) ->
     assert fake.asked == ["/version", "/v1/models"]
 
 
-async def test_a_slow_engine_does_not_hide_the_others(transport: AiohttpTransport) -> None:
+async def test_a_slow_engine_does_not_hide_the_others(transport: HttpTransport) -> None:
     board = Board()
     async with serving(Peer.gone) as hanging, Fake(Kind.VLLM).serving() as server:
         slow = Engine("slow", Kind.VLLM, hanging.url, 1)
@@ -160,7 +160,7 @@ async def test_a_slow_engine_does_not_hide_the_others(transport: AiohttpTranspor
         assert refresher.engines[slow] is False
 
 
-async def test_new_engines_are_found_and_lost_ones_forgotten(transport: AiohttpTransport) -> None:
+async def test_new_engines_are_found_and_lost_ones_forgotten(transport: HttpTransport) -> None:
     board, fake = Board(), Fake(Kind.MLX_LM, up=False)
     async with fake.serving() as server:
         refresher = board.refresher(transport, places=(Place(Kind.MLX_LM, server.url),))
@@ -177,7 +177,7 @@ async def test_new_engines_are_found_and_lost_ones_forgotten(transport: AiohttpT
         assert board.names() == []
 
 
-async def test_llama_cpp_python_is_not_listed_while_it_works(transport: AiohttpTransport) -> None:
+async def test_llama_cpp_python_is_not_listed_while_it_works(transport: HttpTransport) -> None:
     board, fake, busy = Board(), Fake(Kind.LLAMA_CPP_PYTHON), True
     async with fake.serving() as server:
         refresher = board.refresher(transport, server.engine(Kind.LLAMA_CPP_PYTHON), busy=lambda _: busy)
@@ -191,7 +191,7 @@ async def test_llama_cpp_python_is_not_listed_while_it_works(transport: AiohttpT
         assert fake.asked.count("/v1/models") == 1
 
 
-async def test_running_keeps_up_by_itself(transport: AiohttpTransport) -> None:
+async def test_running_keeps_up_by_itself(transport: HttpTransport) -> None:
     published: list[Catalogue] = []
     fake = Fake(Kind.LM_STUDIO, ["a"])
     async with fake.serving() as server:
@@ -212,7 +212,7 @@ async def test_running_keeps_up_by_itself(transport: AiohttpTransport) -> None:
             task.cancel()
 
 
-async def test_a_discovered_engine_never_shares_the_models_of_a_configured_one(transport: AiohttpTransport) -> None:
+async def test_a_discovered_engine_never_shares_the_models_of_a_configured_one(transport: HttpTransport) -> None:
     board = Board()
     async with Fake(Kind.VLLM, ["mine"]).serving() as mine, Fake(Kind.VLLM, ["mine", "more"]).serving() as stranger:
         refresher = board.refresher(transport, mine.engine(Kind.VLLM), places=(Place(Kind.VLLM, stranger.url),))

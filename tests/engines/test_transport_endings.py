@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from engines.contract import Engine, Kind, Model, Target, UpstreamRequest
-from engines.transport import AiohttpTransport
+from engines.transport import HttpTransport
 from policies.errors import EngineBroke, EngineTimeout, EngineUnreachable
 from tests.engines.asking import ASK, CHUNKED, ask, failure
 from tests.engines.loopback import Peer, always, reply, serving
@@ -21,7 +21,7 @@ from tests.engines.permits import deleting, permit
 # time
 
 
-async def test_nobody_listens(transport: AiohttpTransport) -> None:
+async def test_nobody_listens(transport: HttpTransport) -> None:
     async with serving(always(reply())) as server:
         engine = server.engine()
     with pytest.raises(EngineUnreachable) as caught:
@@ -29,7 +29,7 @@ async def test_nobody_listens(transport: AiohttpTransport) -> None:
     assert not caught.value.connected
 
 
-async def test_slow_to_the_first_byte(transport: AiohttpTransport) -> None:
+async def test_slow_to_the_first_byte(transport: HttpTransport) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.gone()
@@ -39,7 +39,7 @@ async def test_slow_to_the_first_byte(transport: AiohttpTransport) -> None:
     assert error.detail == "first byte"
 
 
-async def test_a_chunk_that_does_not_parse_is_told_at_once(transport: AiohttpTransport) -> None:
+async def test_a_chunk_that_does_not_parse_is_told_at_once(transport: HttpTransport) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(CHUNKED + b"3\r\none\r\n")
@@ -49,7 +49,7 @@ async def test_a_chunk_that_does_not_parse_is_told_at_once(transport: AiohttpTra
     assert isinstance(await failure(transport, script, gap=30.0), EngineBroke)
 
 
-async def test_a_gap_between_chunks(transport: AiohttpTransport) -> None:
+async def test_a_gap_between_chunks(transport: HttpTransport) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(CHUNKED + b"3\r\none\r\n")
@@ -60,7 +60,7 @@ async def test_a_gap_between_chunks(transport: AiohttpTransport) -> None:
     assert error.detail == "gap between chunks"
 
 
-async def test_a_drip_runs_into_the_total(transport: AiohttpTransport) -> None:
+async def test_a_drip_runs_into_the_total(transport: HttpTransport) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(CHUNKED)
@@ -76,7 +76,7 @@ async def test_a_drip_runs_into_the_total(transport: AiohttpTransport) -> None:
 # pooled connections
 
 
-async def test_a_stale_pooled_connection_is_retried_once(transport: AiohttpTransport) -> None:
+async def test_a_stale_pooled_connection_is_retried_once(transport: HttpTransport) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(reply(b"%d" % peer.number))
@@ -89,7 +89,7 @@ async def test_a_stale_pooled_connection_is_retried_once(transport: AiohttpTrans
     assert server.connections == 2
 
 
-async def test_an_engine_that_has_closed_all_its_connections_gets_a_new_one(transport: AiohttpTransport) -> None:
+async def test_an_engine_that_has_closed_all_its_connections_gets_a_new_one(transport: HttpTransport) -> None:
     both = asyncio.Barrier(2)
 
     async def script(peer: Peer) -> None:
@@ -110,7 +110,7 @@ async def test_an_engine_that_has_closed_all_its_connections_gets_a_new_one(tran
     assert transport.retried == {server.engine().name: 2}
 
 
-async def test_a_fresh_connection_that_dies_is_not_retried(transport: AiohttpTransport) -> None:
+async def test_a_fresh_connection_that_dies_is_not_retried(transport: HttpTransport) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
 
@@ -121,8 +121,8 @@ async def test_a_fresh_connection_that_dies_is_not_retried(transport: AiohttpTra
     assert caught.value.connected  # what was asked may be why
 
 
-async def test_nor_is_a_deletion_whose_answer_is_lost(transport: AiohttpTransport) -> None:
-    """aiohttp would send it again by itself; the engine has deleted the model, and the second answer is a 404."""
+async def test_nor_is_a_deletion_whose_answer_is_lost(transport: HttpTransport) -> None:
+    """The engine may have deleted the model; a second answer would be a 404."""
 
     async def script(peer: Peer) -> None:
         await peer.request()
@@ -136,7 +136,7 @@ async def test_nor_is_a_deletion_whose_answer_is_lost(transport: AiohttpTranspor
     assert not transport.retried
 
 
-async def test_a_reused_connection_that_dies_within_the_head_is_not_retried(transport: AiohttpTransport) -> None:
+async def test_a_reused_connection_that_dies_within_the_head_is_not_retried(transport: HttpTransport) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.say(reply())
@@ -150,7 +150,7 @@ async def test_a_reused_connection_that_dies_within_the_head_is_not_retried(tran
     assert server.connections == 1
 
 
-async def test_a_retry_is_not_retried(transport: AiohttpTransport) -> None:
+async def test_a_retry_is_not_retried(transport: HttpTransport) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         if peer.number == 1:
@@ -167,7 +167,7 @@ async def test_a_retry_is_not_retried(transport: AiohttpTransport) -> None:
 # leaving
 
 
-async def leaves(transport: AiohttpTransport, engine: Engine, waiting: asyncio.Event, request: UpstreamRequest) -> None:
+async def leaves(transport: HttpTransport, engine: Engine, waiting: asyncio.Event, request: UpstreamRequest) -> None:
     """Start a request, cancel it once `waiting` is set."""
 
     async def work() -> None:
@@ -182,7 +182,7 @@ async def leaves(transport: AiohttpTransport, engine: Engine, waiting: asyncio.E
 
 
 @pytest.mark.parametrize("said", [b"", CHUNKED, CHUNKED + b"3\r\none\r\n"], ids=["before-head", "after-head", "amid"])
-async def test_cancelling_closes_the_connection_at_once(transport: AiohttpTransport, said: bytes) -> None:
+async def test_cancelling_closes_the_connection_at_once(transport: HttpTransport, said: bytes) -> None:
     waiting, gone = asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer) -> None:
@@ -206,7 +206,7 @@ async def full(peer: Peer) -> None:
         sizes.append(int.from_bytes(fcntl.ioctl(socket.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder))
 
 
-async def test_cancelling_an_upload_that_nobody_reads_closes_at_once(transport: AiohttpTransport) -> None:
+async def test_cancelling_an_upload_that_nobody_reads_closes_at_once(transport: HttpTransport) -> None:
     """A graceful close would wait for ever until the rest is sent, and the engine would think we are still there."""
     waiting, gone = asyncio.Event(), asyncio.Event()
 
@@ -226,7 +226,7 @@ async def test_cancelling_an_upload_that_nobody_reads_closes_at_once(transport: 
             await gone.wait()
 
 
-async def test_leaving_before_the_end_closes_the_connection(transport: AiohttpTransport) -> None:
+async def test_leaving_before_the_end_closes_the_connection(transport: HttpTransport) -> None:
     gone = asyncio.Event()
 
     async def script(peer: Peer) -> None:
@@ -243,7 +243,7 @@ async def test_leaving_before_the_end_closes_the_connection(transport: AiohttpTr
             await gone.wait()
 
 
-async def test_an_answer_read_to_its_end_leaves_the_connection_for_the_next(transport: AiohttpTransport) -> None:
+async def test_an_answer_read_to_its_end_leaves_the_connection_for_the_next(transport: HttpTransport) -> None:
     async with serving(always(reply())) as server:
         for _ in range(5):
             await ask(transport, server.engine())
