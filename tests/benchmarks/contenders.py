@@ -1,21 +1,37 @@
-"""The same origin reached three ways: straight, through nginx, through the gateway."""
+"""The same origin reached several ways: straight, through nginx, through the gateway, through its peers."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import psutil
 
-from policies.json import Object
+from policies.json import JSON, Object
 from tests.benchmarks import nginx
-from tests.system.process import ROOT, Gateway, configuration
+from tests.benchmarks.cores import Place, placed
+from tests.benchmarks.origin import MODEL
+from tests.system.process import Gateway, configuration
+
+
+class Peer(Protocol):
+    """Another gateway that is installed: `with peer(folder, target) as contender` runs it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def version(self) -> str | None:
+        """The one that is installed."""
+
+    def __call__(self, folder: Path, target: int) -> AbstractContextManager[Contender]:
+        """In front of loopback port `target`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +44,66 @@ class Contender:
     resident: Callable[[], int]
 
 
+@dataclass(slots=True)
+class Field:
+    """The contenders of a run that are up, seconds from the start of each to its first open port, and what is missing."""
+
+    contenders: list[Contender]
+    started: dict[str, float]
+    notes: list[str]
+
+
 @contextmanager
-def field(folder: Path, target: int) -> Iterator[list[Contender]]:
-    """The three ways to loopback port `target`."""
+def field(folder: Path, target: int, *, peers: bool = False, connections: int = nginx.CONNECTIONS) -> Iterator[Field]:
+    """The ways to loopback port `target`, the gateway's with everything on; with `peers` those that are installed."""
     with ExitStack() as stack:
-        control = stack.enter_context(nginx.proxy(folder / "control", target))
-        gateway = gateway_to(folder / "gateway", target)
-        stack.callback(gateway.kill)
-        gateway.start().ready()
+        found = Field([], {}, [])
+        control = stack.enter_context(nginx.proxy(folder / "control", target, connections=connections))
+        collector = stack.enter_context(nginx.sink(folder / "collector"))
+        gateway = stack.enter_context(running(everything_on(folder / "gateway", target, collector.port)))
         key = gateway.create_key("bench").secret
-        yield [
+        found.started |= {"nginx": control.started_in, "gateway": gateway.started_in}
+        found.contenders += [
             Contender("direct", target, key, lambda: 0),
             Contender("nginx", control.port, key, lambda: psutil.Process(control.pid).memory_info().rss),
             Contender("gateway", gateway.address[1], key, gateway.resident),
         ]
+        if peers:
+            _enter_peers(stack, found, folder, target)
+        yield found
+
+
+@contextmanager
+def running(gateway: Gateway, place: Place = Place.CONTENDER) -> Iterator[Gateway]:
+    """The gateway, up and ready."""
+    try:
+        with placed(place):
+            gateway.start()
+        yield gateway.ready()
+    finally:
+        gateway.kill()
+
+
+def everything_on(folder: Path, target: int, collector: int, **changes: JSON) -> Gateway:
+    """A gateway in front of `target` that does all it can for each request: the embedded policy with a grant, limits
+    that count and are never reached, the ledger on disk, metrics, an access line, one trace in a hundred to a collector.
+
+    What would end a load test is out of the way: the caps per source, the line in front of the engine.
+    """
+    sections: Object = {
+        "engine": {"url": f"http://127.0.0.1:{target}", "concurrency": 4096},
+        "listener": {
+            "limits": {"connections": 16_384, "connections_per_source": 16_384, "unauthenticated_share": 1.0},
+        },
+        "queue": {"limit": 16_384, "share": 1.0, "in_flight_per_caller": 16_384, "queued_per_caller": 16_384},
+        "policy": {"engine": "embedded", "grants": [{"id": "bench", "models": [MODEL], "everyone": True}]},
+        "limits": {
+            "classes": {"default": {"rpm": 10**8, "tpm": 10**10, "tpd": 10**11, "concurrency": 16_384}},
+            "rules": [{"name": "month", "per": "owner", "tokens": {"month": 10**12}}],
+        },
+        "telemetry": {"access_log": "access.log", "otlp": f"http://127.0.0.1:{collector}", "sample": 0.01},
+    }
+    return Gateway(folder, configuration(f"http://127.0.0.1:{target}", **(sections | changes)))
 
 
 def gateway_to(folder: Path, target: int) -> Gateway:
@@ -59,17 +121,63 @@ def gateway_to(folder: Path, target: int) -> Gateway:
     return Gateway(folder, config)
 
 
-@contextmanager
-def streaming_origin() -> Iterator[int]:
-    """The port of a running `origin.py`."""
-    with subprocess.Popen(
-        (sys.executable, "-m", "tests.benchmarks.origin"), cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
+def versions() -> Object:
+    """Of the peers that are installed."""
+    return {peer.name: peer.version() for peer in _peers()}
+
+
+def _peers() -> Sequence[Peer]:
+    if find_spec("tests.benchmarks.peers") is None:
+        return []
+    found: Sequence[Peer] = import_module("tests.benchmarks.peers").installed()  # late: they import this module
+    return found
+
+
+def _enter_peers(stack: ExitStack, found: Field, folder: Path, target: int) -> None:
+    for peer in _peers():
+        begun = time.monotonic()
         try:
-            yield int(process.stdout.readline())
-        finally:
-            process.terminate()
+            with placed(Place.CONTENDER):
+                contender = stack.enter_context(peer(folder / peer.name, target))
+        except Exception as problem:  # noqa: BLE001 - of another project's program: the run goes on without it
+            found.notes.append(f"{peer.name} did not start: {str(problem).strip().splitlines()[-1]}")
+            continue
+        found.started[contender.name] = time.monotonic() - begun
+        found.contenders.append(contender)
+
+
+class Meter:
+    """Reads the processor time of whoever listens on loopback `port`, and of its children, from when it is made.
+
+    Only processes that this one has started are looked at, which needs no rights anywhere.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._family = next(
+            (_family(each) for each in psutil.Process().children(recursive=True) if _has(each, port)), []
+        )
+
+    def seconds(self) -> float:
+        """So far; 0 if nobody listens there."""
+        used = 0.0
+        for process in self._family:
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used += times.user + times.system
+        return used
+
+
+def _has(process: psutil.Process, port: int) -> bool:
+    with suppress(psutil.Error):
+        return any(
+            each.laddr and each.laddr.port == port and each.status == "LISTEN"
+            for each in process.net_connections("tcp")
+        )
+    return False
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    return [process, *process.children(recursive=True)]
 
 
 class Peak:

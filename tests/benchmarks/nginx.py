@@ -11,8 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from tests.benchmarks.cores import Place, placed
 from tests.benchmarks.origin import MODEL
+
+CONNECTIONS: Final = 4096
 
 CANNED = json.dumps(
     {
@@ -28,12 +32,12 @@ _MODELS = json.dumps({"object": "list", "data": [{"id": MODEL, "object": "model"
 
 _FRAME = """
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
-events {{ worker_connections 2048; }}
+events {{ worker_connections {connections}; }}
 http {{
   access_log {access_log}; default_type application/json;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  keepalive_requests 1000; tcp_nodelay on;
+  keepalive_requests 1000; tcp_nodelay on; client_max_body_size 64m; client_body_buffer_size 2m;
   {body}
 }}
 """
@@ -44,6 +48,9 @@ _ORIGIN = """
     location / {{ return 200 '{canned}'; }}
   }}
 """
+_SINK = """
+  server {{ listen 127.0.0.1:{port}; keepalive_requests 1000000; location / {{ return 200; }} }}
+"""
 _PROXY = """
   upstream origin {{ server 127.0.0.1:{target}; keepalive 128; keepalive_requests 1000000; }}
   server {{
@@ -52,6 +59,11 @@ _PROXY = """
       proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
     }}
   }}
+"""
+_REFUSING: Final = """
+  limit_req_zone $server_port zone=spent:1m rate=1r/m; limit_req_status 429; limit_req_log_level info;
+  upstream origin {{ server 127.0.0.1:{target}; }}
+  server {{ listen 127.0.0.1:{port} backlog=1024; location / {{ limit_req zone=spent; proxy_pass http://origin; }} }}
 """
 
 
@@ -66,33 +78,56 @@ class Nginx:
 
 def missing() -> list[str]:
     """The programs this benchmark needs and does not find."""
-    return [name for name in ("nginx", "wrk") if shutil.which(name) is None]
+    return [name for name in ("nginx", "wrk", "go") if shutil.which(name) is None]
 
 
 @contextmanager
 def origin(folder: Path) -> Iterator[Nginx]:
     """Answers every POST with CANNED."""
     port = free_port()
-    with _running(folder, port, _ORIGIN.format(port=port, models=_MODELS, canned=CANNED), "off") as nginx:
+    body = _ORIGIN.format(port=port, models=_MODELS, canned=CANNED)
+    with _running(folder, port, body, "off", Place.LOAD) as nginx:
         yield nginx
 
 
 @contextmanager
-def proxy(folder: Path, target: int) -> Iterator[Nginx]:
-    """Passes everything to loopback port `target`; writes an access log, as the gateway does."""
+def sink(folder: Path) -> Iterator[Nginx]:
+    """Takes everything and says 200: a collector that costs nothing."""
+    port = free_port()
+    with _running(folder, port, _SINK.format(port=port), "off", Place.LOAD) as nginx:
+        yield nginx
+
+
+@contextmanager
+def proxy(folder: Path, target: int, *, connections: int = CONNECTIONS) -> Iterator[Nginx]:
+    """Passes everything to loopback port `target`; writes an access log, as the gateway does. `connections`: to callers
+    and to the target together."""
     port = free_port()
     body = _PROXY.format(port=port, target=target)
-    with _running(folder, port, body, f"{folder}/access.log") as nginx:
+    with _running(folder, port, body, f"{folder}/access.log", Place.CONTENDER, connections) as nginx:
         yield nginx
 
 
 @contextmanager
-def _running(folder: Path, port: int, body: str, access_log: str) -> Iterator[Nginx]:
+def refusing(folder: Path, target: int) -> Iterator[Nginx]:
+    """Lets one request a minute pass to loopback port `target`; the others are 429."""
+    port = free_port()
+    body = _REFUSING.format(port=port, target=target)
+    with _running(folder, port, body, f"{folder}/access.log", Place.CONTENDER) as nginx:
+        yield nginx
+
+
+@contextmanager
+def _running(
+    folder: Path, port: int, body: str, access_log: str, place: Place, connections: int = CONNECTIONS
+) -> Iterator[Nginx]:
     folder.mkdir(parents=True)
     config = folder / "nginx.conf"
-    config.write_text(_FRAME.format(folder=folder, body=body, access_log=access_log))
+    config.write_text(_FRAME.format(folder=folder, body=body, access_log=access_log, connections=connections))
     started = time.monotonic()
-    with subprocess.Popen(("nginx", "-p", str(folder), "-c", str(config)), stderr=subprocess.DEVNULL) as process:
+    with placed(place):
+        process = subprocess.Popen(("nginx", "-p", str(folder), "-c", str(config)), stderr=subprocess.DEVNULL)
+    with process:
         try:
             while not listens(port):
                 assert process.poll() is None, (folder / "error.log").read_text()

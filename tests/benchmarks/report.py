@@ -1,47 +1,38 @@
-"""The table a person reads and the document a script reads."""
+"""Tables for the terminal and for pages. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from policies.json import JSON, Object, as_object
+from tests.benchmarks.goals import Verdict
+from tests.benchmarks.plots import shown
 
-Row = Sequence[JSON]
+MET = {True: "met", False: "missed", None: "–"}
 
 
-def table(title: str, names: Sequence[str], rows: Sequence[Row]) -> str:
-    """A table with aligned columns."""
-    cells = [list(names), *[[_cell(value) for value in row] for row in rows]]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
+def table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns, for a terminal."""
+    cells = [list(names), *rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) for row in cells]
     return "\n".join(("", title, *lines, ""))
 
 
-def _cell(value: JSON) -> str:
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}"
-    return "-" if value is None else str(value)
+def markdown(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The same as Markdown, numbers to the right; the first column to the left."""
+    rule = ["---", *["--:"] * (len(names) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (names, rule, *rows))
 
 
-def compared(results: Sequence[Object], control: str, measure: str) -> list[Object]:
-    """Each result with its difference to `direct` (`added_`) and its ratio to `control` (`ratio_`) in `measure`."""
-    found = {str(result["contender"]): _number(result[measure]) for result in results}
-    direct, reference = found["direct"], found[control]
-    return [
-        {
-            **result,
-            f"added_{measure}": round(found[str(result["contender"])] - direct, 3),
-            f"ratio_{measure}": round(found[str(result["contender"])] / reference, 3) if reference else None,
-        }
-        for result in results
+def judged(verdicts: Sequence[Verdict]) -> tuple[list[str], list[list[str]]]:
+    """Names and rows of the table of goals."""
+    rows = [
+        [
+            f"{verdict.goal.workload}: {verdict.goal.what}",
+            verdict.goal.bound,
+            "not measured" if verdict.found is None else shown(verdict.found) + verdict.goal.unit,
+            MET[verdict.met],
+        ]
+        for verdict in verdicts
     ]
-
-
-def _number(value: JSON) -> float:
-    assert isinstance(value, int | float)
-    return float(value)
-
-
-def rows(results: Sequence[Object], names: Sequence[str]) -> list[Row]:
-    """The named columns of each result."""
-    return [[as_object(result).get(name) for name in names] for result in results]
+    return ["", "goal", "found", ""], rows

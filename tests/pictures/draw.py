@@ -17,7 +17,7 @@ CELL: Final = 56
 LINE: Final = 26
 WIDTH: Final = 24 * CELL
 _GAP: Final = 6
-_COLOURS: Final = (
+COLOURS: Final = (
     *("#7eb26d", "#eab839", "#6ed0e0", "#ef843c", "#e24d42", "#5794f2", "#ba43a9", "#b877d9"),
     *("#508642", "#cca300", "#447ebc", "#c15c17", "#890f02", "#0a437c", "#6d1f62", "#584477"),
 )
@@ -127,8 +127,8 @@ def _chart(curves: Sequence[Curve], unit: str, width: int, height: int, *, stack
                 base = bases[at] if stacks else 0.0
                 points.append((at, base, base + value))
                 bases[at] = base + value
-        paths.append((_COLOURS[number % len(_COLOURS)], points))
-    top = _round_up(max((high for _, points in paths for _, _, high in points), default=1.0)) or 1.0
+        paths.append((COLOURS[number % len(COLOURS)], points))
+    top = round_up(max((high for _, points in paths for _, _, high in points), default=1.0)) or 1.0
     left, start, end = 56, times[0], max(times[-1], times[0] + 1)
 
     def x(at: float) -> float:
@@ -141,7 +141,7 @@ def _chart(curves: Sequence[Curve], unit: str, width: int, height: int, *, stack
     for part in range(5):
         value = top * part / 4
         marks.append(f'<line x1={left} x2={width} y1={y(value):.1f} y2={y(value):.1f} stroke="#2c2f36"/>')
-        marks.append(_label(left - 4, y(value) + 3, spelled(value, unit), "end"))
+        marks.append(label(left - 4, y(value) + 3, spelled(value, unit), "end"))
     for colour, points in paths:
         line = " ".join(f"{x(at):.1f},{y(high):.1f}" for at, _, high in points)
         back = " ".join(f"{x(at):.1f},{y(base):.1f}" for at, base, _ in reversed(points))
@@ -173,7 +173,7 @@ def _heatmap(curves: Sequence[Curve], width: int, height: int) -> str:
     tall, wide = height / (last - first + 1), (width - 60) / len(below)
     marks = []
     for line, number in enumerate(range(last, first - 1, -1)):
-        marks.append(_label(54, line * tall + tall / 2 + 3, ordered[number].name + " s", "end"))
+        marks.append(label(54, line * tall + tall / 2 + 3, ordered[number].name + " s", "end"))
         for column, value in enumerate(cells[number]):
             if value > 0:
                 shade = 0.15 + 0.85 * math.sqrt(value / most)
@@ -200,12 +200,14 @@ def _table(queries: Sequence[Rows], unit: str) -> str:
     return f"<table>{''.join(lines)}</table>"
 
 
-def _label(x: float, y: float, words: str, anchor: str) -> str:
+def label(x: float, y: float, words: str, anchor: str) -> str:
+    """Words at a place; `anchor`: start, middle or end."""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
     return f'<text {place} fill="#8e8e9a" font-size="10">{html.escape(words)}</text>'
 
 
-def _round_up(value: float) -> float:
+def round_up(value: float) -> float:
+    """The next number an axis can end with; 0 for what is not above it."""
     if value <= 0:
         return 0.0
     power = 10.0 ** math.floor(math.log10(value))

@@ -1,0 +1,72 @@
+"""A long time of everything: streams that end, streams that are left, whole answers, large prompts; memory and descriptors.
+
+What grows would grow here. The slope is that of the second half: caches, windows and the database's pages fill before.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Self
+
+from policies.json import JSON, Object
+from tests.benchmarks import nginx, origin, samples
+from tests.benchmarks.contenders import everything_on, running
+from tests.benchmarks.plan import Plan
+from tests.benchmarks.readers import Asked, Mixed, listen
+
+_STREAMS: Final = 60
+_TOKENS: Final = 20
+_HOUR: Final = 3600.0
+_POINTS: Final = 360
+
+
+def measure(plan: Plan, folder: Path) -> Object:
+    """One row of the gateway, and the `points` (seconds, MiB, descriptors) of which it is made."""
+    with origin.streaming() as port, nginx.sink(folder / "sink") as sink:
+        with running(everything_on(folder / "gateway", port, sink.port)) as gateway:
+            key = gateway.create_key("bench").secret
+            asked = Asked(gateway.address[1], key, origin.chat(stream=True, max_tokens=_TOKENS), _TOKENS)
+            mixed = Mixed(origin.chat(max_tokens=_TOKENS), whole_every=4, leave_every=10)
+            watch = Watch(lambda: (gateway.resident() / (1 << 20), gateway.descriptors()), plan.soak / _POINTS)
+            with watch:
+                heard = listen(asked, streams=_STREAMS, warm=plan.warm, seconds=plan.soak, mixed=mixed)
+    late = [point for point in watch.points if point[0] >= watch.points[-1][0] / 2]
+    taken: dict[str, float] = {
+        "minutes": plan.soak / 60,
+        "answers": float(heard.done),
+        "errors": float(heard.errors),
+        "mib": late[-1][1],
+        "mib_per_hour": samples.slope([(at, mib) for at, mib, _ in late]) * _HOUR,
+        "descriptors": late[-1][2],
+        "descriptors_per_hour": samples.slope([(at, count) for at, _, count in late]) * _HOUR,
+    }
+    points: list[JSON] = [[samples.short(value) for value in point] for point in watch.points]
+    notes: list[JSON] = [heard.problem] if heard.problem else []
+    return {"rows": list[JSON](samples.rows({"gateway": [taken]}, {})), "notes": notes, "points": points}
+
+
+class Watch:
+    """`points`: what `read` said while entered, `every` so many seconds, and when."""
+
+    def __init__(self, read: Callable[[], tuple[float, float]], every: float) -> None:
+        self._read = read
+        self._every = every
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self.points: list[tuple[float, float, float]] = []
+
+    def _watch(self) -> None:
+        began = time.monotonic()
+        while not self._over.wait(self._every):
+            self.points.append((time.monotonic() - began, *self._read()))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
