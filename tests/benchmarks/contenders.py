@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import psutil
 
@@ -18,7 +18,10 @@ from policies.json import JSON, Object
 from tests.benchmarks import nginx
 from tests.benchmarks.cores import Place, placed
 from tests.benchmarks.origin import MODEL
+from tests.benchmarks.samples import CONTROL, DIRECT
 from tests.system.process import Gateway, configuration
+
+_MOST: Final = 2**31 - 1
 
 
 class Peer(Protocol):
@@ -46,7 +49,7 @@ class Contender:
 
 @dataclass(slots=True)
 class Field:
-    """The contenders of a run that are up, seconds from the start of each to its first open port, and what is missing."""
+    """The contenders that are up, the seconds from the start of each to its first open port, and what is missing."""
 
     contenders: list[Contender]
     started: dict[str, float]
@@ -62,10 +65,10 @@ def field(folder: Path, target: int, *, peers: bool = False, connections: int = 
         collector = stack.enter_context(nginx.sink(folder / "collector"))
         gateway = stack.enter_context(running(everything_on(folder / "gateway", target, collector.port)))
         key = gateway.create_key("bench").secret
-        found.started |= {"nginx": control.started_in, "gateway": gateway.started_in}
+        found.started |= {CONTROL: control.started_in, "gateway": gateway.started_in}
         found.contenders += [
-            Contender("direct", target, key, lambda: 0),
-            Contender("nginx", control.port, key, lambda: psutil.Process(control.pid).memory_info().rss),
+            Contender(DIRECT, target, key, lambda: 0),
+            Contender(CONTROL, control.port, key, lambda: psutil.Process(control.pid).memory_info().rss),
             Contender("gateway", gateway.address[1], key, gateway.resident),
         ]
         if peers:
@@ -86,7 +89,8 @@ def running(gateway: Gateway, place: Place = Place.CONTENDER) -> Iterator[Gatewa
 
 def everything_on(folder: Path, target: int, collector: int, **changes: JSON) -> Gateway:
     """A gateway in front of `target` that does all it can for each request: the embedded policy with a grant, limits
-    that count and are never reached, the ledger on disk, metrics, an access line, one trace in a hundred to a collector.
+    that count and are never reached, the ledger on disk, metrics, an access line, one trace in a hundred to a
+    collector.
 
     What would end a load test is out of the way: the caps per source, the line in front of the engine.
     """
@@ -98,8 +102,8 @@ def everything_on(folder: Path, target: int, collector: int, **changes: JSON) ->
         "queue": {"limit": 16_384, "share": 1.0, "in_flight_per_caller": 16_384, "queued_per_caller": 16_384},
         "policy": {"engine": "embedded", "grants": [{"id": "bench", "models": [MODEL], "everyone": True}]},
         "limits": {
-            "classes": {"default": {"rpm": 10**8, "tpm": 10**10, "tpd": 10**11, "concurrency": 16_384}},
-            "rules": [{"name": "month", "per": "owner", "tokens": {"month": 10**12}}],
+            "classes": {"default": {"rpm": _MOST, "tpm": _MOST, "tpd": _MOST, "concurrency": 16_384}},
+            "rules": [{"name": "month", "per": "owner", "tokens": {"month": _MOST}}],
         },
         "telemetry": {"access_log": "access.log", "otlp": f"http://127.0.0.1:{collector}", "sample": 0.01},
     }
@@ -147,18 +151,17 @@ def _enter_peers(stack: ExitStack, found: Field, folder: Path, target: int) -> N
 
 
 class Meter:
-    """Reads the processor time of whoever listens on loopback `port`, and of its children, from when it is made.
+    """Reads the processor time of a contender and of its children, from when it is made; of the direct way: of none.
 
     Only processes that this one has started are looked at, which needs no rights anywhere.
     """
 
-    def __init__(self, port: int) -> None:
-        self._family = next(
-            (_family(each) for each in psutil.Process().children(recursive=True) if _has(each, port)), []
-        )
+    def __init__(self, contender: Contender) -> None:
+        started = psutil.Process().children(recursive=True) if contender.name != DIRECT else []
+        self._family = next((_family(each) for each in started if _has(each, contender.port)), [])
 
     def seconds(self) -> float:
-        """So far; 0 if nobody listens there."""
+        """So far."""
         used = 0.0
         for process in self._family:
             with suppress(psutil.NoSuchProcess):
@@ -169,10 +172,7 @@ class Meter:
 
 def _has(process: psutil.Process, port: int) -> bool:
     with suppress(psutil.Error):
-        return any(
-            each.laddr and each.laddr.port == port and each.status == "LISTEN"
-            for each in process.net_connections("tcp")
-        )
+        return any(each.status == "LISTEN" and each.laddr.port == port for each in process.net_connections("tcp"))
     return False
 
 

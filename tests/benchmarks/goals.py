@@ -54,9 +54,9 @@ _CPU: Final = "measures.cpu_us"
 GOALS: Final = (
     Goal("a", "32 connections, to nginx", "ratio.per_second", setting=_A32, least=0.12),
     Goal("a", "32 connections, to nginx: go for", "ratio.per_second", setting=_A32, least=0.20),
-    Goal("a", "32 connections, to LiteLLM", _RATE, setting=_A32, over="litellm", least=100.0, unit=" ×"),
-    Goal("a", "32 connections, to Portkey", _RATE, setting=_A32, over="portkey", least=8.0, unit=" ×"),
-    Goal("a", "32 connections, to Bifrost", _RATE, setting=_A32, over="bifrost", least=1.0, unit=" ×"),
+    Goal("a", "32 connections, to LiteLLM", _RATE, setting=_A32, over="litellm", least=100.0, unit=" x"),
+    Goal("a", "32 connections, to Portkey", _RATE, setting=_A32, over="portkey", least=8.0, unit=" x"),
+    Goal("a", "32 connections, to Bifrost", _RATE, setting=_A32, over="bifrost", least=1.0, unit=" x"),
     Goal("a", "1 connection, added p50", "added.p50_ms", setting=_A1, most=0.4, unit=" ms"),
     Goal("a", "1 connection, added p99", "added.p99_ms", setting=_A1, most=2.0, unit=" ms"),
     Goal("b", "200 streams, added gap p99", "added.gap_p99_ms", setting=_B200, most=3.0, unit=" ms"),
@@ -70,7 +70,7 @@ GOALS: Final = (
     Goal("f", "100,000 keys and 1,000 grants, to 10 and 1", "ratio.per_second", contender="many", least=0.95),
     Goal("h", "start to listening", "measures.start_s", most=0.7, unit=" s"),
     Goal("h", "memory when it is up", "measures.idle_mib", most=90e6 / (1 << 20), unit=" MiB"),
-    Goal("i", "2 workers, to 1", "ratio.per_second", contender="2", least=1.8, unit=" ×", needs=("processors", 4)),
+    Goal("i", "2 workers, to 1", "ratio.per_second", contender="2", least=1.8, unit=" x", needs=("processors", 4)),
     Goal("j", "memory, per hour", "measures.mib_per_hour", most=1.0, unit=" MiB"),
     Goal("j", "descriptors, per hour", "measures.descriptors_per_hour", most=1.0),
 )

@@ -31,7 +31,7 @@ request = function()
   return made[at]
 end
 """
-_END: Final = """
+_END: Final = r"""
 done = function(summary, latency, requests)
   local broken = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
   io.write(string.format(
@@ -54,6 +54,11 @@ class Load:
     answers: int
     refused: int
     broken: int
+
+    @property
+    def errors(self) -> int:
+        """Of requests that should have been answered."""
+        return self.refused + self.broken
 
 
 def press(

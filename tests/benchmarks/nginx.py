@@ -86,7 +86,7 @@ def origin(folder: Path) -> Iterator[Nginx]:
     """Answers every POST with CANNED."""
     port = free_port()
     body = _ORIGIN.format(port=port, models=_MODELS, canned=CANNED)
-    with _running(folder, port, body, "off", Place.LOAD) as nginx:
+    with _running(folder, port, body, access_log="off", place=Place.LOAD) as nginx:
         yield nginx
 
 
@@ -94,7 +94,7 @@ def origin(folder: Path) -> Iterator[Nginx]:
 def sink(folder: Path) -> Iterator[Nginx]:
     """Takes everything and says 200: a collector that costs nothing."""
     port = free_port()
-    with _running(folder, port, _SINK.format(port=port), "off", Place.LOAD) as nginx:
+    with _running(folder, port, _SINK.format(port=port), access_log="off", place=Place.LOAD) as nginx:
         yield nginx
 
 
@@ -104,7 +104,9 @@ def proxy(folder: Path, target: int, *, connections: int = CONNECTIONS) -> Itera
     and to the target together."""
     port = free_port()
     body = _PROXY.format(port=port, target=target)
-    with _running(folder, port, body, f"{folder}/access.log", Place.CONTENDER, connections) as nginx:
+    with _running(
+        folder, port, body, access_log=f"{folder}/access.log", place=Place.CONTENDER, connections=connections
+    ) as nginx:
         yield nginx
 
 
@@ -113,13 +115,13 @@ def refusing(folder: Path, target: int) -> Iterator[Nginx]:
     """Lets one request a minute pass to loopback port `target`; the others are 429."""
     port = free_port()
     body = _REFUSING.format(port=port, target=target)
-    with _running(folder, port, body, f"{folder}/access.log", Place.CONTENDER) as nginx:
+    with _running(folder, port, body, access_log=f"{folder}/access.log", place=Place.CONTENDER) as nginx:
         yield nginx
 
 
 @contextmanager
 def _running(
-    folder: Path, port: int, body: str, access_log: str, place: Place, connections: int = CONNECTIONS
+    folder: Path, port: int, body: str, *, access_log: str, place: Place, connections: int = CONNECTIONS
 ) -> Iterator[Nginx]:
     folder.mkdir(parents=True)
     config = folder / "nginx.conf"

@@ -1,7 +1,8 @@
-"""The engines behind the contenders, and what is asked of them.
+"""The engine behind the contenders (`go/engine`), and what is asked of it.
 
-nginx (nginx.py) gives whole answers. Streams come from `go/engine`: exact pacing, and each token is the instant at
-which it was written (the monotonic clock of the machine), so that a reader knows how long it was under way.
+It answers at once: whole, or as a stream, which is how the gateway asks for a whole answer where tokens are limited. Or
+it streams with exact pacing, where each token is the instant at which it was written (the monotonic clock of the
+machine), so that a reader knows how long it was under way.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from typing import Final
 
 from policies.json import JSON, Object
@@ -31,10 +33,18 @@ def chat(**more: JSON) -> str:
     return json.dumps(body)
 
 
+class Pace(Enum):
+    """Of streams: RATE tokens a second; one token, and then nothing; everything in one piece."""
+
+    EXACT = ("-rate", str(RATE))
+    HOLD = ("-hold",)
+    AT_ONCE = ("-at-once",)
+
+
 @contextmanager
-def streaming(*, hold: bool = False) -> Iterator[int]:
-    """The port of a running streaming engine; with `hold` each stream has one token, and then nothing."""
-    command = (str(programs.program("engine")), "-rate", str(RATE), *(("-hold",) if hold else ()))
+def running(pace: Pace) -> Iterator[int]:
+    """The port of a running engine. Whole answers come at once, whatever the pace."""
+    command = (str(programs.program("engine")), *pace.value)
     with placed(Place.LOAD):
         started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with started as process:

@@ -26,17 +26,19 @@ _INTRODUCTION: Final = """# What the gateway costs, and how that was measured
 
 <!-- Written by `python -m tests.benchmarks.page`: change that. -->
 
-One run measures every contender in turn, several times over, in front of the same engine: **direct** (no gateway), **nginx**
-(one worker, plain `proxy_pass` with keep-alive, an access log), the **gateway** with everything on, and the peers that
-`make bench-peers` has installed. *Everything on* means for each request: a key, a decision by the embedded policy engine with a
-grant, limits that count in three windows, the ledger on disk (SQLite), metrics, an access line, one trace in a hundred to a collector.
+One run measures every contender in turn, several times over, in front of the same engine: **direct** (no gateway),
+**nginx** (one worker, plain `proxy_pass` with keep-alive, an access log), the **gateway** with everything on, and the
+peers that `make bench-peers` has installed. *Everything on* means for each request: a key, a decision by the embedded
+policy engine with a grant, limits in four windows that count and are never reached, the ledger on disk (SQLite),
+metrics, an access line, one trace in a hundred to a collector.
 
-Each figure is the median of {rounds} rounds of {seconds} s, with the smallest and the largest where they stand in brackets; ratios to nginx
-and what is *added* to the direct way are made within a round. Absolute numbers are this machine's; the ratios say more. The
-load, the engine and the contender share its {processors} processors ({placed}).
+Each figure is the median of {rounds} rounds of {seconds} s, with the smallest and the largest in brackets where they
+matter; ratios to nginx and what is *added* to the direct way are made within a round. Absolute numbers are this
+machine's; the ratios say more. The load, the engine and the contender share its {processors} processors: {placed}.
 
-What is left out: the network, TLS, and the engine's own time; the engine is never the bottleneck (see *direct*).
-Whole answers: nginx is the engine, `wrk` the caller. Streams: an engine and a reader of our own in Go (`tests/benchmarks/go`).
+What is left out: the network, TLS, and the engine's own time. The engine is a small program in Go
+(`tests/benchmarks/go/engine`), never the bottleneck (see *direct*). Callers are `wrk` for whole answers, and for
+streams a reader in Go (`tests/benchmarks/go/reader`).
 
 ## Doing it again
 
@@ -44,8 +46,8 @@ Whole answers: nginx is the engine, `wrk` the caller. Streams: an engine and a r
 $ {command}
 ```
 
-`make bench ARGS="--quick"` takes some minutes, `ARGS="--only a,b"` measures some workloads, `ARGS="--soak"` adds an hour of everything.
-It needs nginx, wrk, Go and Redis. The document behind this page is [benchmarks.json](benchmarks.json).
+`make bench ARGS="--quick"` takes some minutes, `ARGS="--only a,b"` measures some workloads, `ARGS="--soak"` adds an
+hour of everything. It needs nginx, wrk, Go and Redis. The document behind it: [benchmarks.json](benchmarks.json).
 """
 
 

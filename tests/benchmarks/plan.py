@@ -11,9 +11,8 @@ from tests.benchmarks.samples import Taken
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`seconds` of wrk's load and of streams, `warm` before either; `rounds` of all contenders; and of what else there is
-    to repeat: `starts`, decisions and streamed chunks of the parts, `held` idle streams, `keys` and `grants`, seconds
-    of the `soak`."""
+    """`seconds` of wrk's load and of streams, after `warm`; `rounds` of all contenders. And of what else there is:
+    `starts`, decisions and chunks of the parts, `held` idle streams, keys, grants, seconds of the `soak`."""
 
     rounds: int
     seconds: float
@@ -30,7 +29,7 @@ class Plan:
 
 
 FULL = Plan(rounds=5, seconds=8, warm=5)
-QUICK = Plan(rounds=2, seconds=2, warm=1, held=500, keys=10_000, starts=2, decisions=1_000, chunks=4_000, soak=20)
+QUICK = Plan(rounds=2, seconds=2, warm=2, held=500, keys=10_000, starts=2, decisions=1_000, chunks=4_000, soak=20)
 
 
 def interleaved(

@@ -1,4 +1,4 @@
-"""Plots as SVG: bars with their spread, and curves, on a logarithmic axis, since contenders are powers of ten apart. Pure."""
+"""Plots as SVG: bars with their spread, and curves. Axes are logarithmic: contenders are powers of ten apart. Pure."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """What else a reader does: one request in `whole_every` is for a whole answer, one stream in `leave_every` is left."""
+    """What else a reader does: one request in `whole_every` wants a whole answer, one stream in `leave_every` left."""
 
     whole: str
     whole_every: int

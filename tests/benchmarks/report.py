@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tests.benchmarks.goals import Verdict
 from tests.benchmarks.plots import shown
 
-MET = {True: "met", False: "missed", None: "–"}
+MET = {True: "met", False: "missed", None: "-"}
 
 
 def table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""What each workload is called, what is said of it, and which of its figures are shown: for the terminal and for the page."""
+"""What each workload is called, what is said of it, and which figures are shown: for the terminal and for the page."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Column:
     spread: bool = False
 
     def cell(self, row: Object) -> str:
-        """What stands in the table; `–` where there is nothing."""
+        """What stands in the table; `-` where there is nothing."""
         group, _, name = self.path.partition(".")
         if not name:
             return _plain(row.get(group))
         found = as_object(as_object(row.get(group)).get(name))
         value = samples.number(found.get("median"))
         if value is None:
-            return "–"
+            return "-"
         low, high = samples.number(found.get("min")), samples.number(found.get("max"))
         if self.spread and low is not None and high is not None and low != high:
-            return f"{shown(value)} ({shown(low)}–{shown(high)})"
+            return f"{shown(value)} ({shown(low)} to {shown(high)})"
         return shown(value)
 
 
@@ -70,8 +70,9 @@ _STREAMED: Final = (
 SECTIONS: Final[Mapping[str, Section]] = {
     "a": Section(
         "A small chat, not streamed",
-        "Closed loop: each connection asks again as soon as it has its answer. `added`: more than straight to the engine. "
-        "`µs of processor`: what the contender's processes used for one answer.",
+        "Closed loop: each connection asks again as soon as it has its answer. The engine answers at once, with one "
+        "token; since tokens are limited, the gateway asks for it as a stream. `added`: more than straight to the "
+        "engine. `µs of processor`: what the contender's processes used for one answer.",
         (
             Column("connections", "connections"),
             *(_WHO, _RATE, _RATIO, *_LATENCY),
@@ -81,8 +82,8 @@ SECTIONS: Final[Mapping[str, Section]] = {
     ),
     "b": Section(
         "Streams at 50 tokens a second",
-        "Each token is the instant at which the engine wrote it. `first`: request to first token. `under way`: token written "
-        "to token read. `gap`: how much longer the gap between two tokens was when they were read than when they were "
+        "Each token is the instant at which the engine wrote it. `first`: request to first token. `under way`: token "
+        "written to token read. `gap`: how much longer two tokens were apart when they were read than when they were "
         "written. `added`: more than straight from the engine. Streams begin and end all the time, evenly.",
         (Column("streams", "streams"), _WHO, *_STREAMED),
     ),
@@ -113,7 +114,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     ),
     "f": Section(
         "Many keys, many grants",
-        "32 connections; up to 1,000 keys take turns. The matching grant is the last. `to few`: the ratio of each round.",
+        "32 connections; up to 1,000 keys take turns. The last grant is the one that matches.",
         (
             Column("keys", "keys"),
             Column("grants", "grants"),
@@ -142,8 +143,8 @@ SECTIONS: Final[Mapping[str, Section]] = {
     ),
     "h": Section(
         "Start and memory",
-        "From the command to an open port, with a new state folder; resident memory of all processes, when it is up and at "
-        "the most with 32 connections of workload a.",
+        "From the command to an open port, with a new state folder; resident memory of all processes, when it is up "
+        "and at the most with 32 connections of workload a.",
         (
             _WHO,
             Column("start, s", "measures.start_s", spread=True),
@@ -165,7 +166,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     ),
     "j": Section(
         "Soak",
-        "60 streams of 20 tokens, one after the other; one in ten is left in its middle, one request in four is not streamed. "
+        "60 callers: streams of 20 tokens, of which one in ten is left in its middle; one request in four is whole. "
         "The slope is that of the second half.",
         (
             Column("minutes", "measures.minutes"),
@@ -202,7 +203,7 @@ def _loose(rows: JSON) -> tuple[list[str], list[list[str]]]:
 def _plain(value: JSON) -> str:
     match value:
         case None:
-            return "–"
+            return "-"
         case bool():
             return "yes" if value else "no"
         case float():

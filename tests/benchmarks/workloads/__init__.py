@@ -1,5 +1,5 @@
-"""The workloads, each a module with `measure(plan, folder) -> Object`: rows (samples.py) and notes. Their letters are those
-of `--only`.
+"""The workloads, each a module with `measure(plan, folder) -> Object`: rows (samples.py) and notes. By the letters of
+`--only`:
 
     a  whole.py       a small chat, not streamed
     b  streamed.py    streams at 50 tokens a second

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from policies.json import JSON, Object
-from tests.benchmarks import nginx, samples
+from tests.benchmarks import origin, samples
 from tests.benchmarks.contenders import field
-from tests.benchmarks.origin import chat
 from tests.benchmarks.plan import Plan, interleaved
 from tests.benchmarks.workloads.pressed import Press
 
@@ -20,7 +19,7 @@ _LINE: Final = "The quick brown fox, who is 12 years old, jumps over the lazy do
 def measure(plan: Plan, folder: Path) -> Object:
     """A row per contender and size."""
     rows: list[JSON] = []
-    with nginx.origin(folder / "origin") as origin, field(folder, origin.port, peers=True) as found:
+    with origin.running(origin.Pace.AT_ONCE) as port, field(folder, port, peers=True) as found:
         for kib, connections in SIZES.items():
             press = Press(plan, folder, connections, body=body(kib))
             taken = interleaved(found.contenders, plan.rounds, press)
@@ -31,4 +30,4 @@ def measure(plan: Plan, folder: Path) -> Object:
 def body(kib: int) -> str:
     """A chat whose prompt has so many KiB."""
     text = (_LINE * (kib * 1024 // len(_LINE) + 1))[: kib * 1024]
-    return chat(messages=[{"role": "user", "content": text}])
+    return origin.chat(messages=[{"role": "user", "content": text}])

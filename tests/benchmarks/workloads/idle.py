@@ -31,7 +31,7 @@ def measure(plan: Plan, folder: Path) -> Object:
             f"{streams:,} of {plan.held:,}: each takes two descriptors, and this machine gives a process no more"
         )
     rows: list[JSON] = []
-    with origin.streaming(hold=True) as port, field(folder, port, connections=2 * streams + _SPARE) as found:
+    with origin.running(origin.Pace.HOLD) as port, field(folder, port, connections=2 * streams + _SPARE) as found:
         for contender in found.contenders:
             if contender.name == samples.DIRECT:
                 continue

@@ -1,4 +1,4 @@
-"""100,000 keys and 1,000 grants beside 10 keys and one grant: what the number costs a request, a start and the memory."""
+"""100,000 keys and 1,000 grants beside 10 keys and one grant: what that costs a request, a start and the memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge.identity.store import writing
 from edge.identity.store.opening import open_keys
 from edge.identity.token import mint
 from policies.json import JSON, Object
-from tests.benchmarks import nginx, samples
+from tests.benchmarks import nginx, origin, samples
 from tests.benchmarks.contenders import Contender, everything_on, running
 from tests.benchmarks.origin import MODEL
 from tests.benchmarks.plan import Plan, interleaved
@@ -33,14 +33,14 @@ def measure(plan: Plan, folder: Path) -> Object:
     """A row for the gateway with few and for the one with many; `ratio` is of many to few."""
     sizes = {FEW: (_FEW_KEYS, 1), MANY: (plan.keys, plan.grants)}
     with ExitStack() as stack:
-        origin = stack.enter_context(nginx.origin(folder / "origin"))
+        port = stack.enter_context(origin.running(origin.Pace.AT_ONCE))
         sink = stack.enter_context(nginx.sink(folder / "sink"))
         contenders: list[Contender] = []
         calling: dict[str, list[str]] = {}
         once: dict[str, dict[str, float]] = {}
         for name, (keys, grants) in sizes.items():
             policy: Object = {"engine": "embedded", "grants": _grants(grants)}
-            gateway = everything_on(folder / name, origin.port, sink.port, policy=policy)
+            gateway = everything_on(folder / name, port, sink.port, policy=policy)
             calling[name] = _made(gateway.folder / "home", keys)[-_CALLING:]
             stack.enter_context(running(gateway))
             contenders.append(Contender(name, gateway.address[1], calling[name][0], gateway.resident))

@@ -1,5 +1,5 @@
-"""Single parts of the gateway, in this process and without sockets: decisions, accounts, dialects, telemetry; and how fast
-an OPA that follows the gateway has a new policy. Each has a goal of its own."""
+"""Single parts of the gateway, in this process and without sockets: decisions, accounts, dialects, telemetry. And how
+soon an OPA that follows the gateway has a new policy. Each has a goal of its own."""
 
 from __future__ import annotations
 

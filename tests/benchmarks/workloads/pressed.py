@@ -27,7 +27,7 @@ class Press:
     def __call__(self, contender: Contender) -> Taken:
         """One round of it. `cpu_us`: processor time of the contender for one answer."""
         _ = self._press(contender, self.plan.warm)
-        meter = Meter(contender.port)
+        meter = Meter(contender)
         before = meter.seconds()
         seen = self._press(contender, self.plan.seconds)
         used = meter.seconds() - before

@@ -11,9 +11,8 @@ from typing import Final
 
 from edge.identity.token import mint
 from policies.json import JSON, Object
-from tests.benchmarks import nginx, samples
+from tests.benchmarks import nginx, origin, samples
 from tests.benchmarks.contenders import Contender, everything_on, running
-from tests.benchmarks.origin import chat
 from tests.benchmarks.plan import Plan, interleaved
 from tests.benchmarks.samples import Taken
 from tests.benchmarks.workloads.pressed import Press
@@ -24,21 +23,21 @@ _CONNECTIONS: Final = 32
 def measure(plan: Plan, folder: Path) -> Object:
     """A row for nginx, and one for each cause of the gateway's refusal."""
     with (
-        nginx.origin(folder / "origin") as origin,
+        origin.running(origin.Pace.AT_ONCE) as port,
         nginx.sink(folder / "sink") as sink,
-        nginx.refusing(folder / "control", origin.port) as control,
-        running(everything_on(folder / "gateway", origin.port, sink.port)) as gateway,
+        nginx.refusing(folder / "control", port) as control,
+        running(everything_on(folder / "gateway", port, sink.port)) as gateway,
     ):
         good = gateway.create_key("good").secret
         spent = gateway.create_key("spent", "--rpm", "1").secret
-        port = gateway.address[1]
+        door = gateway.address[1]
         contenders = [
             Contender("nginx", control.port, good, lambda: 0),
-            Contender("401", port, mint(os.urandom).text, lambda: 0),
-            Contender("403", port, good, lambda: 0),
-            Contender("429", port, spent, lambda: 0),
+            Contender("401", door, mint(os.urandom).text, lambda: 0),
+            Contender("403", door, good, lambda: 0),
+            Contender("429", door, spent, lambda: 0),
         ]
-        bodies = {"403": chat(model="another")}
+        bodies = {"403": origin.chat(model="another")}
 
         def pressed(contender: Contender) -> Taken:
             body = bodies.get(contender.name, "")

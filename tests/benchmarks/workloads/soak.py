@@ -1,4 +1,4 @@
-"""A long time of everything: streams that end, streams that are left, whole answers, large prompts; memory and descriptors.
+"""A long time of everything: streams that end, streams that are left, whole answers; memory and descriptors.
 
 What grows would grow here. The slope is that of the second half: caches, windows and the database's pages fill before.
 """
@@ -25,14 +25,17 @@ _POINTS: Final = 360
 
 def measure(plan: Plan, folder: Path) -> Object:
     """One row of the gateway, and the `points` (seconds, MiB, descriptors) of which it is made."""
-    with origin.streaming() as port, nginx.sink(folder / "sink") as sink:
-        with running(everything_on(folder / "gateway", port, sink.port)) as gateway:
-            key = gateway.create_key("bench").secret
-            asked = Asked(gateway.address[1], key, origin.chat(stream=True, max_tokens=_TOKENS), _TOKENS)
-            mixed = Mixed(origin.chat(max_tokens=_TOKENS), whole_every=4, leave_every=10)
-            watch = Watch(lambda: (gateway.resident() / (1 << 20), gateway.descriptors()), plan.soak / _POINTS)
-            with watch:
-                heard = listen(asked, streams=_STREAMS, warm=plan.warm, seconds=plan.soak, mixed=mixed)
+    with (
+        origin.running(origin.Pace.EXACT) as port,
+        nginx.sink(folder / "sink") as sink,
+        running(everything_on(folder / "gateway", port, sink.port)) as gateway,
+    ):
+        key = gateway.create_key("bench").secret
+        asked = Asked(gateway.address[1], key, origin.chat(stream=True, max_tokens=_TOKENS), _TOKENS)
+        mixed = Mixed(origin.chat(max_tokens=_TOKENS), whole_every=4, leave_every=10)
+        watch = Watch(lambda: (gateway.resident() / (1 << 20), gateway.descriptors()), plan.soak / _POINTS)
+        with watch:
+            heard = listen(asked, streams=_STREAMS, warm=plan.warm, seconds=plan.soak, mixed=mixed)
     late = [point for point in watch.points if point[0] >= watch.points[-1][0] / 2]
     taken: dict[str, float] = {
         "minutes": plan.soak / 60,

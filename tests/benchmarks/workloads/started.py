@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from policies.json import JSON, Object
-from tests.benchmarks import load, nginx, samples
+from tests.benchmarks import load, origin, samples
 from tests.benchmarks.contenders import Peak, field
 from tests.benchmarks.plan import Plan
 
@@ -18,9 +18,9 @@ def measure(plan: Plan, folder: Path) -> Object:
     """A row per contender. The state folder is new each time."""
     taken: dict[str, list[dict[str, float]]] = {}
     notes: dict[str, None] = {}
-    with nginx.origin(folder / "origin") as origin:
+    with origin.running(origin.Pace.AT_ONCE) as port:
         for number in range(plan.starts):
-            with field(folder / str(number), origin.port, peers=True) as found:
+            with field(folder / str(number), port, peers=True) as found:
                 notes |= dict.fromkeys(found.notes)
                 for contender in found.contenders:
                     if contender.name == samples.DIRECT:

@@ -23,7 +23,7 @@ _SHORT: Final = 10
 def measure(plan: Plan, folder: Path) -> Object:
     """A row per contender and number of streams; `curves` of the last round."""
     rows: list[Object] = []
-    with origin.streaming() as port, field(folder, port, peers=True) as found:
+    with origin.running(origin.Pace.EXACT) as port, field(folder, port, peers=True) as found:
         for streams in plan.streams:
             listening = Listening(plan, streams)
             taken = interleaved(found.contenders, plan.rounds, listening)
@@ -51,7 +51,7 @@ class Listening:
     def __call__(self, contender: Contender) -> Taken:
         """First token, transit, gap (milliseconds), and the contender's processor time per token (`cpu_us`)."""
         asked = Asked(contender.port, contender.key, self._body, self._tokens, self._path)
-        meter, marks = Meter(contender.port), list[float]()
+        meter, marks = Meter(contender), list[float]()
         heard = listen(
             asked,
             streams=self._streams,

@@ -20,7 +20,7 @@ def measure(plan: Plan, folder: Path) -> Object:
     """A row per dialect, of the gateway; nobody else translates on the way."""
     rows: list[JSON] = []
     notes: list[JSON] = []
-    with origin.streaming() as port, field(folder, port) as found:
+    with origin.running(origin.Pace.EXACT) as port, field(folder, port) as found:
         gateway = [contender for contender in found.contenders if contender.name == "gateway"]
         for dialect in DIALECTS:
             listening = _listening(dialect, plan)

@@ -1,10 +1,12 @@
 """Two gateways that share a database and count in one Redis, beside one of them alone; a caller for each half.
 
-Four processors and more: both gateways have one of their own. Fewer: they, Redis, the engine and wrk share what there is.
+Four processors and more: both gateways have one of their own. Fewer: they,
+Redis, the engine and wrk share what there is.
 """
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from policies.json import JSON, Object
-from tests.benchmarks import load, nginx, samples
+from tests.benchmarks import load, nginx, origin, samples
 from tests.benchmarks.contenders import everything_on, running
 from tests.benchmarks.cores import Place, placed, processors
 from tests.benchmarks.plan import Plan
@@ -28,7 +30,7 @@ _CONNECTIONS: Final = 32
 def measure(plan: Plan, folder: Path) -> Object:
     """A row for one worker and one for two; `ratio` is of two to one."""
     with ExitStack() as stack:
-        origin = stack.enter_context(nginx.origin(folder / "origin"))
+        port = stack.enter_context(origin.running(origin.Pace.AT_ONCE))
         sink = stack.enter_context(nginx.sink(folder / "sink"))
         with placed(Place.LOAD):
             redis = stack.enter_context(redis_server())
@@ -36,7 +38,10 @@ def measure(plan: Plan, folder: Path) -> Object:
         for name in ("first", "second"):
             database = f"sqlite:///{gateways[0].folder}/home/gateway.db" if gateways else None
             stores: Object = {"redis": redis.url, "database": database}
-            gateway = everything_on(folder / name, origin.port, sink.port, stores=stores)
+            gateway = everything_on(folder / name, port, sink.port, stores=stores)
+            if gateways:
+                (gateway.folder / "home").mkdir(mode=0o700, parents=True)
+                shutil.copy(gateways[0].folder / "home" / "pepper", gateway.folder / "home" / "pepper")
             gateways.append(stack.enter_context(running(gateway, Place.ANYWHERE)))
         key = member(gateways, "bench").secret
         ports = [gateway.address[1] for gateway in gateways]

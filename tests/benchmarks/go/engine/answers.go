@@ -16,8 +16,8 @@ const model = "bench"
 
 // answers holds what is written, ready made.
 type answers struct {
-	models, whole, missing, open, token, end, usage []byte
-	at                                              int // where in token the instant stands
+	models, whole, missing, open, hello, token, end, usage []byte
+	at                                                     int // where in token the instant stands
 }
 
 func newAnswers() answers {
@@ -37,6 +37,7 @@ func newAnswers() answers {
 		at:    bytes.Index(token, []byte(place)),
 		usage: event("[]", `,"usage":`+counted),
 		end:   stop,
+		hello: event(`[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]`, ""),
 	}
 }
 
@@ -46,24 +47,24 @@ func plain(status, body string) []byte {
 
 // event is one server-sent event in an HTTP chunk of its own.
 func event(choices, more string) []byte {
-	return chunk(fmt.Sprintf(`{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":%q,"choices":%s%s}`, model, choices, more))
-}
-
-func chunk(data string) []byte {
-	text := "data: " + data + "\n\n"
+	text := fmt.Sprintf(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":%q,"choices":%s%s}`+"\n\n", model, choices, more)
 	return []byte(fmt.Sprintf("%x\r\n%s\r\n", len(text), text))
 }
 
-// pace is how fast streams are: rate tokens a second each, or with hold one token and then silence.
+// pace is how fast streams are: rate tokens a second each; with hold one token and then silence; with once all at once.
 type pace struct {
-	rate float64
-	hold bool
+	rate       float64
+	hold, once bool
 }
 
 var errHeld = errors.New("the caller left a held stream")
 
 // stream writes tokens at start + n/rate, whatever a write took: one that is late makes none after it late.
 func (p pace) stream(conn net.Conn, reader *bufio.Reader, answers *answers, tokens int, usage bool) error {
+	if p.once {
+		_, err := conn.Write(answers.ended(append(append([]byte(nil), answers.open...), answers.hello...), usage))
+		return err
+	}
 	if _, err := conn.Write(answers.open); err != nil {
 		return err
 	}
@@ -82,11 +83,15 @@ func (p pace) stream(conn net.Conn, reader *bufio.Reader, answers *answers, toke
 			return errHeld
 		}
 	}
-	last := append([]byte(nil), answers.end...)
-	if usage {
-		last = append(last, answers.usage...)
-	}
-	last = append(last, chunk("[DONE]")...)
-	_, err := conn.Write(append(last, "0\r\n\r\n"...))
+	_, err := conn.Write(answers.ended(nil, usage))
 	return err
+}
+
+// ended is what was written so far with a stream's end.
+func (a *answers) ended(written []byte, usage bool) []byte {
+	written = append(written, a.end...)
+	if usage {
+		written = append(written, a.usage...)
+	}
+	return append(written, "e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"...)
 }

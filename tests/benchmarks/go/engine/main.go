@@ -17,6 +17,7 @@ import (
 func main() {
 	rate := flag.Float64("rate", 50, "tokens a second of each stream")
 	hold := flag.Bool("hold", false, "one token, and then nothing until the caller leaves")
+	once := flag.Bool("at-once", false, "streams come at once and in one piece, with one token")
 	flag.Parse()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -24,7 +25,7 @@ func main() {
 		os.Exit(1)
 	}
 	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
-	engine := &engine{pace: pace{rate: *rate, hold: *hold}, answers: newAnswers()}
+	engine := &engine{pace: pace{rate: *rate, hold: *hold, once: *once}, answers: newAnswers()}
 	go func() {
 		for {
 			conn, err := listener.Accept()
