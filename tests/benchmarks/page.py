@@ -56,8 +56,13 @@ def main(argv: Sequence[str]) -> int:
     if not argv:
         sys.stderr.write("usage: python -m tests.benchmarks.page FILE.json [MORE.json ...]\n")
         return 2
-    write(merged([loads(Path(name).read_text(encoding="utf-8")) for name in argv]))
+    write(merged([read(Path(name)) for name in argv]))
     return 0
+
+
+def read(path: Path) -> Object:
+    """A document."""
+    return loads(path.read_text(encoding="utf-8"))
 
 
 def merged(documents: Sequence[Object]) -> Object:

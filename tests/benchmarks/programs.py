@@ -20,10 +20,13 @@ def program(name: str) -> Path:
     """The path of the program, built from its sources as they are now (Go keeps what has not changed)."""
     _BUILT.mkdir(parents=True, exist_ok=True)
     target = _BUILT / name
-    subprocess.run(
-        ("go", "build", "-o", str(target), f"./{name}"), cwd=SOURCES, env={**os.environ, **_OFFLINE}, check=True
-    )
+    subprocess.run(("go", "build", "-o", str(target), f"./{name}"), cwd=SOURCES, env=environment(), check=True)
     return target
+
+
+def environment() -> dict[str, str]:
+    """Of Go's own program: nothing is fetched."""
+    return {**os.environ, **_OFFLINE}
 
 
 def build() -> None:

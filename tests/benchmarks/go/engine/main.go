@@ -48,12 +48,13 @@ type engine struct {
 func (e *engine) serve(conn net.Conn) {
 	defer conn.Close()
 	reader := bufio.NewReaderSize(conn, 4096)
+	var kept []byte
 	for {
 		request, err := http.ReadRequest(reader)
 		if err != nil {
 			return
 		}
-		body, err := io.ReadAll(request.Body)
+		body, err := read(request, &kept)
 		if err != nil {
 			return
 		}
@@ -74,6 +75,20 @@ func (e *engine) serve(conn net.Conn) {
 			return
 		}
 	}
+}
+
+// read is the body of a request, in a buffer that is kept for the next one.
+func read(request *http.Request, kept *[]byte) ([]byte, error) {
+	if request.ContentLength < 0 {
+		return io.ReadAll(request.Body)
+	}
+	size := int(request.ContentLength)
+	if cap(*kept) < size {
+		*kept = make([]byte, size)
+	}
+	body := (*kept)[:size]
+	_, err := io.ReadFull(request.Body, body)
+	return body, err
 }
 
 // says tells whether body has the member name with that value, in either of the usual spellings.
