@@ -1,13 +1,23 @@
-"""What the gateway costs, beside nginx doing the plain part of the same work: `python -m tests.benchmarks [--quick]`.
+"""What the gateway costs, beside nginx doing the plain part of the same work: `make bench`.
 
-    __main__.py   the run: who is measured, in which order, and the goals
-    contenders.py direct | nginx | gateway: the same origin reached three ways
-    nginx.py      nginx as origin (canned answer: never the bottleneck) and as control (proxy_pass)
-    origin.py     a streaming engine on raw asyncio protocols that stamps every event with the time it left
+    __main__.py   the run: which workloads, and the document (JSON)
+    plan.py       how much is measured, and in which order
+    contenders.py direct | nginx | gateway | peers: the same engine reached several ways; what they take
+    cores.py      the contender on a processor of its own, on Linux
+    nginx.py      nginx as control (proxy_pass), as collector, and as an engine with a canned answer
+    origin.py     the engine, and what is asked of it;    go/engine    the engine itself
+    readers.py    streams as callers feel them;           go/reader    the reader itself
+    programs.py   builds the two
     load.py       requests per second and latency, by wrk
-    streams.py    time to first byte, transit time and gaps of streamed events, by raw sockets
-    dialects.py   a streamed chunk from an engine's bytes to a caller's, in each dialect
-    report.py     the table and the JSON document
+    workloads/    a to j, each a module, and the parts
+    samples.py    medians, spreads, ratios, slopes
+    goals.py      what is to be reached
+    sections.py   which figures of a workload are shown
+    report.py     tables
+    page.py       docs/benchmarks.md, from the document;  plots.py     its plots
+    machine.py    where, and with which versions
+
+The parts, in one process: accounts.py, decisions.py, dialects.py, fleet.py, passing.py, telemetry.py, tracing.py.
 
 Only ratios to nginx and differences to the direct way say anything: absolute numbers are the machine's.
 """

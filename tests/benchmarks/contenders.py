@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -39,20 +38,21 @@ class Peer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One way to the origin. `resident` is the bytes of memory it takes right now, 0 where that means nothing."""
+    """One way to the origin. `resident` is the bytes of memory it takes right now, 0 where that means nothing;
+    `started_in` the seconds from its command to its first open port."""
 
     name: str
     port: int
     key: str
     resident: Callable[[], int]
+    started_in: float = 0.0
 
 
 @dataclass(slots=True)
 class Field:
-    """The contenders that are up, the seconds from the start of each to its first open port, and what is missing."""
+    """The contenders that are up, and a line for each that is not."""
 
     contenders: list[Contender]
-    started: dict[str, float]
     notes: list[str]
 
 
@@ -60,16 +60,15 @@ class Field:
 def field(folder: Path, target: int, *, peers: bool = False, connections: int = nginx.CONNECTIONS) -> Iterator[Field]:
     """The ways to loopback port `target`, the gateway's with everything on; with `peers` those that are installed."""
     with ExitStack() as stack:
-        found = Field([], {}, [])
+        found = Field([], [])
         control = stack.enter_context(nginx.proxy(folder / "control", target, connections=connections))
         collector = stack.enter_context(nginx.sink(folder / "collector"))
         gateway = stack.enter_context(running(everything_on(folder / "gateway", target, collector.port)))
         key = gateway.create_key("bench").secret
-        found.started |= {CONTROL: control.started_in, "gateway": gateway.started_in}
         found.contenders += [
             Contender(DIRECT, target, key, lambda: 0),
-            Contender(CONTROL, control.port, key, lambda: psutil.Process(control.pid).memory_info().rss),
-            Contender("gateway", gateway.address[1], key, gateway.resident),
+            Contender(CONTROL, control.port, key, lambda: _rss(control.pid), control.started_in),
+            Contender("gateway", gateway.address[1], key, gateway.resident, gateway.started_in),
         ]
         if peers:
             _enter_peers(stack, found, folder, target)
@@ -139,15 +138,18 @@ def _peers() -> Sequence[Peer]:
 
 def _enter_peers(stack: ExitStack, found: Field, folder: Path, target: int) -> None:
     for peer in _peers():
-        begun = time.monotonic()
         try:
             with placed(Place.CONTENDER):
                 contender = stack.enter_context(peer(folder / peer.name, target))
         except Exception as problem:  # noqa: BLE001 - of another project's program: the run goes on without it
             found.notes.append(f"{peer.name} did not start: {str(problem).strip().splitlines()[-1]}")
             continue
-        found.started[contender.name] = time.monotonic() - begun
         found.contenders.append(contender)
+
+
+def _rss(pid: int) -> int:
+    size: int = psutil.Process(pid).memory_info().rss
+    return size
 
 
 class Meter:

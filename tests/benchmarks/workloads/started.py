@@ -37,7 +37,7 @@ def measure(plan: Plan, folder: Path) -> Object:
                         )
                     taken.setdefault(contender.name, []).append(
                         {
-                            "start_s": found.started[contender.name],
+                            "start_s": contender.started_in,
                             "idle_mib": idle / _MIB,
                             "loaded_mib": peak.value / _MIB,
                         }
