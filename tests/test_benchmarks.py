@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from policies.json import Object, as_object
+from policies.json import JSON, Object, as_object
 from tests.benchmarks import goals, page, programs, samples
 from tests.benchmarks.contenders import Contender
 from tests.benchmarks.origin import Pace, chat, running
@@ -23,10 +23,7 @@ def contender(name: str) -> Contender:
 
 def row(name: str, *, setting: Object | None = None, **groups: dict[str, float]) -> Object:
     """A row with medians."""
-    spreads = {
-        group: {measure: samples.spread([value]) for measure, value in values.items()}
-        for group, values in groups.items()
-    }
+    spreads: dict[str, JSON] = {group: samples.summary([taken]) for group, taken in groups.items()}
     return {"contender": name, **(setting or {}), **spreads}
 
 
@@ -149,7 +146,7 @@ def test_a_document_without_most_workloads_has_a_page() -> None:
     machine: Object = {"processor": "p", "processors": 2, "memory_gib": 8, "system": "s", "placed": "nothing is placed"}
     told: Object = {"date": "2026-11-22", "command": "make bench", "seconds": 60, "rounds": 1, "round_seconds": 2.0}
     rows = samples.rows({"gateway": [{"held": 500.0, "kib_each": 44.8}]}, {})
-    ran = {**told, "machine": machine, "programs": {"nginx": "1.22.1", "redis": None}, **document(e=rows)}
+    ran: Object = {**told, "machine": machine, "programs": {"nginx": "1.22.1", "redis": None}, **document(e=rows)}
     text = page.text(ran)
     assert "## e. Idle streams" in text
     assert "| gateway | 500 | - | 44.8 | - |" in text

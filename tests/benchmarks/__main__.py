@@ -66,8 +66,7 @@ def main(argv: Sequence[str]) -> int:
         letters.append(_SOAK)
     whole_run = not (args.quick or args.only)
     target = args.json or (page.DOCUMENT if whole_run else _LAST)
-    command = " ".join(("make bench", *([f'ARGS="{" ".join(argv)}"'] if argv else [])))
-    document = run(plan, letters, command)
+    document = run(plan, letters, _command(args))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     _say(report.table("Goals", *report.judged(goals.verdicts(document))) + f"\n{target}\n")
@@ -125,6 +124,14 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the document goes")
     return parser.parse_args(argv)
+
+
+def _command(args: argparse.Namespace) -> str:
+    """What to say to have the same again."""
+    said = ["--quick"] if args.quick else []
+    said += [f"--only {','.join(args.only)}"] if args.only else []
+    said += [f"--soak {args.soak:g}"] if args.soak else []
+    return f'make bench ARGS="{" ".join(said)}"' if said else "make bench"
 
 
 def _letters(text: str) -> list[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import platform
 import re
+import resource
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import psutil
 
@@ -14,6 +17,9 @@ from policies.json import JSON, Object
 from tests.benchmarks.contenders import versions
 from tests.benchmarks.cores import placing, processors
 from tests.system.process import ROOT
+
+_FILES: Final = 65_536
+"""Where the system sets no bound."""
 
 
 def described() -> Object:
@@ -27,6 +33,15 @@ def described() -> Object:
         if placing()
         else "nothing is placed",
     }
+
+
+def open_files() -> int:
+    """Let this process and what it starts open as many files as the system allows, and say how many that is."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else hard
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def programs() -> Object:

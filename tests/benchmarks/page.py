@@ -119,7 +119,7 @@ def _machine(document: Object) -> str:
         ["versions", versions],
         ["took", f"{(samples.number(document['seconds']) or 0) / 60:.0f} min"],
     ]
-    return "## Where and with what\n\n" + report.markdown(["", ""], rows).replace("| --: |", "| --- |") + "\n"
+    return "## Where and with what\n\n" + report.markdown(["", ""], rows) + "\n"
 
 
 def _goals(document: Object) -> str:
@@ -154,7 +154,7 @@ def pictures(document: Object) -> Mapping[str, str]:
         "bench-a-latency.svg": _bars(
             workloads, "a", "connections", "measures.p99_ms", "p99 of a small chat, ms, by connections"
         ),
-        "bench-b-gap.svg": _gaps(workloads),
+        "bench-b-transit.svg": _transits(workloads),
         "bench-b-processor.svg": _bars(
             workloads, "b", "streams", "measures.cpu_us", "Processor time per token, µs, by streams"
         ),
@@ -181,8 +181,8 @@ def _spelled(value: JSON) -> str:
     return f"{value:,}" if isinstance(value, int) else ""
 
 
-def _gaps(workloads: Object) -> str:
-    """The gap at 200 streams, by percentile; "" where that was not measured."""
+def _transits(workloads: Object) -> str:
+    """How long tokens of 200 streams are under way, by percentile; "" where that was not measured."""
     listed = [as_object(row) for row in as_list(as_object(workloads.get("b")).get("rows"))]
     curves: list[Line] = []
     places: list[str] = []
@@ -211,7 +211,7 @@ def _soak(workloads: Object) -> str:
         Line("descriptors", tuple(point[2] for point in shown)),
     ]
     return lines(
-        "Soak: resident memory and descriptors, by minutes", [f"{point[0] / 60:.0f}" for point in shown], curves
+        "Soak: resident memory and descriptors, by minutes", [f"{point[0] / 60:.2g}" for point in shown], curves
     )
 
 

@@ -19,9 +19,14 @@ def table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> st
 
 
 def markdown(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same as Markdown, numbers to the right; the first column to the left."""
-    rule = ["---", *["--:"] * (len(names) - 1)]
+    """The same as Markdown, columns of numbers to the right."""
+    columns = [[row[number] for row in rows] for number in range(len(names))]
+    rule = ["--:" if all(map(_numeric, column)) else "---" for column in columns]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (names, rule, *rows))
+
+
+def _numeric(cell: str) -> bool:
+    return cell[:1] in set("-0123456789")
 
 
 def judged(verdicts: Sequence[Verdict]) -> tuple[list[str], list[list[str]]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 from pathlib import Path
 from typing import Final
 
 from policies.json import JSON, Object
-from tests.benchmarks import origin, samples
+from tests.benchmarks import machine, origin, samples
 from tests.benchmarks.contenders import Contender, field
 from tests.benchmarks.plan import Plan
 from tests.benchmarks.readers import Asked, holding
@@ -23,8 +22,7 @@ _SETTLED: Final = 256 * 1024
 
 def measure(plan: Plan, folder: Path) -> Object:
     """A row for nginx and one for the gateway."""
-    allowed = (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - _SPARE) // 2
-    streams = min(plan.held, allowed)
+    streams = min(plan.held, (machine.open_files() - _SPARE) // 2)
     notes: list[JSON] = []
     if streams < plan.held:
         notes.append(

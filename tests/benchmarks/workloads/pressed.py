@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tests.benchmarks import load
 from tests.benchmarks.contenders import Contender, Meter
 from tests.benchmarks.plan import Plan
 from tests.benchmarks.samples import Taken
+
+_WARM: Final = 2.0
+"""Seconds: until connections stand and caches are filled. (The warm-up of streams is as long as a stream.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Press:
 
     def __call__(self, contender: Contender) -> Taken:
         """One round of it. `cpu_us`: processor time of the contender for one answer."""
-        _ = self._press(contender, self.plan.warm)
+        _ = self._press(contender, min(_WARM, self.plan.warm))
         meter = Meter(contender)
         before = meter.seconds()
         seen = self._press(contender, self.plan.seconds)
