@@ -103,6 +103,8 @@ class Gateway:
     address: tuple[str, int] = ("127.0.0.1", 0)
     admin: tuple[str, int] = ("127.0.0.1", 0)
     started_in: float = 0.0
+    command: tuple[str, ...] = COMMAND
+    """What `spawn` starts; everything else is asked of `COMMAND`."""
     _process: subprocess.Popen[str] | None = None
     _streams: tuple[Lines, Lines] | None = None
     _family: list[psutil.Process] = field(default_factory=list)
@@ -122,7 +124,7 @@ class Gateway:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.file.write_text(yaml.safe_dump(self.config))
         self._process = subprocess.Popen(
-            (*COMMAND, "up", "--config", str(self.file), "--json", *arguments),
+            (*self.command, "up", "--config", str(self.file), "--json", *arguments),
             cwd=ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,
