@@ -39,7 +39,7 @@ bench: $(STAMP)-dev ## measure what the gateway costs, and write docs/benchmarks
 budget: $(STAMP)-dev ## count what a request costs, in instructions (ARGS=--write makes it the budget that a test holds)
 	$(BIN)/python -m tests.budget $(ARGS)
 
-profile: $(STAMP)-dev ## show where the request path spends its time (cProfile under wrk's load)
+profile: $(STAMP)-dev ## show where the request path spends its time: flame graphs, functions (build/profile)
 	$(BIN)/python -m tests.benchmarks.profile $(ARGS)
 
 image: $(STAMP)-run ## build the container image (BASE=, TAG=, TARGET=demo, PLATFORM=linux/arm64: deploy/image/make.sh)

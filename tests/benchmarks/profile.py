@@ -1,60 +1,163 @@
-"""Where the request path spends its time: `python -m tests.benchmarks.profile [--seconds N] [--top N]`.
+"""Where the request path spends its time: `python -m tests.benchmarks.profile [--workload whole|streams] ...`.
 
-The gateway runs under cProfile while wrk presses whole chat answers through it; the profiler itself costs about half
-of the throughput, so read the shares and not the absolute times. Needs nginx (as the engine) and wrk.
+For whole chats under wrk, and for streams, each under two profilers, since each of them hides something:
+
+    flame graph   py-spy looks at the process from outside, so what is cheap looks cheap. An SVG: open it in a browser,
+                  click to zoom. `--native` shows C code too (Linux) and looks only ten times a second: --seconds 60
+    table         cProfile counts calls, and functions by their own time. It costs half of the throughput, and makes
+                  small functions look dear: read the order, not the times
+
+Needs nginx (as the engine) and wrk. To look into another process takes root on macOS (`sudo make profile`).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pstats
+import shutil
+import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+from policies.json import as_list, as_object
+from tests.benchmarks import load, nginx, streams
+from tests.benchmarks.contenders import gateway_to, streaming_origin
+from tests.system.process import COMMAND, ROOT, Gateway
+
+_OUT: Final = ROOT / "build" / "profile"
+_RATE: Final = 100
+"""Looks per second. Each stops the gateway for a moment: with more of them it does little else."""
+_STEP: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is pressed, and where the files go."""
+
+    seconds: float
+    connections: int
+    streams: int
+    native: bool
+    top: int
+    out: Path
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run, and print the functions by their own time; exit code 2 when a program is missing."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.profile", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5, help="how long to press (default 5)")
-    parser.add_argument("--connections", type=int, default=8)
+    """Profile, print the tables and where the files are; exit code 2 when a program is missing, 1 without a graph."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.profile",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--workload", choices=[*_WORKLOADS], action="append", help="only this one")
+    parser.add_argument("--seconds", type=float, default=8, help="how long to press, each time (default 8)")
+    parser.add_argument("--connections", type=int, default=32, help="of whole chats (default 32)")
+    parser.add_argument("--streams", type=int, default=200, help="at once (default 200)")
+    parser.add_argument("--native", action="store_true", help="C functions in the flame graph")
     parser.add_argument("--top", type=int, default=35, help="how many functions to print (default 35)")
+    parser.add_argument("--out", type=Path, default=_OUT, metavar="FOLDER", help="for the files (build/profile)")
     args = parser.parse_args(argv)
+    if missing := nginx.missing():
+        sys.stderr.write(f"missing: {', '.join(missing)}. Install: apt-get install nginx wrk (macOS: brew install)\n")
+        return 2
+    args.out.mkdir(parents=True, exist_ok=True)
+    plan = Plan(args.seconds, args.connections, args.streams, args.native, args.top, args.out)
+    drawn = [_profiled(name, plan) for name in args.workload or _WORKLOADS]
+    return 0 if all(drawn) else 1
+
+
+def _profiled(name: str, plan: Plan) -> bool:
+    _say(f"\n=== {name}\n")
+    table, graph = plan.out / f"{name}.prof", plan.out / f"{name}.svg"
+    with _WORKLOADS[name](plan, (sys.executable, "-m", "cProfile", "-o", str(table), "-m", "edge")) as (gateway, press):
+        _say(f"{press()} under cProfile\n\n")
+        gateway.stop()
+    pstats.Stats(str(table), stream=sys.stdout).strip_dirs().sort_stats("tottime").print_stats(plan.top)
+    with _WORKLOADS[name](plan, COMMAND) as (gateway, press):
+        drawn = _draw(gateway.process.pid, graph, plan, press)
+    _say(f"{graph if drawn else 'no flame graph'}\n{table} (python -m pstats)\n")
+    return drawn
+
+
+def _draw(pid: int, graph: Path, plan: Plan, press: Callable[[], str]) -> bool:
+    """Let py-spy look at process `pid` while it is pressed; whether there is a graph."""
+    spy = shutil.which("py-spy", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if spy is None:
+        _say("py-spy is missing: make profile installs it\n")
+        return False
+    options = ("--pid", str(pid), "--rate", str(_RATE // _STEP if plan.native else _RATE), "--function")
+    duration = ("--duration", str(round(plan.seconds)), "--output", str(graph))
+    with subprocess.Popen(
+        (spy, "record", *options, *duration, *(("--native",) if plan.native else ())),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as looking:
+        _say(f"{press()} while py-spy looks\n")
+        _, said = looking.communicate(timeout=plan.seconds + 60)
+    if looking.returncode:
+        _say(f"{said}py-spy has to be root to look into a process that it did not start\n")
+    return not looking.returncode
+
+
+@contextmanager
+def _whole(plan: Plan, command: tuple[str, ...]) -> Iterator[tuple[Gateway, Callable[[], str]]]:
     with tempfile.TemporaryDirectory(prefix="llm-gateway-profile-") as name:
         folder = Path(name)
-        stats = folder / "gateway.prof"
-        # Read by tests.system.process when it is imported, hence before the imports below.
-        os.environ["LLM_GATEWAY_COMMAND"] = f"{sys.executable} -m cProfile -o {stats} -m edge"
-        from tests.benchmarks import nginx
+        with nginx.origin(folder / "origin") as origin, _running(folder / "gateway", origin.port, command) as gateway:
+            key = gateway.create_key("profile").secret
 
-        if missing := nginx.missing():
-            sys.stderr.write(
-                f"missing: {', '.join(missing)}. Install: apt-get install nginx wrk (macOS: brew install)\n"
-            )
-            return 2
-        _press(folder, args.connections, args.seconds)
-        pstats.Stats(str(stats)).strip_dirs().sort_stats("tottime").print_stats(args.top)
-    return 0
+            def press() -> str:
+                seen = load.press(gateway.address[1], key, folder, connections=plan.connections, seconds=plan.seconds)
+                return f"{seen.per_second:.0f} requests/s, {seen.errors} errors"
+
+            yield gateway, press
 
 
-def _press(folder: Path, connections: int, seconds: float) -> None:
-    from tests.benchmarks import load, nginx
-    from tests.benchmarks.contenders import gateway_to
+@contextmanager
+def _streams(plan: Plan, command: tuple[str, ...]) -> Iterator[tuple[Gateway, Callable[[], str]]]:
+    with (
+        tempfile.TemporaryDirectory(prefix="llm-gateway-profile-") as name,
+        streaming_origin() as port,
+        _running(Path(name), port, command) as gateway,
+    ):
+        key = gateway.create_key("profile").secret
 
-    with nginx.origin(folder / "origin") as origin:
-        gateway = gateway_to(folder / "gateway", origin.port)
-        try:
-            gateway.start().ready()
-            # A key made by a second, profiled process would overwrite the profile: the first one is good enough.
-            key = json.loads(gateway.out.text.splitlines()[0])["first_key"]
-            seen = load.press(gateway.address[1], key, folder, connections=connections, seconds=seconds)
-            sys.stdout.write(f"{seen.per_second:.0f} requests/s under the profiler, {seen.errors} errors\n\n")
-            gateway.stop()
-        finally:
-            gateway.kill()
+        def press() -> str:
+            begun, rounds = time.monotonic(), 0
+            while time.monotonic() < begun + plan.seconds:
+                streams.listen(gateway.address[1], key, concurrent=plan.streams, rounds=1)
+                rounds += 1
+            return f"{rounds * plan.streams / (time.monotonic() - begun):.0f} streams/s"
+
+        yield gateway, press
+
+
+_WORKLOADS: Final = {"whole": _whole, "streams": _streams}
+
+
+@contextmanager
+def _running(folder: Path, target: int, command: tuple[str, ...]) -> Iterator[Gateway]:
+    gateway = gateway_to(folder, target)
+    gateway.command = command
+    engine = as_object(as_list(as_object(gateway.config["engines"])["list"])[0])
+    engine["concurrency"] = 1024
+    try:
+        yield gateway.start().ready()
+    finally:
+        gateway.kill()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
