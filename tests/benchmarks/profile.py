@@ -7,7 +7,7 @@ For whole chats under wrk, and for streams, each under two profilers, since each
     table         cProfile counts calls, and functions by their own time. It costs half of the throughput, and makes
                   small functions look dear: read the order, not the times
 
-Needs nginx (as the engine) and wrk. To look into another process takes root on macOS (`sudo make profile`).
+Needs nginx, wrk and Go. To look into another process takes root on macOS (`sudo make profile`).
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from policies.json import as_list, as_object
-from tests.benchmarks import load, nginx, streams
-from tests.benchmarks.contenders import gateway_to, streaming_origin
+from tests.benchmarks import load, nginx, origin
+from tests.benchmarks.contenders import everything_on, running
+from tests.benchmarks.readers import Asked, listen
 from tests.system.process import COMMAND, ROOT, Gateway
 
 _OUT: Final = ROOT / "build" / "profile"
 _RATE: Final = 100
 """Looks per second. Each stops the gateway for a moment: with more of them it does little else."""
 _STEP: Final = 10
+_TOKENS: Final = 100
+"""Of each stream, at 50 a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=_OUT, metavar="FOLDER", help="for the files (build/profile)")
     args = parser.parse_args(argv)
     if missing := nginx.missing():
-        sys.stderr.write(f"missing: {', '.join(missing)}. Install: apt-get install nginx wrk (macOS: brew install)\n")
+        sys.stderr.write(f"missing: {', '.join(missing)}. Install: apt-get install nginx wrk golang-go (macOS: brew)\n")
         return 2
     args.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(args.seconds, args.connections, args.streams, args.native, args.top, args.out)
@@ -76,11 +77,11 @@ def main(argv: Sequence[str]) -> int:
 def _profiled(name: str, plan: Plan) -> bool:
     _say(f"\n=== {name}\n")
     table, graph = plan.out / f"{name}.prof", plan.out / f"{name}.svg"
-    with _WORKLOADS[name](plan, (sys.executable, "-m", "cProfile", "-o", str(table), "-m", "edge")) as (gateway, press):
+    with _pressed(name, plan, (sys.executable, "-m", "cProfile", "-o", str(table), "-m", "edge")) as (gateway, press):
         _say(f"{press()} under cProfile\n\n")
         gateway.stop()
     pstats.Stats(str(table), stream=sys.stdout).strip_dirs().sort_stats("tottime").print_stats(plan.top)
-    with _WORKLOADS[name](plan, COMMAND) as (gateway, press):
+    with _pressed(name, plan, COMMAND) as (gateway, press):
         drawn = _draw(gateway.process.pid, graph, plan, press)
     _say(f"{graph if drawn else 'no flame graph'}\n{table} (python -m pstats)\n")
     return drawn
@@ -108,51 +109,34 @@ def _draw(pid: int, graph: Path, plan: Plan, press: Callable[[], str]) -> bool:
 
 
 @contextmanager
-def _whole(plan: Plan, command: tuple[str, ...]) -> Iterator[tuple[Gateway, Callable[[], str]]]:
-    with tempfile.TemporaryDirectory(prefix="llm-gateway-profile-") as name:
-        folder = Path(name)
-        with nginx.origin(folder / "origin") as origin, _running(folder / "gateway", origin.port, command) as gateway:
-            key = gateway.create_key("profile").secret
-
-            def press() -> str:
-                seen = load.press(gateway.address[1], key, folder, connections=plan.connections, seconds=plan.seconds)
-                return f"{seen.per_second:.0f} requests/s, {seen.errors} errors"
-
-            yield gateway, press
-
-
-@contextmanager
-def _streams(plan: Plan, command: tuple[str, ...]) -> Iterator[tuple[Gateway, Callable[[], str]]]:
+def _pressed(name: str, plan: Plan, command: tuple[str, ...]) -> Iterator[tuple[Gateway, Callable[[], str]]]:
+    """A gateway with everything on, started by `command`, and what presses it and says what came of it."""
+    pace, press = _WORKLOADS[name]
     with (
-        tempfile.TemporaryDirectory(prefix="llm-gateway-profile-") as name,
-        streaming_origin() as port,
-        _running(Path(name), port, command) as gateway,
+        tempfile.TemporaryDirectory(prefix="llm-gateway-profile-") as temporary,
+        origin.running(pace) as port,
+        nginx.sink(Path(temporary) / "collector") as collector,
     ):
-        key = gateway.create_key("profile").secret
-
-        def press() -> str:
-            begun, rounds = time.monotonic(), 0
-            while time.monotonic() < begun + plan.seconds:
-                streams.listen(gateway.address[1], key, concurrent=plan.streams, rounds=1)
-                rounds += 1
-            return f"{rounds * plan.streams / (time.monotonic() - begun):.0f} streams/s"
-
-        yield gateway, press
+        gateway = everything_on(Path(temporary) / "gateway", port, collector.port)
+        gateway.command = command
+        with running(gateway):
+            key = gateway.create_key("profile").secret
+            yield gateway, lambda: press(plan, gateway, key)
 
 
-_WORKLOADS: Final = {"whole": _whole, "streams": _streams}
+def _whole(plan: Plan, gateway: Gateway, key: str) -> str:
+    port, connections = gateway.address[1], plan.connections
+    seen = load.press(port, key, gateway.folder, connections=connections, seconds=plan.seconds)
+    return f"{seen.per_second:.0f} requests/s, {seen.refused + seen.broken} errors"
 
 
-@contextmanager
-def _running(folder: Path, target: int, command: tuple[str, ...]) -> Iterator[Gateway]:
-    gateway = gateway_to(folder, target)
-    gateway.command = command
-    engine = as_object(as_list(as_object(gateway.config["engines"])["list"])[0])
-    engine["concurrency"] = 1024
-    try:
-        yield gateway.start().ready()
-    finally:
-        gateway.kill()
+def _streams(plan: Plan, gateway: Gateway, key: str) -> str:
+    asked = Asked(gateway.address[1], key, origin.chat(stream=True, max_tokens=_TOKENS), _TOKENS)
+    heard = listen(asked, streams=plan.streams, warm=1, seconds=plan.seconds)
+    return f"{heard.events / plan.seconds:.0f} tokens/s, {heard.errors} errors"
+
+
+_WORKLOADS: Final = {"whole": (origin.Pace.AT_ONCE, _whole), "streams": (origin.Pace.EXACT, _streams)}
 
 
 def _say(text: str) -> None:
