@@ -9,7 +9,7 @@ ARGS  ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check compatibility image lock bench profile clean venv-dev
+.PHONY: help venv run test check compatibility image lock bench bench-peers profile clean venv-dev
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -35,6 +35,10 @@ compatibility: venv-dev ## run every dialect in front of every kind of engine, a
 
 bench: $(STAMP)-dev ## measure what the gateway adds (never part of test)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-peers: $(STAMP)-dev ## install LiteLLM and Portkey, for bench to measure beside the gateway (1 GB in .cache/peers)
+	@sh requirements/peers.sh .cache/peers
+	$(BIN)/python -m pytest -q -rs -n0 tests/benchmarks/test_peers.py $(ARGS)
 
 profile: $(STAMP)-dev ## show where the request path spends its time (cProfile under wrk's load)
 	$(BIN)/python -m tests.benchmarks.profile $(ARGS)

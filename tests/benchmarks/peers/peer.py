@@ -1,0 +1,111 @@
+"""What a peer is, and how its process is run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from tests.benchmarks.contenders import Contender
+from tests.benchmarks.nginx import listens
+from tests.system.process import ROOT
+
+CACHE: Final = ROOT / ".cache" / "peers"
+"""Where requirements/peers.sh installs."""
+START_DEADLINE: Final = 180.0
+"""Seconds: LiteLLM needs 20 on a quiet machine, and the first start compiles 10,000 modules."""
+_STOP_DEADLINE: Final = 10.0
+_TAIL: Final = 2_000
+
+
+class PeerDown(Exception):
+    """A peer ended, or did not listen in time. The text is the end of what it wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another gateway. `with peer(folder, target) as contender` runs it in front of loopback port `target`, with its
+    files in `folder`, and ends it; PeerDown where it does not come up."""
+
+    name: str
+    version: Callable[[], str | None]
+    """The version that is installed; None where none is."""
+    front: Callable[[Path, int], AbstractContextManager[Contender]]
+    advice: str
+    """How to install it."""
+    checks_keys: bool
+    """Whether a request with another key is refused."""
+
+    def __call__(self, folder: Path, target: int) -> AbstractContextManager[Contender]:
+        return self.front(folder, target)
+
+
+@contextmanager
+def running(
+    folder: Path, command: Sequence[str], port: int, environment: Mapping[str, str]
+) -> Iterator[Callable[[], int]]:
+    """Run `command` until the block ends, from when it listens on loopback `port`; gives its resident bytes.
+
+    Of our environment it sees PATH and LANG only: a DATABASE_URL, a proxy or a provider's key of the developer's would
+    change what is measured, and be sent about. What it writes is in `folder`/log.
+    """
+    path = folder / "log"
+    with path.open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(folder), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _until_it_listens(process, port, path)
+        yield lambda: _resident(process.pid)
+    finally:
+        _end(process)
+
+
+def found(program: str) -> str | None:
+    """The path of a program of this machine."""
+    return shutil.which(program)
+
+
+def _until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_DEADLINE
+    while not listens(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            how = "did not listen in time" if process.returncode is None else f"ended with {process.returncode}"
+            raise PeerDown(f"{how}: {log.read_text(errors='replace')[-_TAIL:]}")
+        time.sleep(0.02)
+
+
+def _resident(pid: int) -> int:
+    """Bytes of the process and of all its children."""
+    total = 0
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for each in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                total += each.memory_info().rss
+    return total
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Politely, then by force, with whatever it started (its session is its own)."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_DEADLINE)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(_STOP_DEADLINE)
