@@ -12,8 +12,10 @@ import pytest
 
 from policies.json import Object, as_list, as_object
 from tests.benchmarks.contenders import Contender
+from tests.benchmarks.nginx import free_port
 from tests.benchmarks.origin import MODEL
-from tests.benchmarks.peers import PEERS, Peer
+from tests.benchmarks.peers import PEERS
+from tests.benchmarks.peers.peer import Peer, PeerDown
 from tests.system.recording_engine import RecordingEngine
 from tests.system.wire import loads
 
@@ -97,3 +99,8 @@ def test_is_gone_after_the_block(peer: Peer, engine: RecordingEngine, tmp_path: 
     assert contender.resident() == 0
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", contender.port)) != 0
+
+
+def test_is_down_where_it_cannot_answer(peer: Peer, tmp_path: Path) -> None:
+    with pytest.raises(PeerDown, match=peer.name), peer(tmp_path / "peer", free_port()):
+        pass

@@ -19,7 +19,7 @@ PEERS = (LITELLM, PORTKEY, BIFROST)
 
 
 def installed() -> list[Peer]:
-    """The peers that can be run here. Each is called like this: `with peer(folder, target) as contender`."""
+    """The peers that can be run here: `with peer(folder, target) as contender` for each."""
     return [peer for peer in PEERS if peer.version() is not None]
 
 

@@ -1,8 +1,8 @@
 """LiteLLM's proxy: one process, as its page "Best Practices for Production" has it (one uvicorn worker), quiet.
 
 On: a key (the master key: keys of callers need PostgreSQL), the router over one engine, its own accounting of cost in
-memory. Off: database, Redis, callbacks, retries, access log, its page for administrators, its OpenAPI pages, the look-up of
-its price list on the network.
+memory. Off: database, Redis, callbacks, retries, access log, its page for administrators, its OpenAPI pages, what it
+would look up on the network at start.
 """
 
 from __future__ import annotations

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +20,7 @@ import psutil
 
 from tests.benchmarks.contenders import Contender
 from tests.benchmarks.nginx import listens
+from tests.benchmarks.origin import MODEL
 from tests.system.process import ROOT
 
 CACHE: Final = ROOT / ".cache" / "peers"
@@ -25,6 +29,7 @@ START_DEADLINE: Final = 180.0
 """Seconds: LiteLLM needs 20 on a quiet machine, and the first start compiles 10,000 modules."""
 _STOP_DEADLINE: Final = 10.0
 _TAIL: Final = 2_000
+_ASKED: Final = 5
 
 
 class PeerDown(Exception):
@@ -33,8 +38,8 @@ class PeerDown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another gateway. `with peer(folder, target) as contender` runs it in front of loopback port `target`, with its
-    files in `folder`, and ends it; PeerDown where it does not come up."""
+    """Another gateway. `with peer(folder, target) as contender` runs it in front of the engine at loopback port
+    `target`, with its files in `folder`, and ends it; PeerDown where it does not come up, or does not answer a chat."""
 
     name: str
     version: Callable[[], str | None]
@@ -45,8 +50,11 @@ class Peer:
     checks_keys: bool
     """Whether a request with another key is refused."""
 
-    def __call__(self, folder: Path, target: int) -> AbstractContextManager[Contender]:
-        return self.front(folder, target)
+    @contextmanager
+    def __call__(self, folder: Path, target: int) -> Iterator[Contender]:
+        with self.front(folder, target) as contender:
+            _until_it_answers(contender)
+            yield contender
 
 
 @contextmanager
@@ -88,6 +96,21 @@ def _until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) ->
             how = "did not listen in time" if process.returncode is None else f"ended with {process.returncode}"
             raise PeerDown(f"{how}: {log.read_text(errors='replace')[-_TAIL:]}")
         time.sleep(0.02)
+
+
+def _until_it_answers(contender: Contender) -> None:
+    """A peer that is set up wrongly refuses, and refusals are quick; and LiteLLM loads half of itself with its first
+    request, which is not what is measured."""
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": "Hello?"}]}
+    headers = {"Authorization": f"Bearer {contender.key}", "Content-Type": "application/json"}
+    for _ in range(_ASKED):
+        connection = http.client.HTTPConnection("127.0.0.1", contender.port, timeout=START_DEADLINE)
+        with closing(connection):
+            connection.request("POST", "/v1/chat/completions", json.dumps(chat), headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        if answer.status != HTTPStatus.OK:
+            raise PeerDown(f"{contender.name} answers {answer.status}: {body[:_TAIL].decode(errors='replace')}")
 
 
 def _resident(pid: int) -> int:
