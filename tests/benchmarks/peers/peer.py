@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -26,14 +25,29 @@ from tests.system.process import ROOT
 CACHE: Final = ROOT / ".cache" / "peers"
 """Where requirements/peers.sh installs."""
 START_DEADLINE: Final = 180.0
-"""Seconds: LiteLLM needs 20 on a quiet machine, and the first start compiles 10,000 modules."""
+"""Seconds. LiteLLM takes 10 on two quiet processors, and 30 on busy ones."""
 _STOP_DEADLINE: Final = 10.0
 _TAIL: Final = 2_000
 _ASKED: Final = 5
 
 
 class PeerDown(Exception):
-    """A peer ended, or did not listen in time. The text is the end of what it wrote."""
+    """A peer ended, did not listen in time, or refused a chat. The text ends with the end of what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Front(Contender):
+    """A peer that is up. `started_in` is the seconds from its command to its open port."""
+
+    started_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process that listens: the bytes it takes, and the seconds from its command to its open port."""
+
+    resident: Callable[[], int]
+    started_in: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +58,28 @@ class Peer:
     name: str
     version: Callable[[], str | None]
     """The version that is installed; None where none is."""
-    front: Callable[[Path, int], AbstractContextManager[Contender]]
+    front: Callable[[Path, int], AbstractContextManager[Front]]
     advice: str
     """How to install it."""
     checks_keys: bool
     """Whether a request with another key is refused."""
 
     @contextmanager
-    def __call__(self, folder: Path, target: int) -> Iterator[Contender]:
+    def __call__(self, folder: Path, target: int) -> Iterator[Front]:
         with self.front(folder, target) as contender:
             _until_it_answers(contender)
             yield contender
 
 
 @contextmanager
-def running(
-    folder: Path, command: Sequence[str], port: int, environment: Mapping[str, str]
-) -> Iterator[Callable[[], int]]:
-    """Run `command` until the block ends, from when it listens on loopback `port`; gives its resident bytes.
+def running(folder: Path, command: Sequence[str], port: int, environment: Mapping[str, str]) -> Iterator[Running]:
+    """Run `command` until the block ends, from when it listens on loopback `port`.
 
     Of our environment it sees PATH and LANG only: a DATABASE_URL, a proxy or a provider's key of the developer's would
     change what is measured, and be sent about. What it writes is in `folder`/log.
     """
     path = folder / "log"
+    begun = time.monotonic()
     with path.open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -79,14 +92,9 @@ def running(
         )
     try:
         _until_it_listens(process, port, path)
-        yield lambda: _resident(process.pid)
+        yield Running(lambda: _resident(process.pid), time.monotonic() - begun)
     finally:
         _end(process)
-
-
-def found(program: str) -> str | None:
-    """The path of a program of this machine."""
-    return shutil.which(program)
 
 
 def _until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
