@@ -38,7 +38,12 @@ def peer(request: pytest.FixtureRequest) -> Peer:
 
 @pytest.fixture(scope="module")
 def contender(peer: Peer, engine: RecordingEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    with peer(tmp_path_factory.mktemp("peers") / peer.name, engine.port) as contender:
+    above = tmp_path_factory.mktemp("peers")
+    folder = above / "run" / peer.name
+    folder.parent.mkdir()
+    for each in (above, folder.parent):  # where nothing is to be imported from
+        (each / "fastapi.py").write_text("raise SystemExit('a stray module')\n")
+    with peer(folder, engine.port) as contender:
         yield contender
 
 

@@ -77,14 +77,19 @@ def running(folder: Path, command: Sequence[str], port: int, environment: Mappin
 
     Of our environment it sees PATH and LANG only: a DATABASE_URL, a proxy or a provider's key of the developer's would
     change what is measured, and be sent about. What it writes is in `folder`/log.
+
+    It works in a folder two below: LiteLLM imports modules from two above the one it works in, before any others. In
+    /tmp that is whatever scripts lie there.
     """
     path = folder / "log"
+    within = folder / "works" / "here"
+    within.mkdir(parents=True)
     begun = time.monotonic()
     with path.open("wb") as log:
         process = subprocess.Popen(
             command,
-            cwd=folder,
-            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(folder), **environment},
+            cwd=within,
+            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(within), **environment},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
