@@ -36,7 +36,7 @@ compatibility: venv-dev ## run every dialect in front of every kind of engine, a
 bench: $(STAMP)-dev ## measure what the gateway adds (never part of test)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-bench-peers: $(STAMP)-dev ## install LiteLLM and Portkey, for bench to measure beside the gateway (1 GB in .cache/peers)
+bench-peers: $(STAMP)-dev ## install LiteLLM and Portkey, for bench to measure beside the gateway (770 MB in .cache/peers)
 	@sh requirements/peers.sh .cache/peers
 	$(BIN)/python -m pytest -q -rs -n0 tests/benchmarks/test_peers.py $(ARGS)
 

@@ -9,7 +9,7 @@ folder=$1
 mkdir -p "$folder"
 
 if ! cmp -s requirements/litellm.lock "$folder/litellm/installed.lock"; then
-  echo "installing LiteLLM (180 MB to download)"
+  echo "installing LiteLLM (740 MB on the disk; a minute and a half on two cores)"
   sh requirements/venv.sh "$folder/litellm"
   "$folder/litellm/bin/python" -m pip --quiet --disable-pip-version-check --no-input install \
     --require-hashes --requirement requirements/litellm.lock
