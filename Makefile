@@ -9,7 +9,7 @@ ARGS  ?=
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check compatibility image lock bench budget profile clean venv-dev
+.PHONY: help venv run test check compatibility image lock bench bench-peers budget profile clean venv-dev
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -35,6 +35,10 @@ compatibility: venv-dev ## run every dialect in front of every kind of engine, a
 
 bench: $(STAMP)-dev ## measure what the gateway costs, and write docs/benchmarks.md (ARGS="--quick --only a,b": only show)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-peers: $(STAMP)-dev ## install LiteLLM and Portkey, for bench to measure beside the gateway (770 MB in .cache/peers)
+	@sh requirements/peers.sh .cache/peers
+	$(BIN)/python -m pytest -q -rs -n0 tests/benchmarks/test_peers.py $(ARGS)
 
 budget: $(STAMP)-dev ## count what a request costs, in instructions (ARGS=--write makes it the budget that a test holds)
 	$(BIN)/python -m tests.budget $(ARGS)

@@ -15,6 +15,7 @@ compile llama-cpp.lock requirements/llama-cpp.in --no-deps
 compile image.lock requirements/image.in
 compile older.lock requirements/older.in
 compile llm.lock requirements/llm.in
+compile litellm.lock requirements/litellm.in
 compile dev.lock pyproject.toml --extra mlx --extra llama-cpp --group build --group dev \
   --constraint requirements/llama-cpp.lock --no-emit-package llama-cpp-python
 upgrade=""

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Installs the gateways that `make bench` measures beside ours into folders of their own: LiteLLM into $1/litellm (a
+# virtual environment, by hash), Portkey into $1/portkey (npm ci, by hash, no install script runs). Bifrost is not
+# installed: its npm package downloads whatever program its maker's host has, without a checksum, and its Go module does
+# not hold the pages that its program embeds (docs/decisions/0045). A program of it at $1/bifrost/bifrost-http is measured.
+set -eu
+cd "$(dirname "$0")/.."
+folder=$1
+mkdir -p "$folder"
+
+if ! cmp -s requirements/litellm.lock "$folder/litellm/installed.lock"; then
+  echo "installing LiteLLM (740 MB on the disk; a minute and a half on two cores)"
+  sh requirements/venv.sh "$folder/litellm"
+  "$folder/litellm/bin/python" -m pip --quiet --disable-pip-version-check --no-input install \
+    --require-hashes --requirement requirements/litellm.lock
+  cp requirements/litellm.lock "$folder/litellm/installed.lock"
+fi
+
+npm=tests/benchmarks/peers/npm
+if ! command -v npm >/dev/null 2>&1; then
+  echo "Portkey needs Node.js: brew install node (Debian: apt-get install nodejs npm), then make bench-peers again" >&2
+elif ! cmp -s "$npm/package-lock.json" "$folder/portkey/package-lock.json" \
+  || [ ! -f "$folder/portkey/node_modules/.package-lock.json" ]; then # npm writes that file last
+  echo "installing Portkey"
+  mkdir -p "$folder/portkey"
+  cp "$npm/package.json" "$npm/package-lock.json" "$npm/.npmrc" "$folder/portkey/"
+  (cd "$folder/portkey" && npm ci --no-audit --no-fund >/dev/null)
+fi
+
+[ -x "$folder/bifrost/bifrost-http" ] || echo "Bifrost: put its program at $folder/bifrost/bifrost-http to have it measured"
