@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import psutil
 
@@ -20,20 +18,10 @@ from tests.benchmarks.origin import MODEL
 from tests.benchmarks.samples import CONTROL, DIRECT
 from tests.system.process import Gateway, configuration
 
+if TYPE_CHECKING:
+    from tests.benchmarks.peers.peer import Peer
+
 _MOST: Final = 2**31 - 1
-
-
-class Peer(Protocol):
-    """Another gateway that is installed: `with peer(folder, target) as contender` runs it."""
-
-    @property
-    def name(self) -> str: ...
-
-    def version(self) -> str | None:
-        """The one that is installed."""
-
-    def __call__(self, folder: Path, target: int) -> AbstractContextManager[Contender]:
-        """In front of loopback port `target`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +118,15 @@ def versions() -> Object:
 
 
 def _peers() -> Sequence[Peer]:
-    if find_spec("tests.benchmarks.peers") is None:
-        return []
-    found: Sequence[Peer] = import_module("tests.benchmarks.peers").installed()  # late: they import this module
-    return found
+    from tests.benchmarks.peers import installed  # late: they import this module
+
+    return installed()
 
 
 def _enter_peers(stack: ExitStack, found: Field, folder: Path, target: int) -> None:
+    from tests.benchmarks.peers import missing
+
+    found.notes.extend(missing())
     for peer in _peers():
         try:
             with placed(Place.CONTENDER):

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from policies.json import Object, as_list, as_object
+from tests.benchmarks.contenders import Contender
 from tests.benchmarks.nginx import free_port
 from tests.benchmarks.origin import MODEL
 from tests.benchmarks.peers import PEERS
-from tests.benchmarks.peers.peer import Front, Peer, PeerDown
+from tests.benchmarks.peers.peer import Peer, PeerDown
 from tests.system.recording_engine import RecordingEngine
 from tests.system.wire import loads
 
@@ -37,7 +38,7 @@ def peer(request: pytest.FixtureRequest) -> Peer:
 
 
 @pytest.fixture(scope="module")
-def contender(peer: Peer, engine: RecordingEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def contender(peer: Peer, engine: RecordingEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contender]:
     above = tmp_path_factory.mktemp("peers")
     folder = above / "run" / peer.name
     folder.parent.mkdir()
@@ -52,7 +53,7 @@ def _fresh(engine: RecordingEngine) -> None:
     engine.forget()
 
 
-def ask(contender: Front, *, stream: bool, key: str = "") -> tuple[int, bytes]:
+def ask(contender: Contender, *, stream: bool, key: str = "") -> tuple[int, bytes]:
     """Status and body of a chat."""
     chat: Object = {"model": MODEL, "stream": stream, "messages": [{"role": "user", "content": "Hello?"}]}
     connection = http.client.HTTPConnection("127.0.0.1", contender.port, timeout=SECONDS)
@@ -65,7 +66,7 @@ def ask(contender: Front, *, stream: bool, key: str = "") -> tuple[int, bytes]:
         connection.close()
 
 
-def test_answers_a_whole_chat(contender: Front, engine: RecordingEngine) -> None:
+def test_answers_a_whole_chat(contender: Contender, engine: RecordingEngine) -> None:
     status, body = ask(contender, stream=False)
     assert status == 200, body
     choice = as_object(as_list(loads(body)["choices"])[0])
@@ -74,7 +75,7 @@ def test_answers_a_whole_chat(contender: Front, engine: RecordingEngine) -> None
     assert engine.requests[0].document["model"] == MODEL
 
 
-def test_relays_a_stream(contender: Front, engine: RecordingEngine) -> None:
+def test_relays_a_stream(contender: Contender, engine: RecordingEngine) -> None:
     status, body = ask(contender, stream=True)
     assert status == 200, body
     events = [line.removeprefix(b"data: ") for line in body.splitlines() if line.startswith(b"data: ")]
@@ -84,13 +85,13 @@ def test_relays_a_stream(contender: Front, engine: RecordingEngine) -> None:
     assert engine.requests[0].document["stream"] is True
 
 
-def test_refuses_another_key_where_it_has_keys(peer: Peer, contender: Front, engine: RecordingEngine) -> None:
+def test_refuses_another_key_where_it_has_keys(peer: Peer, contender: Contender, engine: RecordingEngine) -> None:
     status, body = ask(contender, stream=False, key="sk-of-nobody")
     assert (status in {400, 401, 403}) is peer.checks_keys, body
     assert bool(engine.requests) is not peer.checks_keys
 
 
-def test_is_reached_on_one_loopback_address_only(contender: Front) -> None:
+def test_is_reached_on_one_loopback_address_only(contender: Contender) -> None:
     with socket.socket() as probe:
         probe.settimeout(SECONDS)
         assert probe.connect_ex(("127.0.0.2", contender.port)) != 0

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from policies.json import Object
+from tests.benchmarks.contenders import Contender
 from tests.benchmarks.nginx import free_port
 from tests.benchmarks.origin import MODEL
-from tests.benchmarks.peers.peer import CACHE, Front, Peer, running
+from tests.benchmarks.peers.peer import CACHE, Peer, running
 
 _PROGRAM: Final = CACHE / "bifrost" / "bifrost-http"
 
@@ -30,14 +31,14 @@ def version() -> str | None:
 
 
 @contextmanager
-def bifrost(folder: Path, target: int) -> Iterator[Front]:
+def bifrost(folder: Path, target: int) -> Iterator[Contender]:
     """Bifrost in front of loopback port `target`."""
     folder.mkdir(parents=True)
     port, key = free_port(), f"sk-bf-{secrets.token_hex(16)}"
     (folder / "config.json").write_text(json.dumps(configuration(target, key)))
     command = (str(_PROGRAM), "-app-dir", str(folder), "-host", "127.0.0.1", "-port", str(port), "-log-level", "error")
     with running(folder, command, port, {"GOMAXPROCS": "1"}) as process:
-        yield Front("bifrost", port, key, process.resident, process.started_in)
+        yield Contender("bifrost", port, key, process.resident, process.started_in)
 
 
 def configuration(target: int, key: str) -> Object:

@@ -16,9 +16,10 @@ from typing import Final
 import yaml
 
 from policies.json import Object
+from tests.benchmarks.contenders import Contender
 from tests.benchmarks.nginx import free_port
 from tests.benchmarks.origin import MODEL
-from tests.benchmarks.peers.peer import CACHE, Front, Peer, running
+from tests.benchmarks.peers.peer import CACHE, Peer, running
 
 _ENVIRONMENT: Final = {
     "LITELLM_MODE": "PRODUCTION",  # no .env of a folder above is read
@@ -43,7 +44,7 @@ def version() -> str | None:
 
 
 @contextmanager
-def litellm(folder: Path, target: int) -> Iterator[Front]:
+def litellm(folder: Path, target: int) -> Iterator[Contender]:
     """LiteLLM in front of loopback port `target`."""
     folder.mkdir(parents=True)
     port, key = free_port(), f"sk-{secrets.token_hex(16)}"
@@ -52,7 +53,7 @@ def litellm(folder: Path, target: int) -> Iterator[Front]:
     program = str(CACHE / "litellm" / "bin" / "litellm")
     command = (program, "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1")
     with running(folder, command, port, _ENVIRONMENT) as process:
-        yield Front("litellm", port, key, process.resident, process.started_in)
+        yield Contender("litellm", port, key, process.resident, process.started_in)
 
 
 def configuration(target: int, key: str) -> Object:

@@ -36,13 +36,6 @@ class PeerDown(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Front(Contender):
-    """A peer that is up. `started_in` is the seconds from its command to its open port."""
-
-    started_in: float
-
-
-@dataclass(frozen=True, slots=True)
 class Running:
     """A process that listens: the bytes it takes, and the seconds from its command to its open port."""
 
@@ -58,14 +51,14 @@ class Peer:
     name: str
     version: Callable[[], str | None]
     """The version that is installed; None where none is."""
-    front: Callable[[Path, int], AbstractContextManager[Front]]
+    front: Callable[[Path, int], AbstractContextManager[Contender]]
     advice: str
     """How to install it."""
     checks_keys: bool
     """Whether a request with another key is refused."""
 
     @contextmanager
-    def __call__(self, folder: Path, target: int) -> Iterator[Front]:
+    def __call__(self, folder: Path, target: int) -> Iterator[Contender]:
         with self.front(folder, target) as contender:
             _until_it_answers(contender)
             yield contender

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from policies.json import as_str
+from tests.benchmarks.contenders import Contender
 from tests.benchmarks.nginx import free_port
-from tests.benchmarks.peers.peer import CACHE, Front, Peer, running
+from tests.benchmarks.peers.peer import CACHE, Peer, running
 
 _PACKAGE: Final = CACHE / "portkey" / "node_modules" / "@portkey-ai" / "gateway"
 _PRELOAD: Final = Path(__file__).with_name("portkey.cjs")
@@ -30,7 +31,7 @@ def version() -> str | None:
 
 
 @contextmanager
-def portkey(folder: Path, target: int) -> Iterator[Front]:
+def portkey(folder: Path, target: int) -> Iterator[Contender]:
     """Portkey in front of loopback port `target`."""
     folder.mkdir(parents=True)
     port = free_port()
@@ -38,7 +39,7 @@ def portkey(folder: Path, target: int) -> Iterator[Front]:
     command = ("node", "--require", str(_PRELOAD), str(program), "--headless", f"--port={port}")
     environment = {"NODE_ENV": "production", "PEER_ENGINE": f"http://127.0.0.1:{target}/v1"}
     with running(folder, command, port, environment) as process:
-        yield Front("portkey", port, "sk-benchmark", process.resident, process.started_in)
+        yield Contender("portkey", port, "sk-benchmark", process.resident, process.started_in)
 
 
 PORTKEY: Final = Peer("portkey", version, portkey, "make bench-peers (needs Node.js and npm)", checks_keys=False)
