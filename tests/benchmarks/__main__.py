@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
         letters.append(_SOAK)
     whole_run = not (args.quick or args.only)
     target = args.json or (page.DOCUMENT if whole_run else _LAST)
-    document = run(plan, letters, _command(args))
+    document = run(plan, letters, _command(args)) | {"quick": args.quick}
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     _say(report.table("Goals", *report.judged(goals.verdicts(document))) + f"\n{target}\n")

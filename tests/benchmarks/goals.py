@@ -48,6 +48,7 @@ class Verdict:
 _A32: Final[Object] = {"connections": 32}
 _A1: Final[Object] = {"connections": 1}
 _B200: Final[Object] = {"streams": 200}
+_LONG: Final = ("minutes", 30.0)
 _RATE: Final = "measures.per_second"
 _CPU: Final = "measures.cpu_us"
 
@@ -66,13 +67,18 @@ GOALS: Final = (
     Goal("d", "Responses, processor time per token", _CPU, setting={"dialect": "responses"}, most=40.0, unit=" µs"),
     Goal("d", "Ollama, processor time per token", _CPU, setting={"dialect": "ollama"}, most=40.0, unit=" µs"),
     Goal("e", "an idle stream", "measures.kib_each", most=40.0, unit=" KiB"),
-    Goal("e", "idle streams held", "measures.held", least=10_000),
-    Goal("f", "100,000 keys and 1,000 grants, to 10 and 1", "ratio.per_second", contender="many", least=0.95),
+    Goal("e", "idle streams held", "measures.held", least=10_000, needs=("streams", 10_000)),
+    Goal(
+        *("f", "100,000 keys and 1,000 grants, to 10 and 1", "ratio.per_second"),
+        contender="many",
+        least=0.95,
+        needs=("keys", 100_000),
+    ),
     Goal("h", "start to listening", "measures.start_s", most=0.7, unit=" s"),
     Goal("h", "memory when it is up", "measures.idle_mib", most=85.8, unit=" MiB"),
     Goal("i", "2 workers, to 1", "ratio.per_second", contender="2", least=1.8, unit=" x", needs=("processors", 4)),
-    Goal("j", "memory, per hour", "measures.mib_per_hour", most=1.0, unit=" MiB"),
-    Goal("j", "descriptors, per hour", "measures.descriptors_per_hour", most=1.0),
+    Goal("j", "memory, per hour", "measures.mib_per_hour", most=1.0, unit=" MiB", needs=_LONG),
+    Goal("j", "descriptors, per hour", "measures.descriptors_per_hour", most=1.0, needs=_LONG),
 )
 
 WHY: Final[Mapping[str, str]] = {}

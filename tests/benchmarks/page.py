@@ -49,6 +49,8 @@ $ {command}
 `make bench ARGS="--quick"` takes some minutes, `ARGS="--only a,b"` measures some workloads, `ARGS="--soak"` adds an
 hour of everything. It needs nginx, wrk, Go and Redis. The document behind it: [benchmarks.json](benchmarks.json).
 """
+_QUICK: Final = """**A quick run: it shows that everything is measured. Its figures are no figures to quote.**
+"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -99,6 +101,7 @@ def text(document: Object) -> str:
             placed=machine["placed"],
             command=document["command"],
         ),
+        *([_QUICK] if document.get("quick") else []),
         _machine(document),
         _goals(document),
     ]
@@ -187,7 +190,7 @@ def _transits(workloads: Object) -> str:
     curves: list[Line] = []
     places: list[str] = []
     for row in listed:
-        points = [as_list(point) for point in as_list(as_object(row.get("curves")).get("transit"))]
+        points = [as_list(point) for point in as_list(row.get("transit"))]
         shares = [(samples.number(at) or 0.0, samples.number(value) or 0.0) for at, value in points]
         if row.get("streams") == 200 and shares:
             places = [f"{at:g} %" for at, _ in shares]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from policies.json import JSON, Object, as_list, as_object, as_str
-from tests.benchmarks import programs
+from tests.benchmarks import programs, samples
 from tests.benchmarks.cores import Place, placed
 from tests.benchmarks.load import CHAT
 from tests.system.wire import loads
@@ -60,9 +60,10 @@ class Heard:
         }
         return {**named, "events": self.events, "errors": self.errors}
 
-    def curves(self) -> Object:
-        """(share, milliseconds) of the transit and of the gap, for a plot."""
-        return {"transit": _curve(self.transit), "gap": _curve(self.later)}
+    def curve(self) -> list[JSON]:
+        """(share in per cent, milliseconds) of the transit, for a plot."""
+        points = map(as_list, as_list(self.transit["curve"]))
+        return [[_number(at) / 100, samples.short(_number(value) / _MS)] for at, value in points]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +149,6 @@ class _Reader:
         self._process.kill()
         with self._process:
             pass
-
-
-def _curve(part: Object) -> list[JSON]:
-    return [[_number(at) / 100, _number(value) / _MS] for at, value in map(as_list, as_list(part["curve"]))]
 
 
 def _number(value: JSON) -> float:

@@ -171,7 +171,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
         "60 callers: streams of 20 tokens, of which one in ten is left in its middle; one request in four is whole. "
         "The slope is that of the second half.",
         (
-            Column("minutes", "measures.minutes"),
+            Column("minutes", "minutes"),
             Column("answers", "measures.answers"),
             _ERRORS,
             Column("MiB", "measures.mib"),

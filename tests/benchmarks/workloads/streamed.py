@@ -21,14 +21,14 @@ _SHORT: Final = 10
 
 
 def measure(plan: Plan, folder: Path) -> Object:
-    """A row per contender and number of streams; `curves` of the last round."""
+    """A row per contender and number of streams; `transit` is a curve of the last round."""
     rows: list[Object] = []
     with origin.running(origin.Pace.EXACT) as port, field(folder, port, peers=True) as found:
         for streams in plan.streams:
             listening = Listening(plan, streams)
             taken = interleaved(found.contenders, plan.rounds, listening)
             made = samples.rows(taken, {"streams": streams})
-            rows += [row | {"curves": listening.curves[str(row["contender"])]} for row in made]
+            rows += [row | {"transit": listening.curves[str(row["contender"])]} for row in made]
             found.notes += [f"{streams} streams, {name}: {what}" for name, what in listening.problems.items()]
     return {"rows": list[JSON](rows), "notes": list[JSON](found.notes)}
 
@@ -45,7 +45,7 @@ class Listening:
         self._tokens = _SHORT if streams == 1 else max(1, round(plan.warm * origin.RATE))
         body: Object = loads(origin.chat(stream=True, max_tokens=self._tokens, **(members or {})))
         self._body = json.dumps({name: value for name, value in body.items() if name not in drop})
-        self.curves: dict[str, Object] = {}
+        self.curves: dict[str, list[JSON]] = {}
         self.problems: dict[str, str] = {}
 
     def __call__(self, contender: Contender) -> Taken:
@@ -60,7 +60,7 @@ class Listening:
             between=lambda: marks.append(meter.seconds()),
         )
         used = meter.seconds() - marks[0]
-        self.curves[contender.name] = heard.curves()
+        self.curves[contender.name] = heard.curve()
         if heard.problem:
             self.problems[contender.name] = heard.problem
         taken = heard.taken() | {"per_second": heard.events / self._plan.seconds}
