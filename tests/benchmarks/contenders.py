@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.peers.peer import Peer
 
 _MOST: Final = 2**31 - 1
+_SLOTS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,15 @@ class Field:
 
 @contextmanager
 def field(folder: Path, target: int, *, peers: bool = False, connections: int = nginx.CONNECTIONS) -> Iterator[Field]:
-    """The ways to loopback port `target`, the gateway's with everything on; with `peers` those that are installed."""
+    """The ways to loopback port `target`, the gateway's with everything on; with `peers` those that are installed.
+    `connections`: to callers and to the engine together."""
     with ExitStack() as stack:
         found = Field([], [])
         control = stack.enter_context(nginx.proxy(folder / "control", target, connections=connections))
         collector = stack.enter_context(nginx.sink(folder / "collector"))
-        gateway = stack.enter_context(running(everything_on(folder / "gateway", target, collector.port)))
+        gateway = stack.enter_context(
+            running(everything_on(folder / "gateway", target, collector.port, connections=connections))
+        )
         key = gateway.create_key("bench").secret
         found.contenders += [
             Contender(DIRECT, target, key, lambda: 0),
@@ -74,15 +78,22 @@ def running(gateway: Gateway, place: Place = Place.CONTENDER) -> Iterator[Gatewa
         gateway.kill()
 
 
-def everything_on(folder: Path, target: int, collector: int, **changes: JSON) -> Gateway:
+def everything_on(
+    folder: Path, target: int, collector: int, *, connections: int = nginx.CONNECTIONS, **changes: JSON
+) -> Gateway:
     """A gateway in front of `target` that does all it can for each request: the embedded policy with a grant, limits
     that count and are never reached, the ledger on disk, metrics, an access line, one trace in a hundred to a
     collector.
 
-    What would end a load test is out of the way: the caps per source, the line in front of the engine.
+    What would end a load test is out of the way: the caps per source, the line in front of the engine. An engine has
+    4,096 slots at the most; where more `connections` are wanted it is there under several names.
     """
+    engines: list[JSON] = [
+        {"name": f"engine{number}", "kind": "openai", "url": f"http://127.0.0.1:{target}", "concurrency": _SLOTS}
+        for number in range(-(-connections // (2 * _SLOTS)))
+    ]
     sections: Object = {
-        "engine": {"url": f"http://127.0.0.1:{target}", "concurrency": 4096},
+        "engines": {"discover": False, "list": engines},
         "listener": {
             "limits": {"connections": 16_384, "connections_per_source": 16_384, "unauthenticated_share": 1.0},
         },
