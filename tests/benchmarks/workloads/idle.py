@@ -12,7 +12,7 @@ from tests.benchmarks.plan import Plan
 from tests.benchmarks.readers import Asked, holding
 from tests.system.process import until
 
-_SPARE: Final = 300
+_SPARE: Final = 400
 """Descriptors of a gateway that are no stream's."""
 _RATE: Final = 400.0
 """Streams opened per second."""
@@ -29,7 +29,7 @@ def measure(plan: Plan, folder: Path) -> Object:
             f"{streams:,} of {plan.held:,}: each takes two descriptors, and this machine gives a process no more"
         )
     rows: list[JSON] = []
-    with origin.running(origin.Pace.HOLD) as port, field(folder, port, connections=2 * streams + _SPARE) as found:
+    with origin.running(origin.Pace.HOLD) as port, field(folder, port, connections=2 * (streams + _SPARE)) as found:
         for contender in found.contenders:
             if contender.name == samples.DIRECT:
                 continue
