@@ -1,4 +1,4 @@
-"""Measure: `python -m tests.benchmarks [--quick] [--only a,b,...] [--soak] [--json FILE]`.
+"""Measure: `python -m tests.benchmarks [--quick] [--only a,b,...] [--soak] [--rounds N] ...`.
 
 Tables go to stderr as they are made, the document to FILE. A whole run (neither --quick nor --only) writes
 docs/benchmarks.json, docs/benchmarks.md and its plots.
@@ -59,6 +59,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"missing: {', '.join(missing)}. Install: apt-get install nginx wrk golang-go (macOS: brew)\n")
         return 2
     plan = QUICK if args.quick else FULL
+    plan = replace(plan, rounds=args.rounds or plan.rounds, seconds=args.seconds or plan.seconds)
     if args.soak:
         plan = replace(plan, soak=args.soak * 60)
     letters = args.only or [letter for letter in WORKLOADS if letter != _SOAK]
@@ -122,8 +123,16 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--soak", type=float, nargs="?", const=60.0, metavar="MINUTES", help="workload j, too, for so long (60)"
     )
+    parser.add_argument("--rounds", type=_positive, metavar="N", help=f"of all contenders ({FULL.rounds})")
+    parser.add_argument("--seconds", type=_positive, metavar="S", help=f"of each in each round ({FULL.seconds:g})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the document goes")
     return parser.parse_args(argv)
+
+
+def _positive(text: str) -> int:
+    if not (number := int(text)) > 0:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
 
 
 def _command(args: argparse.Namespace) -> str:
@@ -131,6 +140,7 @@ def _command(args: argparse.Namespace) -> str:
     said = ["--quick"] if args.quick else []
     said += [f"--only {','.join(args.only)}"] if args.only else []
     said += [f"--soak {args.soak:g}"] if args.soak else []
+    said += [f"--{name} {value}" for name in ("rounds", "seconds") if (value := getattr(args, name))]
     return f'make bench ARGS="{" ".join(said)}"' if said else "make bench"
 
 

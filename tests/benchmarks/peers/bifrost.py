@@ -21,6 +21,7 @@ from tests.benchmarks.contenders import Contender
 from tests.benchmarks.nginx import free_port
 from tests.benchmarks.origin import MODEL
 from tests.benchmarks.peers.peer import CACHE, Peer, running
+from tests.system.process import ROOT
 
 _PROGRAM: Final = CACHE / "bifrost" / "bifrost-http"
 
@@ -61,6 +62,6 @@ BIFROST: Final = Peer(
     "bifrost",
     version,
     bifrost,
-    f"put its program at {_PROGRAM} (docs/decisions/0045: no registry has it)",
+    f"put its program at {_PROGRAM.relative_to(ROOT)} (docs/decisions/0045: no registry has it)",
     checks_keys=True,
 )
