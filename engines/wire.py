@@ -235,10 +235,11 @@ class Wire(asyncio.Protocol):
         coming.silent = 0
 
     def on_body(self, data: bytes) -> None:
-        coming = self._asked_for()
-        coming.blocks.append(data)
-        coming.size += len(data)
-        coming.silent = 0
+        coming = self._coming
+        if coming is not None:
+            coming.blocks.append(data)
+            coming.size += len(data)
+            coming.silent = 0
 
     def on_message_complete(self) -> None:
         coming = self._asked_for()

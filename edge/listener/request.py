@@ -209,6 +209,10 @@ class AiohttpInbound:
             raise RuntimeError("write belongs between begin and end")
         self._refuse_if_torn()
         step = self._limits.stream_buffer_bytes // 2
+        if 0 < len(block) <= step:
+            self._wire.send(block if self._head.http10 else b"%x\r\n%b\r\n" % (len(block), block))
+            await self._wire.flush()
+            return
         for at in range(0, len(block), step):
             piece = block[at : at + step]
             # What the transport has will be sent: only a block with pieces that it never got is torn, whatever happens

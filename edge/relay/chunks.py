@@ -18,9 +18,10 @@ from typing import Final
 
 import orjson
 
-from edge.relay.deltas import known_choices, texts, tokens_in
+from edge.relay.deltas import known_choices, plain_text, texts, tokens_in
 from edge.relay.finishes import finished
 from edge.relay.fragments import Fragments
+from edge.relay.meter import tokens_of
 from edge.relay.sse import Event
 from edge.relay.usage import Reported, usage_object
 from engines.adapters.failures import word
@@ -103,6 +104,8 @@ class ChunkReader:
             return None
         chunk = self._parse(event)
         self._ending = []
+        if self._head and (text := plain_text(chunk)) is not None:
+            return self._plain(chunk, text)
         choices = known_choices(chunk.get("choices"), "delta")
         for choice in choices:
             self._choice(choice)
@@ -120,6 +123,16 @@ class ChunkReader:
             self._head = {key: shown[key] for key in ("id", "created", "system_fingerprint") if key in shown}
             self._head["object"] = shown.get("object")
         return shown
+
+    def _plain(self, chunk: Object, text: str) -> Object:
+        """What becomes of a chunk in which nothing but a piece of text is said."""
+        self.tokens += tokens_of(text)
+        if self._text is not None and text:
+            self._text.append(text)
+        chunk.pop("usage", None)
+        chunk["model"] = self._model
+        hide_fingerprint(chunk)
+        return chunk
 
     def usage_chunk(self) -> Object:
         """The chunk that carries the usage, as OpenAI's: `choices` is empty."""

@@ -43,6 +43,34 @@ INPUTS: Final = {"function": "arguments", "custom": "input"}
 _INPUT: Final[Mapping[str, _Fields]] = {written: {"name": str, written: object} for written in INPUTS.values()}
 
 
+_PLAIN_CHUNK: Final = tuple(
+    frozenset({"id", "object", "created", "model", "choices", *more})
+    for more in (("system_fingerprint",), (), ("system_fingerprint", "usage"), ("usage",))
+)
+_PLAIN_CHOICE: Final = (
+    frozenset({"index", "delta", "finish_reason"}),
+    frozenset({"index", "delta", "finish_reason", "logprobs"}),
+)
+
+
+def plain_text(chunk: Object) -> str | None:
+    """The text of a chunk that says a piece of one answer and nothing else, as nearly all do: all its fields are known
+    and go on as they are. None of any other, which is to be looked at field by field."""
+    if chunk.keys() not in _PLAIN_CHUNK or chunk.get("usage") is not None:
+        return None
+    choices = chunk["choices"]
+    if not isinstance(choices, list) or len(choices) != 1:
+        return None
+    choice = choices[0]
+    if not isinstance(choice, dict) or choice.keys() not in _PLAIN_CHOICE:
+        return None
+    delta = choice["delta"]
+    if choice["finish_reason"] is not None or choice.get("logprobs") is not None or not isinstance(delta, dict):
+        return None
+    text = delta.get("content") if len(delta) == 1 else None
+    return text if isinstance(text, str) else None
+
+
 def known_choices(choices: JSON, said: str) -> list[Object]:
     """The choices with their known fields only, changed in place; `said` is where they speak: `delta` or `message`."""
     known = [choice for choice in as_list(choices) if isinstance(choice, dict)]

@@ -38,6 +38,9 @@ class SseDecoder:
 
     def feed(self, block: bytes) -> Iterator[Event]:
         """The events completed by `block`. Raises EngineBroke when one event grows past MAX_EVENT bytes."""
+        if self._is_one(block):
+            yield Event(block[6:-2])
+            return
         if self._pending or b"\r" in block:
             self._pending += block
             if b"\r" in block or self._held:
@@ -57,6 +60,18 @@ class SseDecoder:
                 self._data, self._failed, self._size = [], False, 0
                 yield event
         self._check(len(rest))
+
+    def _is_one(self, block: bytes) -> bool:
+        """Whether `block` is one event of one line, as engines write nearly all, and nothing else is under way."""
+        return (
+            block.startswith(b"data: ")
+            and block.find(b"\n") == len(block) - 2
+            and block.endswith(b"\n\n")
+            and not self._pending
+            and not self._data
+            and b"\r" not in block
+            and len(block) <= MAX_EVENT
+        )
 
     def _normalise(self) -> None:
         # A CR at the very end may be half of a CRLF: it stays pending until the next byte tells.
