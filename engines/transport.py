@@ -6,6 +6,7 @@ Connections are `engines.pool`'s, and what goes over them `engines.wire`'s.
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -19,7 +20,7 @@ from engines.adapters.openai_shape import OpenAIShape
 from engines.adapters.registry import ADAPTERS
 from engines.contract import Engine, Kind, Target, Timeouts, UpstreamRequest
 from engines.pool import Address, Pool
-from engines.wire import Head, Wire
+from engines.wire import Head, Incoming, Wire
 from policies.call import Operation
 from policies.decision import Permit
 from policies.errors import EngineBroke, EngineTimeout, EngineUnreachable
@@ -28,6 +29,10 @@ _SOCKET: Final = "unix://"
 _BASES: Final = ("/engines/v1", "/v1")
 _LONG_WAIT_DIGITS: Final = 5
 _USUAL: Final = {"http": 80, "https": 443}
+_STALE: Final = 1.0
+"""Seconds within which a connection that was closed already is found to be."""
+_OUR_OWN: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL})
+"""No connection for want of our own means, which says nothing of the engine."""
 _SAFE: Final = re.compile(r"(?:/[!-~]*)")
 """What may stand in a request line: visible ASCII."""
 
@@ -35,10 +40,11 @@ _SAFE: Final = re.compile(r"(?:/[!-~]*)")
 class Answer:
     """An answer that has begun. Implements `contract.UpstreamResponse`; `headers` (lower-case names) is for probes."""
 
-    __slots__ = ("_gap", "_head", "_until", "_wire")
+    __slots__ = ("_gap", "_head", "_incoming", "_until", "_wire")
 
-    def __init__(self, wire: Wire, head: Head, timeouts: Timeouts, until: float) -> None:
+    def __init__(self, wire: Wire, incoming: Incoming, head: Head, timeouts: Timeouts, until: float) -> None:
         self._wire = wire
+        self._incoming = incoming
         self._head = head
         self._gap = timeouts.gap
         self._until = until
@@ -63,10 +69,11 @@ class Answer:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """See `contract.UpstreamResponse.chunks`."""
-        wire, gap, until, clock = self._wire, self._gap, self._until, asyncio.get_running_loop().time
+        wire, incoming, gap, until = self._wire, self._incoming, self._gap, self._until
+        clock = asyncio.get_running_loop().time
         while True:
             gap_ends = clock() + gap
-            block = await wire.block(min(gap_ends, until))
+            block = await wire.block(incoming, min(gap_ends, until))
             if block is None:
                 raise EngineTimeout("total" if until < gap_ends else "gap between chunks")
             if not block:
@@ -101,11 +108,10 @@ class _Sending:
         limits = self._engine.timeouts
         now = asyncio.get_running_loop().time()
         try:
-            wire, head = await self._begun(now + min(limits.first_byte, limits.total))
+            return await self._begun(now + min(limits.first_byte, limits.total), now + limits.total)
         except BaseException:
             self._leave()
             raise
-        return Answer(wire, head, limits, now + limits.total)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -117,36 +123,44 @@ class _Sending:
             self._pool.put(self._wire, self._address)
             self._wire = None
 
-    async def _begun(self, until: float) -> tuple[Wire, Head]:
-        request = _head(self._engine, self._request)
+    async def _begun(self, until: float, ends: float) -> Answer:
+        """The answer whose head comes by `until`, and whose body by `ends` (the loop's time)."""
+        request, clock = _head(self._engine, self._request), asyncio.get_running_loop().time
+        # Never a deletion twice: the second answer would be that there is no such model.
+        again, fresh = False, self._request.method == "DELETE"
         while True:
-            wire = self._wire = await self._connected(until)
-            wire.ask(request, self._request.body)
+            wire = self._wire = await self._connected(until, fresh=fresh or again, asked=again)
+            asked_at = clock()
+            incoming = wire.ask(request, self._request.body)
             try:
-                head = await wire.head(until)
+                head = await wire.head(incoming, until)
             except EngineUnreachable:
-                # The engine had closed a pooled connection before it could have seen this request (RFC 9112 9.3.1).
-                # It ends: each try takes one from the pool, and a new one is never stale.
-                if wire.asked == 1 or wire.heard:
+                # The engine had closed a pooled connection before it could have seen this request (RFC 9112 9.3.1),
+                # which shows at once. One that took it, and then died of it or gave it up, is not asked twice.
+                if again or wire.asked == 1 or incoming.heard or clock() - asked_at > _STALE:
                     raise
+                again = True
                 self._retried[self._engine.name] += 1
                 self._leave()
                 continue
             if head is None:
                 raise EngineTimeout("first byte")
-            return wire, _checked(head)
+            return Answer(wire, incoming, _checked(head), self._engine.timeouts, ends)
 
-    async def _connected(self, until: float) -> Wire:
+    async def _connected(self, until: float, *, fresh: bool, asked: bool) -> Wire:
+        """`asked`: the engine may have had the request already, so what it does now may be the request's doing."""
         left = until - asyncio.get_running_loop().time()
         try:
-            return await self._pool.get(self._address, min(self._engine.timeouts.connect, left))
+            return await self._pool.get(self._address, min(self._engine.timeouts.connect, left), fresh=fresh)
         except TimeoutError as error:
             if error.errno is not None:  # the system's own, of a connection
-                raise EngineUnreachable(_name(error), connected=False) from None
+                raise EngineUnreachable(_name(error), connected=asked) from None
             late = "connect" if self._engine.timeouts.connect < left else "first byte"
-            raise EngineTimeout(late, connected=False) from None
+            raise EngineTimeout(late, connected=asked) from None
         except OSError as error:
-            raise EngineUnreachable(_name(error), connected=False) from None
+            raise EngineUnreachable(_name(error), connected=asked or error.errno in _OUR_OWN) from None
+        except UnicodeError as error:
+            raise EngineUnreachable(type(error).__name__) from None
 
 
 def _name(error: OSError) -> str:
@@ -240,8 +254,8 @@ def _place(base: str) -> tuple[Address, str, str]:
 def _begins(base: str, method: str, path: str, host: str) -> str:
     """The lines of a request's head that are the same each time."""
     _, named, before = _place(base)
-    if not _SAFE.fullmatch(before + path):
-        raise ValueError("not a path")
+    if not (_SAFE.fullmatch(before + path) and _SAFE.fullmatch(f"/{host or named}")):
+        raise ValueError("not a path, or not a host")
     return (
         f"{method} {before}{path} HTTP/1.1\r\nHost: {host or named}\r\nuser-agent: llm-gateway\r\n"
         "accept-encoding: identity\r\n"

@@ -8,8 +8,10 @@ encodings are followed because there is no code for them (facts/security.md F1, 
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -23,11 +25,14 @@ _MOST_WITHOUT_BODY: Final = 1 << 17
 """Bytes that may come without a byte of a body in them: heads, chunk extensions, trailers."""
 _HIGH_WATER: Final = 1 << 18
 """Bytes of a body that nobody has taken yet, from which on the engine has to wait."""
+_BLOCK: Final = 64
+"""Bytes that a block takes beside what it holds."""
 _ONE_WRITE: Final = 1 << 14
 """A body up to this size is copied behind its head, which is cheaper than a second write."""
 _CLOCK_STEP: Final = 0.002
 """Seconds. libuv's clock has milliseconds, so that its timers seem to come early by as much."""
-_OK, _SWITCH = 200, 101
+_OK, _INTERIM, _SWITCH = 200, 100, 101
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 _BODYLESS: Final = frozenset({204, 304})
 
 
@@ -44,8 +49,9 @@ class Head:
 
 
 @dataclass(slots=True)
-class _Coming:
-    """An answer on its way. `until_close`: only the end of the connection ends it (RFC 9112 6.3)."""
+class Incoming:
+    """An answer on its way, for the wire that reads it. `until_close`: only the end of the connection ends it (RFC 9112
+    6.3); `keeps`: the connection may be used again."""
 
     head: Head | None = None
     fields: dict[str, str] = field(default_factory=dict)
@@ -62,7 +68,7 @@ class _Coming:
 
 
 class Wire(asyncio.Protocol):
-    """One connection. One request at a time: `ask`, then `head`, then `block` until it gives b""."""
+    """One connection. One request at a time: `ask`, then `head`, then `block` of what it gave, until that is b""."""
 
     def __init__(self, lost: Callable[[Wire], None]) -> None:
         """`lost` is called once, when the connection is gone."""
@@ -70,11 +76,12 @@ class Wire(asyncio.Protocol):
         self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
-        self._coming: _Coming | None = None
+        self._coming: Incoming | None = None
         self._paused = False
         self._waiter: asyncio.Future[bool] | None = None
-        self._until = 0.0
+        self._until = self._rings = inf
         self._timer: asyncio.TimerHandle | None = None
+        self._poll: select.poll | None = None
         self.asked = 0
         """How many requests it has carried."""
         self.idle_since = 0.0
@@ -88,9 +95,10 @@ class Wire(asyncio.Protocol):
         return transport is not None and not transport.is_closing()
 
     @property
-    def heard(self) -> bool:
-        """Whether a byte of the answer has come."""
-        return self._coming is not None and self._coming.heard
+    def unread(self) -> bool:
+        """Whether the engine has sent something, or closed, that the loop has not seen yet. On an idle connection that
+        is no answer to what is asked next."""
+        return self._poll is None or bool(self._poll.poll(0))
 
     @property
     def reusable(self) -> bool:
@@ -106,10 +114,10 @@ class Wire(asyncio.Protocol):
             and transport.get_write_buffer_size() == 0  # an engine that answered before it had read everything
         )
 
-    def ask(self, head: bytes, body: bytes) -> None:
+    def ask(self, head: bytes, body: bytes) -> Incoming:
         """Send a request; its answer is read next."""
         transport = self._transport
-        self._coming = coming = _Coming()
+        self._coming = coming = Incoming()
         self.asked += 1
         if transport is None:
             coming.error = EngineUnreachable("closed without an answer")
@@ -118,10 +126,10 @@ class Wire(asyncio.Protocol):
         else:
             transport.write(head)
             transport.write(body)
+        return coming
 
-    async def head(self, until: float) -> Head | None:
+    async def head(self, coming: Incoming, until: float) -> Head | None:
         """The answer's head; None if it has not come at the loop's time `until`. Raises UpstreamError."""
-        coming = self._asked_for()
         while coming.head is None:
             if coming.error is not None:
                 raise coming.error
@@ -129,10 +137,9 @@ class Wire(asyncio.Protocol):
                 return None
         return coming.head
 
-    async def block(self, until: float) -> bytes | None:
+    async def block(self, coming: Incoming, until: float) -> bytes | None:
         """What has come of the body, b"" at its end; None if nothing has come at the loop's time `until`. Raises
         UpstreamError, after everything that came before it."""
-        coming = self._asked_for()
         while not coming.blocks:
             if coming.ended:
                 return b""
@@ -141,13 +148,16 @@ class Wire(asyncio.Protocol):
             if not await self._more(until):
                 return None
         blocks, coming.blocks, coming.size = coming.blocks, [], 0
-        if self._paused and self._transport is not None:
+        if coming is self._coming and self._paused and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
         return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
     def abort(self) -> None:
         """End the connection now, whatever is still to be sent: this is how an engine learns that the caller left."""
+        coming = self._coming
+        if coming is not None and not coming.ended and coming.error is None:
+            coming.error = EngineBroke("left")  # to whoever reads on, it is no whole answer
         if self._transport is not None:
             self._transport.abort()
 
@@ -155,6 +165,10 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            self._poll = select.poll()
+            self._poll.register(sock.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         coming, parser = self._coming, self._parser
@@ -174,24 +188,32 @@ class Wire(asyncio.Protocol):
             self._transport.pause_reading()
         self._wake()
 
+    def eof_received(self) -> None:
+        """At once: the transport would first send what is left of a large request, to an engine that reads no more."""
+        coming = self._coming
+        if coming is not None and not coming.ended and coming.error is None:
+            self._cut(coming, None)
+        self.abort()
+        self._wake()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = self._parser = None  # the parser has us, and we have it
+        self._transport = self._parser = self._poll = None  # the parser has us, and we have it
         coming = self._coming
         if coming is not None and not coming.ended and coming.error is None:
             self._cut(coming, exc)
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._rings = None, inf
         self._wake()
         self._lost(self)
 
-    def _refuse(self, coming: _Coming, why: str) -> None:
+    def _refuse(self, coming: Incoming, why: str) -> None:
         if not coming.ended:  # else it came behind an answer, and is nothing of this request's
             coming.error = EngineBroke(f"invalid answer: {why}")
         self.abort()
 
     @staticmethod
-    def _cut(coming: _Coming, exc: Exception | None) -> None:
+    def _cut(coming: Incoming, exc: Exception | None) -> None:
         if not coming.heard:
             how = "closed without an answer" if exc is None else type(exc).__name__
             coming.error = EngineUnreachable(how)
@@ -211,8 +233,10 @@ class Wire(asyncio.Protocol):
         coming.count += 1
         if coming.count > FIELDS or len(name) + len(value) > FIELD:
             raise _RefusedError
-        if coming.head is None:  # trailers are nobody's
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        if coming.head is not None:
+            coming.keeps = False  # trailers are nobody's, and may mean something to the parser
+        else:
+            key, text = name.decode("latin-1").lower(), value.strip(b" \t").decode("latin-1")
             before = coming.fields.get(key)
             coming.fields[key] = text if before is None else f"{before}, {text}"
 
@@ -222,7 +246,8 @@ class Wire(asyncio.Protocol):
             raise _RefusedError
         status, fields = parser.get_status_code(), coming.fields
         if status < _OK:
-            if status == _SWITCH or status < 100:  # noqa: PLR2004 - RFC 9110 15: status codes have three digits
+            # RFC 9110 15: status codes have three digits; RFC 9112 6.3: an interim answer has no body.
+            if status == _SWITCH or status < _INTERIM or not _FRAMING.isdisjoint(fields):
                 raise _RefusedError
             coming.interim, coming.fields, coming.count = True, {}, 0
             return
@@ -230,15 +255,17 @@ class Wire(asyncio.Protocol):
         if encoding is not None and encoding.lower() != "chunked":
             raise _RefusedError
         coming.head = Head(status, fields)
-        coming.until_close = encoding is None and "content-length" not in fields and status not in _BODYLESS
-        coming.keeps = parser.should_keep_alive() and not coming.until_close
+        framed = not _FRAMING.isdisjoint(fields)
+        coming.until_close = not framed and status not in _BODYLESS
+        # Whoever gives the length of a body that must not be there may send it.
+        coming.keeps = parser.should_keep_alive() and framed is (status not in _BODYLESS)
         coming.silent = 0
 
     def on_body(self, data: bytes) -> None:
         coming = self._coming
         if coming is not None:
             coming.blocks.append(data)
-            coming.size += len(data)
+            coming.size += len(data) + _BLOCK
             coming.silent = 0
 
     def on_message_complete(self) -> None:
@@ -250,7 +277,7 @@ class Wire(asyncio.Protocol):
 
     # -- waiting -------------------------------------------------------------------------------------------------------
 
-    def _asked_for(self) -> _Coming:
+    def _asked_for(self) -> Incoming:
         if self._coming is None:
             raise RuntimeError("nothing was asked")
         return self._coming
@@ -261,7 +288,7 @@ class Wire(asyncio.Protocol):
         self._waiter = waiter
         self._until = until
         # One timer for all the waits of a connection: it looks at `_until` when it rings, and is seldom set.
-        if self._timer is None or self._timer.when() > until:
+        if self._rings > until:
             self._set(until)
         try:
             return await waiter
@@ -271,10 +298,11 @@ class Wire(asyncio.Protocol):
     def _set(self, until: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._rings = until
         self._timer = self._loop.call_at(until, self._ring)
 
     def _ring(self) -> None:
-        self._timer = None
+        self._timer, self._rings = None, inf
         if self._waiter is None or self._waiter.done():
             return
         if self._loop.time() + _CLOCK_STEP >= self._until:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import sys
 import termios
@@ -13,6 +14,7 @@ import pytest
 
 from engines.contract import Engine, Kind, Model, Target, UpstreamRequest
 from engines.transport import HttpTransport
+from engines.wire import Wire
 from policies.errors import EngineBroke, EngineTimeout, EngineUnreachable
 from tests.engines.asking import ASK, CHUNKED, ask, failure
 from tests.engines.loopback import Peer, always, reply, serving
@@ -107,7 +109,72 @@ async def test_an_engine_that_has_closed_all_its_connections_gets_a_new_one(tran
                 group.create_task(ask(transport, server.engine()))
         assert await ask(transport, server.engine()) == b"fresh"
     assert server.connections == 3
-    assert transport.retried == {server.engine().name: 2}
+    assert transport.retried == {server.engine().name: 1}
+
+
+async def test_a_request_that_the_engine_had_for_a_while_is_not_sent_again(
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(reply())
+        await peer.request()  # and works on it for longer than that, and dies of it
+
+    monkeypatch.setattr("engines.transport._STALE", -1.0)
+    async with serving(script) as server:
+        await ask(transport, server.engine())
+        with pytest.raises(EngineUnreachable):
+            await ask(transport, server.engine())
+    assert len(server.seen) == 2
+    assert not transport.retried
+
+
+async def test_a_request_that_may_have_ended_the_engine_is_why_there_is_no_connection(
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(_: object) -> Wire:
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(reply())
+        await peer.request()
+        monkeypatch.setattr(transport._pool, "_connect", refused)
+
+    async with serving(script) as server:
+        await ask(transport, server.engine())
+        with pytest.raises(EngineUnreachable) as caught:
+            await ask(transport, server.engine())
+    assert caught.value.connected
+    assert caught.value.detail == f"ConnectionRefusedError {errno.ECONNREFUSED}"
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EADDRNOTAVAIL])
+async def test_our_own_wants_are_no_fault_of_the_engine(
+    transport: HttpTransport, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    async def wanting(_: object) -> Wire:
+        raise OSError(number, "ours")
+
+    monkeypatch.setattr(transport._pool, "_connect", wanting)
+    with pytest.raises(EngineUnreachable) as caught:
+        await ask(transport, Engine("e", Kind.OPENAI, "http://127.0.0.1:9", 1))
+    assert caught.value.connected
+
+
+@pytest.mark.parametrize("host", [".x", "a" * 64])
+async def test_a_name_that_is_none_is_an_engine_that_is_not_there(transport: HttpTransport, host: str) -> None:
+    with pytest.raises(EngineUnreachable):
+        await ask(transport, Engine("e", Kind.OPENAI, f"http://{host}:9", 1))
+
+
+async def test_a_deletion_has_a_connection_of_its_own(transport: HttpTransport) -> None:
+    async with serving(always(reply())) as server:
+        engine = replace(server.engine(), kind=Kind.OLLAMA)
+        for _ in range(2):
+            async with transport.delete(deleting(), Target(engine, Model("m", "m"))) as answer:
+                await answer.read(10)
+    assert server.connections == 2
 
 
 async def test_a_fresh_connection_that_dies_is_not_retried(transport: HttpTransport) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import socket
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from edge.tls import context
 from edge.tls.authority import new_authority
 from edge.tls.names import Names
+from engines.contract import Engine, Kind, Timeouts
 from engines.pool import Pool
 from engines.transport import HttpTransport
 from engines.wire import FIELD, FIELDS, Head, Wire
@@ -72,7 +75,7 @@ async def _read(blocks: Sequence[bytes], *, closes: bool) -> Came:
     came, line = Came(), Line()
     wire = Wire(came.lost.append)
     wire.connection_made(line)
-    wire.ask(b"POST / HTTP/1.1\r\n\r\n", b"")
+    incoming = wire.ask(b"POST / HTTP/1.1\r\n\r\n", b"")
     for block in blocks:
         if not line.gone:
             wire.data_received(block)
@@ -80,8 +83,8 @@ async def _read(blocks: Sequence[bytes], *, closes: bool) -> Came:
         wire.connection_lost(None)
     until = asyncio.get_running_loop().time()
     try:
-        came.head = await wire.head(until)
-        while came.head is not None and (block_ := await wire.block(until)):
+        came.head = await wire.head(incoming, until)
+        while came.head is not None and (block_ := await wire.block(incoming, until)):
             came.body += block_
     except UpstreamError as error:
         came.error = error
@@ -169,6 +172,8 @@ def test_whatever_comes_is_an_answer_or_the_engines_fault(
         b"HTTP/1.1 200 OK\r\n" + b"X:\r\n" * (FIELDS + 1) + b"\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"a" * FIELD + b": x\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * (1 << 18),
+        b"HTTP/1.1 104 Odd\r\nContent-Length: 3\r\n\r\nabc" + reply(b"Z"),
+        b"HTTP/1.1 104 Odd\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n" + reply(b"Z"),
         CHUNKED + b"1;" + b"x" * (1 << 18),
         CHUNKED + b"1\r\na\r\n0\r\n" + b"X: a\r\n" * (FIELDS + 1) + b"\r\n",
         CHUNKED + b"1\r\na\r\n0\r\nX: " + b"a" * (1 << 18),
@@ -184,6 +189,25 @@ def test_what_no_engine_means_is_refused(answer: bytes) -> None:
 def test_empty_fields_stay_apart() -> None:
     came = read(b"HTTP/1.1 200 OK\r\nX:", b"\r\nContent-Length: 1\r\n\r\na", closes=False)
     assert came.head == Head(200, {"x": "", "content-length": "1"})
+
+
+def test_space_around_a_value_is_not_of_it() -> None:
+    came = read(b"HTTP/1.1 200 OK\r\nRetry-After:\t 5 \r\nTransfer-Encoding: chunked \r\n\r\n0\r\n\r\n", closes=False)
+    assert came.head == Head(200, {"retry-after": "5", "transfer-encoding": "chunked"})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        CHUNKED + b"0\r\nConnection: close\r\n\r\n",
+        CHUNKED + b"0\r\nX: y\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_after_what_may_mean_two_things_the_connection_is_not_used_again(answer: bytes) -> None:
+    came = read(answer, closes=False)
+    assert (came.error, came.body, came.reusable) == (None, b"", False)
 
 
 def test_what_came_before_the_break_is_given_first() -> None:
@@ -261,6 +285,63 @@ async def test_what_comes_unasked_ends_an_idle_connection() -> None:
             await asyncio.sleep(0.01)
         assert await ask(transport, server.engine()) == b"2"
     await transport.close()
+
+
+async def test_what_the_loop_has_not_read_yet_is_no_answer_to_the_next() -> None:
+    peers: list[Peer] = []
+
+    async def script(peer: Peer) -> None:
+        peers.append(peer)
+        while await peer.request():
+            await peer.say(reply(b"%d" % peer.number))
+
+    transport = HttpTransport()
+    async with serving(script) as server:
+        assert await ask(transport, server.engine()) == b"1"
+        with socket.socket(fileno=os.dup(peers[0].writer.get_extra_info("socket").fileno())) as engine:
+            engine.send(reply(b"poison"))
+        assert await ask(transport, server.engine()) == b"2"  # without a turn of the loop between
+    await transport.close()
+
+
+async def test_an_address_that_swallows_everything_does_not_keep_the_others_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_up = 0
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as full:
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())
+        async with serving(always(reply(b"here"))) as server, asyncio.timeout(_SOON):
+            good = int(server.url.rpartition(":")[2])
+
+            async def both(*_: object, **__: object) -> list[object]:
+                nonlocal looked_up
+                looked_up += 1
+                ends = (full.getsockname(), ("127.0.0.1", good))
+                return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", end) for end in ends]
+
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+            transport = HttpTransport()
+            for _ in range(2):
+                engine = Engine("e", Kind.OPENAI, "http://studio.local:9", 1, timeouts=Timeouts(connect=_SOON))
+                assert await ask(transport, engine) == b"here"
+                await transport.close()
+        for each in waiting:
+            each.close()
+    assert looked_up == 1
+
+
+async def test_an_answer_can_be_read_by_its_own_request_only() -> None:
+    async with serving(always(reply(b"one"))) as server:
+        transport = HttpTransport()
+        async with transport.send(permit(), server.engine(), ASK) as first:
+            assert await first.read(10) == b"one"
+        async with transport.send(permit(), server.engine(), ASK) as second:
+            assert await first.read(10) == b""
+            assert await second.read(10) == b"one"
+        await transport.close()
 
 
 async def test_idle_connections_are_closed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
