@@ -224,26 +224,33 @@ class Leg:
     async def _chunks(self, response: UpstreamResponse, reader: ChunkReader) -> AsyncGenerator[list[Object]]:
         """The caller's chunks, block by block as the engine's bytes come, until the engine says it is done."""
         decoder = SseDecoder()
-        async for block in response.chunks():
-            if not block:
-                continue
-            self.mark_first_byte()
-            chunks: list[Object] = []
-            try:
-                for chunk, tokens in _read(reader, decoder, block):
-                    if tokens and not await self.meter.admit(tokens):
-                        # Leaving the stream unread closes the connection, which is how an engine learns to stop.
-                        yield [*chunks, reader.cut_chunk(chat=self.call.operation is Operation.CHAT)]
-                        return
-                    if chunk is not None:
-                        chunks.append(chunk)
-            except GatewayError:
-                yield chunks  # what stood before it in the same block was said, and counted
+        try:
+            async for block in response.chunks():
+                if not block:
+                    continue
+                self.mark_first_byte()
+                chunks: list[Object] = []
+                try:
+                    for chunk, tokens in _read(reader, decoder, block):
+                        if tokens and not await self.meter.admit(tokens):
+                            # Leaving the stream unread closes the connection, which is how an engine learns to stop.
+                            yield [*chunks, reader.cut_chunk(chat=self.call.operation is Operation.CHAT)]
+                            return
+                        if chunk is not None:
+                            chunks.append(chunk)
+                except GatewayError:
+                    yield chunks  # what stood before it in the same block was said, and counted
+                    raise
+                self.meter.mark()
+                yield chunks
+                if reader.done:
+                    return
+        except EngineBroke:
+            if self.exchange.stages.first_byte or await self._ask("a") is None:
                 raise
-            self.meter.mark()
-            yield chunks
-            if reader.done:
-                return
+            # It is well, and ended a stream in which it had said nothing: as if it had ended it properly, which
+            # llama-cpp-python does for the same reasons (whichever of two tasks of its server is faster).
+            raise self.adapter.silent(self.call) from None
 
     def mark_first_byte(self) -> None:
         """The engine has begun to answer."""

@@ -20,7 +20,7 @@ from engines.adapters.registry import adapter_for
 from engines.contract import Engine, Kind, Model, Target, UpstreamRequest, UpstreamResponse
 from policies.call import Call, Dialect, Operation
 from policies.decision import Permit
-from policies.errors import EngineBroke, Refusal
+from policies.errors import EngineBroke, Refusal, UpstreamError
 from policies.exchange import Client, Exchange
 from policies.json import JSON, Object, as_list, as_object
 from policies.reasons import Reason
@@ -32,15 +32,18 @@ _QUIET = Pulse(first=0.0, every=0.0)
 
 
 class Answer:
-    """An `UpstreamResponse` of given blocks; after them it waits for ever if `hangs`."""
+    """An `UpstreamResponse` of given blocks; after them it waits for ever if `hangs`, and breaks off if `breaks`."""
 
     status = 200
     retry_after = None
 
-    def __init__(self, content_type: str, blocks: Iterable[bytes], *, hangs: bool = False) -> None:
+    def __init__(
+        self, content_type: str, blocks: Iterable[bytes], *, hangs: bool = False, breaks: bool = False
+    ) -> None:
         self.content_type = content_type
         self._blocks = list(blocks)
         self._hangs = hangs
+        self._breaks = breaks
         self.given = asyncio.Event()
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -49,6 +52,8 @@ class Answer:
         self.given.set()
         if self._hangs:
             await asyncio.Event().wait()
+        if self._breaks:
+            raise EngineBroke("answer cut off")
 
     async def read(self, limit: int) -> bytes:
         return b"".join(self._blocks)[:limit]
@@ -257,3 +262,27 @@ async def test_what_came_before_a_refusal_in_one_block_is_given() -> None:
     given = b"".join(block for word, block in inbound.told if word == "write" and isinstance(block, bytes))
     assert (b"one" in given, b"two" in given, b"three" in given) == (True, True, False)
     assert charged(one) == (ESTIMATED, 2, "metered")
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_stream_that_ends_without_a_word_is_what_the_engine_means_by_it(*, breaks: bool, stream: bool) -> None:
+    """llama-cpp-python raises for a prompt that is too long when its 200 is out; if its server says the stream's last
+    chunk before it closes the connection is a matter of luck."""
+    played = Played(Answer("text/event-stream", [], breaks=breaks), counts=[1])
+    one = leg(played, stream=stream, kind=Kind.LLAMA_CPP_PYTHON)
+    with pytest.raises(UpstreamError) as caught:
+        await one.run()
+    assert caught.value.reason is Reason.CONTEXT_LENGTH_EXCEEDED
+
+
+async def test_an_engine_that_dies_before_it_says_a_word_has_failed() -> None:
+    played = Played(Answer("text/event-stream", [], breaks=True))  # and counts nothing any more
+    with pytest.raises(EngineBroke):
+        await leg(played, stream=False, kind=Kind.LLAMA_CPP_PYTHON).run()
+
+
+async def test_what_breaks_off_amid_an_answer_is_broken() -> None:
+    played = Played(Answer("text/event-stream", events(piece()), breaks=True), counts=[1])
+    with pytest.raises(EngineBroke):
+        await leg(played, stream=False, kind=Kind.LLAMA_CPP_PYTHON).run()
