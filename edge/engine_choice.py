@@ -42,15 +42,15 @@ class Choice:
         except Refusal:
             self.tells_nothing()
             raise
-        except asyncio.CancelledError:
-            if self._had_its_time(leg.exchange.stages):
+        except (asyncio.CancelledError, ConnectionError):
+            if leg.exchange.outcome.told:  # Codex hangs up at the last event; the engine may end its answer later
+                self._answered()
+            elif self._had_its_time(leg.exchange.stages):
                 self._failed(Reason.ENGINE_TIMEOUT)
             else:
                 self.breakers.left(self.attempt)
             raise
-        whom = self.breakers.answered(self.attempt)
-        if whom is not None:
-            _log.info("engine %s answers again%s", self.attempt.engine, self._to(whom))
+        self._answered()
         return answer
 
     def tells_nothing(self) -> None:
@@ -63,6 +63,11 @@ class Choice:
         if not self.limit.expired() or not stages.sent or stages.first_byte:
             return False
         return self.clock() - stages.sent >= stages.sent - self.attempt.at
+
+    def _answered(self) -> None:
+        whom = self.breakers.answered(self.attempt)
+        if whom is not None:
+            _log.info("engine %s answers again%s", self.attempt.engine, self._to(whom))
 
     def _failed(self, reason: Reason, *, connected: bool = True) -> None:
         whom = self.breakers.failed(self.attempt, reason, self.clock(), connected=connected)
@@ -83,7 +88,11 @@ def choose(shared: Shared, permit: Permit, call: Call, targets: Sequence[Target]
     if not able:
         raise Refusal(Reason.OPERATION_NOT_SUPPORTED, hint=needed(call))
     caller, now = permit.principal.key_id, shared.clock()
+
+    def load(target: Target) -> float:
+        return shared.queues.of(target.engine).load
+
     if not call.counts:  # which would use up the trial of an engine, and tells nothing of it
-        able = shared.breakers.usable(able, caller, now)
-    target = min(able, key=lambda each: shared.queues.of(each.engine).load)
+        able = shared.breakers.usable(able, caller, now, lambda target: load(target) < 1)
+    target = min(able, key=load)
     return Choice(target, Attempt(target.engine.name, caller, now), limit, shared.breakers, shared.clock)

@@ -12,7 +12,7 @@ no request can cause, because there was no connection. Nobody can take an engine
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
@@ -25,7 +25,7 @@ FAILED: Final = frozenset({Reason.ENGINE_UNREACHABLE, Reason.ENGINE_BROKE, Reaso
 _STILL_AWAY: Final = frozenset({Reason.ENGINE_BUSY, Reason.NO_ENGINE})
 """What an engine says that is there but serves nobody yet, loading its model: the next request would hear the same."""
 _MOST: Final = 1024
-"""Breakers of single callers; then the oldest is forgotten."""
+"""Breakers of single callers, and callers that one for all of them knows; then the oldest is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +59,16 @@ class Attempt(NamedTuple):
 class Breaker:
     """`failures` in a row, and the `callers` of whom one was counted; `streak`: how often it opened without a success
     between, `trips` how often at all. Nobody is sent there before `until`, and then one request per `wait` seconds, the
-    last one at `tried`; `leaver` was sent there at `left_at` and left before anything was known."""
+    last one at `tried`; `leavers` were sent there, each at its time, and left before anything was known."""
 
     patience: Patience = _PATIENCE
     failures: int = 0
-    callers: set[str] = field(default_factory=set)
+    callers: dict[str, None] = field(default_factory=dict)
     streak: int = 0
     trips: int = 0
     until: float = 0.0
     tried: float = float("-inf")
-    leaver: str = ""
-    left_at: float = float("-inf")
+    leavers: dict[str, float] = field(default_factory=dict)
 
     @property
     def open(self) -> bool:
@@ -82,23 +81,24 @@ class Breaker:
 
     def due(self, now: float, caller: str) -> bool:
         """Whether a request of `caller` may try the engine now."""
-        last = max(self.tried, self.left_at) if caller == self.leaver else self.tried
+        last = max(self.tried, self.leavers.get(caller, self.tried))
         return self.open and now >= max(self.until, last + self.wait)
 
     def failed(self, now: float, caller: str | None = None) -> bool:
-        """Whether that counts: of each caller one does in a row, or since it opened; without a `caller` each."""
+        """Whether that counts: of each caller one does until somebody is answered; without a `caller` each."""
         if now < self.until:
             return True  # it was under way when this opened
         if caller in self.callers:
             return False
         if caller is not None:
-            self.callers.add(caller)
+            self.callers[caller] = None
+            if len(self.callers) > _MOST:
+                del self.callers[next(iter(self.callers))]
         self.failures += 1
         if self.failures >= self.patience.failures:
             self.streak += 1
             self.trips += 1
             self.until = now + self.wait
-            self.callers = set() if caller is None else {caller}
         return True
 
     def answered(self) -> None:
@@ -114,9 +114,14 @@ class Breaker:
         return True
 
     def left(self, caller: str, at: float) -> None:
-        """The same, but the next trial is somebody else's, or comes after the usual wait."""
-        if self.unasked(at):
-            self.leaver, self.left_at = caller, at
+        """The same, but the next trial is somebody else's; after as many leavers as may fail, it comes after the usual
+        wait."""
+        if self.tried != at:
+            return
+        self.leavers = {who: when for who, when in self.leavers.items() if at < when + self.wait}
+        self.leavers[caller] = at
+        if len(self.leavers) < self.patience.failures:
+            self.tried = float("-inf")
 
 
 class Breakers:
@@ -132,13 +137,16 @@ class Breakers:
         """Those for all callers, of engines that ever failed."""
         return self._of
 
-    def usable(self, targets: Sequence[Target], caller: str, now: float) -> Sequence[Target]:
-        """Whom to choose from: one that is due for a trial, else all that are closed, else all."""
+    def usable(
+        self, targets: Sequence[Target], caller: str, now: float, free: Callable[[Target], bool]
+    ) -> Sequence[Target]:
+        """Whom to choose from: one that is due for a trial, else all that are closed, else all. `free`: whether a trial
+        would get a slot at once; in line it may wait for the one before, which hangs."""
         if not self._of:
             return targets
         for target in targets:
             shut = self._open(target.engine.name, caller)
-            if shut and len(targets) > 1 and all(breaker.due(now, caller) for breaker in shut):
+            if shut and len(targets) > 1 and all(breaker.due(now, caller) for breaker in shut) and free(target):
                 for breaker in shut:
                     breaker.tried = now
                 return (target,)

@@ -6,21 +6,38 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from edge.engine_choice import Choice
-from edge.reply import Pulse
+from edge.engine_choice import Choice, choose
+from edge.queue.contract import Wish
+from edge.queue.engine_queue import Queues
+from edge.queue.settings import QueueLimits
+from edge.relay import relay
+from edge.reply import Pulse, Reply
+from edge.shared import Shared
 from engines.breaker import Attempt, Breakers, Patience
 from engines.contract import UpstreamRequest, UpstreamResponse
 from policies.errors import EngineBroke, EngineRefused, EngineTimeout, EngineUnreachable, GatewayError, Refusal
 from policies.reasons import Reason
-from tests.edge.relay.test_relay import Answer, Played, leg, piece, streaming, whole
+from tests.edge.relay.test_relay import Answer, Played, events, leg, piece, says, streaming, whole
+from tests.edge.test_reply import RecordingInbound
 
 CALLERS = ("k1", "k2", "k3")
 GOOD = whole("hello", {"prompt_tokens": 1, "completion_tokens": 1})
 SILENT = streaming(hangs=True)
 BEGUN = streaming(piece(), hangs=True)
+ENDLESS = Answer("text/event-stream", [*events(piece("", "stop", says(1, 1))), b"data: [DONE]\n\n"], hangs=True)
+"""Said to its end, but not ended."""
+
+
+class Gone(RecordingInbound):
+    """A caller whose connection is lost."""
+
+    async def write(self, block: bytes) -> None:
+        raise ConnectionResetError
 
 
 class Failing(Played):
@@ -44,17 +61,32 @@ class House:
     now: float = 100.0
 
     async def asks(
-        self, caller: str, played: Played, *, waited: float = 0.0, limit: asyncio.Timeout | None = None
+        self,
+        caller: str,
+        played: Played,
+        *,
+        waited: float = 0.0,
+        limit: asyncio.Timeout | None = None,
+        inbound: RecordingInbound | None = None,
     ) -> None:
         """A request of `caller`, sent `waited` seconds after the choice, that ends as `played`."""
         stream = played.answer.content_type != "application/json"
-        one = replace(leg(played, stream=stream), clock=lambda: self.now + waited)
+        reply = Reply(inbound or RecordingInbound())
+        one = replace(leg(played, stream=stream), reply=reply, clock=lambda: self.now + waited)
         attempt = Attempt(one.target.engine.name, caller, self.now)
         choice = Choice(
             one.target, attempt, limit or asyncio.timeout(None), self.breakers, lambda: self.now + waited + 1.0
         )
         with one.waiting(lambda: "", Pulse(first=0.0, every=0.0)):
             await choice.run(one)
+
+    async def leaves_after(self, caller: str, answer: Answer) -> None:
+        """The caller hangs up once `answer` has said all that it says."""
+        async with asyncio.TaskGroup() as group:
+            asking = group.create_task(self.asks(caller, Played(answer)))
+            _ = await answer.given.wait()
+            _ = asking.cancel()
+        assert asking.cancelled()
 
     async def fails(self, caller: str, error: GatewayError) -> None:
         with pytest.raises(type(error)):
@@ -69,7 +101,7 @@ class House:
     def passes_over(self, caller: str) -> bool:
         first = leg(Played(GOOD)).target
         second = replace(first, engine=replace(first.engine, name="other"))
-        return first not in self.breakers.usable((first, second), caller, self.now)
+        return first not in self.breakers.usable((first, second), caller, self.now, lambda _: True)
 
 
 @pytest.fixture
@@ -143,3 +175,48 @@ async def test_a_trial_that_was_refused_leaves_it_to_the_next(house: House, erro
     assert house.passes_over("k9")
     await house.fails("k8", error)
     assert not house.passes_over("k9")
+
+
+async def test_who_was_told_everything_was_answered_however_it_leaves(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Codex hangs up at the last event; where the engine ends its answer later than that, a breaker never closed."""
+    monkeypatch.setattr(relay, "LINGER", 60.0)
+    for caller in CALLERS:
+        await house.fails(caller, EngineBroke())
+    assert house.passes_over("k8")
+    await house.leaves_after("k8", ENDLESS)
+    assert not house.passes_over("k8")
+    assert not house.breakers.known["e"].open
+
+
+async def test_a_trial_whose_callers_connection_is_lost_is_somebody_elses(house: House) -> None:
+    for caller in CALLERS:
+        await house.fails(caller, EngineBroke())
+    house.now = 120.0
+    assert not house.passes_over("k8")
+    with pytest.raises(ConnectionResetError):
+        await house.asks("k8", Played(BEGUN), inbound=Gone())
+    assert house.passes_over("k8")
+    assert not house.passes_over("k9")
+
+
+async def test_no_request_stands_in_line_for_a_trial_while_another_engine_is_idle() -> None:
+    """A trial that hangs held the only slot of an engine; one request every few seconds waited for it in vain."""
+    now = 0.0
+    queues, breakers = Queues(QueueLimits(), lambda: now), Breakers(Patience(failures=1))
+    shared = cast("Shared", SimpleNamespace(breakers=breakers, queues=queues, clock=lambda: now))
+    one = leg(Played(GOOD))
+    targets = [replace(one.target, engine=replace(one.target.engine, name=name)) for name in ("hangs", "good")]
+
+    def chosen() -> str:
+        return choose(shared, one.permit, one.call, targets, asyncio.timeout(None)).target.engine.name
+
+    _ = breakers.failed(Attempt("hangs", "k1", now), Reason.ENGINE_TIMEOUT, now)
+    now = 5.0
+    assert chosen() == "hangs"
+    async with queues.of(targets[0].engine).turn(Wish("k1")):
+        for _ in range(60):
+            now += 1.0
+            assert chosen() == "good"
+    assert chosen() == "hangs"

@@ -98,8 +98,8 @@ async def test_a_trial_that_was_not_sent_is_the_next_requests(monkeypatch: pytes
     breakers = Breakers(Patience(failures=1, shortest=10.0))
     first, other = (Target(Engine(name, Kind.OPENAI, "http://e", 1), Model("tiny", "tiny")) for name in ("a", "b"))
     breakers.failed(Attempt("a", "k1", 0.0), Reason.ENGINE_BROKE, 0.0)
-    assert list(breakers.usable((first, other), "k2", 10.0)) == [first]
+    assert list(breakers.usable((first, other), "k2", 10.0, lambda _: True)) == [first]
     choice = Choice(first, Attempt("a", "k2", 10.0), asyncio.timeout(None), breakers, lambda: 10.0)
     with pytest.raises(Refusal):
         await line()._answer(choice, exchange(), Reply(RecordingInbound()), a_permit(), call())
-    assert list(breakers.usable((first, other), "k3", 10.1)) == [first]
+    assert list(breakers.usable((first, other), "k3", 10.1, lambda _: True)) == [first]

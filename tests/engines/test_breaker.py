@@ -34,8 +34,9 @@ def fail(breakers: Breakers, callers: Iterable[str], now: float = 0.0, *, connec
     return [breakers.failed(Attempt("a", each, now), BROKE, now, connected=connected) for each in callers]
 
 
-def asked(breakers: Breakers, now: float, caller: str = "k") -> list[str]:
-    return [each.engine.name for each in breakers.usable((A, B), caller, now)]
+def asked(breakers: Breakers, now: float, caller: str = "k", *, busy: str = "") -> list[str]:
+    """Who may get a request of `caller`; those in `busy` have no free slot."""
+    return [each.engine.name for each in breakers.usable((A, B), caller, now, lambda one: one.engine.name not in busy)]
 
 
 def answer(breakers: Breakers, caller: str = "k") -> Whom | None:
@@ -102,7 +103,7 @@ def test_no_engine_is_taken_from_others_by_anything_that_one_caller_does(steps: 
     for what, engine, passed in steps:
         now += passed
         attempt = Attempt(engine, "k", now)
-        breakers.usable((A, B), "k", now)
+        asked(breakers, now)
         match what:
             case "fails":
                 breakers.failed(attempt, Reason.ENGINE_TIMEOUT, now)
@@ -170,6 +171,48 @@ def test_one_callers_trials_make_the_wait_of_all_longer_only_once(breakers: Brea
     assert asked(breakers, 30.1, "other") == ["a"]
 
 
+def test_callers_that_fail_in_turn_keep_it_from_all_no_longer_than_each_can_once(breakers: Breakers) -> None:
+    """Each opening counted everybody's anew: two callers were enough to keep it open for ever."""
+    fail(breakers, "abc")
+    now, until = 10.0, []
+    for caller in "xy" * 10:
+        now = max(now + 1.0, breakers.known["a"].until)
+        fail(breakers, caller, now)
+        until.append(breakers.known["a"].until)
+    assert breakers.known["a"].trips == 3
+    assert until == [until[0], *[until[1]] * 19]
+    fail(breakers, "a", now)  # it had its say before this opened
+    assert asked(breakers, now, "other") == ["a"]
+
+
+def test_an_answer_lets_everybodys_failures_count_again(breakers: Breakers) -> None:
+    fail(breakers, "abc")
+    answer(breakers)
+    assert fail(breakers, "abc", 20.0) == [None, None, Whom.ALL]
+
+
+def test_of_callers_that_failed_without_end_the_oldest_is_forgotten(
+    breakers: Breakers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(under_test, "_MOST", 4)
+    fail(breakers, "abc")
+    for number, caller in enumerate("defbge", start=1):  # `b` was forgotten by then, `e` not
+        fail(breakers, caller, 100.0 * number)
+    assert len(breakers.known["a"].callers) == 4
+    assert breakers.known["a"].trips == 6
+
+
+@given(st.lists(st.tuples(st.sampled_from("klmnop"), st.floats(0, 70))))
+def test_of_each_caller_one_failure_counts_until_somebody_is_answered(steps: list[tuple[str, float]]) -> None:
+    breakers, now = Breakers(PATIENCE), 0.0
+    for caller, passed in steps:
+        now += passed
+        fail(breakers, caller, now)
+        failed = breakers.known["a"]
+        assert failed.failures == len(failed.callers)
+        assert failed.trips == max(len(failed.callers) - PATIENCE.failures + 1, 0)
+
+
 def test_who_is_shut_out_itself_tries_only_when_all_may(breakers: Breakers) -> None:
     fail(breakers, "kkk")
     fail(breakers, "lm", 5.0)
@@ -189,7 +232,7 @@ def test_if_all_are_open_all_are_asked(breakers: Breakers) -> None:
     for caller in "abc":
         breakers.failed(Attempt("b", caller, 0.0), Reason.ENGINE_TIMEOUT, 0.0)
     assert asked(breakers, 1.0) == ["a", "b"]
-    assert list(breakers.usable((A,), "k", 1.0)) == [A]
+    assert list(breakers.usable((A,), "k", 1.0, lambda _: True)) == [A]
 
 
 # trials
@@ -221,6 +264,36 @@ def test_a_trial_whose_caller_left_is_somebody_elses(breakers: Breakers) -> None
     breakers.left(Attempt("a", "other", 10.1))
     assert asked(breakers, 20.0, "other") == ["b"]
     assert asked(breakers, 20.1, "other") == ["a"]
+
+
+def test_callers_that_leave_in_turn_try_it_once_each(breakers: Breakers) -> None:
+    fail(breakers, "abc")
+    asked_by = [caller for _ in range(50) for caller in "kl" if leaves(breakers, 10.0, caller)]
+    assert asked_by == ["k", "l"]
+    assert asked(breakers, 10.0, "other") == ["a"]
+
+
+def test_of_many_that_leave_only_as_many_try_it_as_may_fail(breakers: Breakers) -> None:
+    """An engine that hangs had somebody's request at all times, where callers give up before its time is over."""
+    fail(breakers, "abc")
+    tried = [second for second in range(10, 70) if leaves(breakers, float(second), f"k{second}")]
+    assert tried == [10, 11, 12, 22, 23, 24, 34, 35, 36, 46, 47, 48, 58, 59, 60]
+
+
+def leaves(breakers: Breakers, now: float, caller: str) -> bool:
+    """A request of `caller` that leaves at once; whether it was a trial."""
+    tries = asked(breakers, now, caller) == ["a"]
+    if tries:
+        breakers.left(Attempt("a", caller, now))
+    return tries
+
+
+def test_an_engine_without_a_free_slot_is_not_tried(breakers: Breakers) -> None:
+    """A trial that hangs held the only one; each that followed stood in line for it while `b` was idle."""
+    fail(breakers, "abc")
+    assert [asked(breakers, 10.0 + second, busy="a") for second in range(60)] == [["b"]] * 60
+    assert asked(breakers, 70.0) == ["a"]
+    assert asked(breakers, 70.1) == ["b"]
 
 
 def test_leaving_does_not_hasten_ones_own_trials(breakers: Breakers) -> None:
