@@ -13,9 +13,10 @@ import psutil
 
 from policies.json import JSON, Object
 from tests.system.opa import OPA, TOKEN, RemoteOpa, children_named
-from tests.system.process import Gateway
+from tests.system.process import Gateway, until
 
 KINDS: Final = ("embedded", "opa", "remote")
+_STOPPED: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class EngineUnderTest:
         assert self.remote is None
         for child in self._children(gateway):
             child.send_signal(signal.SIGSTOP)
+            # All its threads: on a busy machine it answers for a while yet.
+            until(lambda child=child: child.status() == psutil.STATUS_STOPPED, _STOPPED, "it stands still")  # type: ignore[misc]
 
     def revive(self) -> None:
         """What nobody but its owner can do for a remote one."""

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
+
 
 class RedisServer:
     """Runs in the foreground as a child; `start` waits until it answers."""
@@ -55,6 +57,10 @@ class RedisServer:
         """It takes connections and bytes, and answers nothing until `thaw`; then it does what it was told meanwhile."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        watched, deadline = psutil.Process(self._process.pid), time.monotonic() + 20.0
+        while watched.status() != psutil.STATUS_STOPPED:  # on a busy machine it answers for a while yet
+            assert time.monotonic() < deadline, "redis-server does not stand still"
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         """Go on."""
