@@ -81,7 +81,25 @@ GOALS: Final = (
     Goal("j", "descriptors, per hour", "measures.descriptors_per_hour", most=1.0, needs=_LONG),
 )
 
-WHY: Final[Mapping[str, str]] = {}
+_PYTHON: Final = (
+    "a request costs some 700 µs of processor time, three quarters of them in Python's interpreter and spread evenly "
+    "over 27,700 instructions (`make budget`, `make profile`); what could be done is in decision 0049"
+)
+_TOKEN: Final = (
+    "a streamed token costs 1,000 of Python's instructions, two system calls and a turn of the event loop; nginx "
+    "takes nearly 15 µs for one here"
+)
+WHY: Final[Mapping[str, str]] = {
+    "32 connections, to nginx": _PYTHON,
+    "32 connections, to nginx: go for": _PYTHON,
+    "32 connections, to LiteLLM": _PYTHON,
+    "32 connections, to Portkey": _PYTHON,
+    "1 connection, added p50": _PYTHON,
+    "1 connection, added p99": _PYTHON,
+    "200 streams, added gap p99": _TOKEN,
+    "200 streams, added first token p50": _PYTHON,
+    "200 streams, processor time per token": _TOKEN,
+}
 """Of goals that are missed, by `what`: why, in a sentence or two, and which profile shows it. For the page."""
 
 
