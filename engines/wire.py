@@ -11,11 +11,11 @@ import asyncio
 import select
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import inf
 from typing import Final, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from engines.deadline import Deadline
 from policies.errors import EngineBroke, EngineUnreachable, UpstreamError
 
 FIELD: Final = 8190
@@ -29,8 +29,6 @@ _BLOCK: Final = 64
 """Bytes that a block takes beside what it holds."""
 _ONE_WRITE: Final = 1 << 14
 """A body up to this size is copied behind its head, which is cheaper than a second write."""
-_CLOCK_STEP: Final = 0.002
-"""Seconds. libuv's clock has milliseconds, so that its timers seem to come early by as much."""
 _OK, _INTERIM, _SWITCH = 200, 100, 101
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
 _BODYLESS: Final = frozenset({204, 304})
@@ -79,8 +77,7 @@ class Wire(asyncio.Protocol):
         self._coming: Incoming | None = None
         self._paused = False
         self._waiter: asyncio.Future[bool] | None = None
-        self._until = self._rings = inf
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self._loop, self._late)
         self._poll: select.poll | None = None
         self.asked = 0
         """How many requests it has carried."""
@@ -201,9 +198,7 @@ class Wire(asyncio.Protocol):
         coming = self._coming
         if coming is not None and not coming.ended and coming.error is None:
             self._cut(coming, exc)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer, self._rings = None, inf
+        self._deadline.stop()
         self._wake()
         self._lost(self)
 
@@ -286,29 +281,15 @@ class Wire(asyncio.Protocol):
         """Wait until something has happened; False if nothing did until `until`."""
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiter = waiter
-        self._until = until
-        # One timer for all the waits of a connection: it looks at `_until` when it rings, and is seldom set.
-        if self._rings > until:
-            self._set(until)
+        self._deadline.at(until)
         try:
             return await waiter
         finally:
             self._waiter = None
 
-    def _set(self, until: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._rings = until
-        self._timer = self._loop.call_at(until, self._ring)
-
-    def _ring(self) -> None:
-        self._timer, self._rings = None, inf
-        if self._waiter is None or self._waiter.done():
-            return
-        if self._loop.time() + _CLOCK_STEP >= self._until:
+    def _late(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(False)
-        else:
-            self._set(self._until)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -9,7 +9,6 @@ Pure:    limits.py      ListenerLimits               every cap and deadline, on 
          framer.py      Framer                       bytes -> head and body, beside aiohttp's parser
 At rim:  inbound.py     Inbound, Handler, Rejected   the seam to the pipeline
          head.py        answer_head()                the bytes of an answer's head
-         deadline.py    Deadline                     one cheap timer per connection
          request.py     AiohttpInbound               implements Inbound
          link.py        Link                         one socket: sending, stalls, the ways to end
          connection.py  Connection                   ... and reading, one request after the other

@@ -17,8 +17,8 @@ from typing import Final
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
-from edge.listener.deadline import Deadline
 from edge.listener.limits import KIB, ListenerLimits
+from engines.deadline import Deadline
 
 # The reader pauses the socket at twice its limit, and one more read of up to 256 KiB may be under way by then.
 _READ_LIMIT: Final = 64 * KIB

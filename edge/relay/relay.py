@@ -246,11 +246,12 @@ class Leg:
                 if reader.done:
                     return
         except EngineBroke:
-            if self.exchange.stages.first_byte or await self._ask("a") is None:
+            meant = self.adapter.silent(self.call)
+            if self.exchange.stages.first_byte or isinstance(meant, EngineBroke) or await self._ask("a") is None:
                 raise
             # It is well, and ended a stream in which it had said nothing: as if it had ended it properly, which
             # llama-cpp-python does for the same reasons (whichever of two tasks of its server is faster).
-            raise self.adapter.silent(self.call) from None
+            raise meant from None
 
     def mark_first_byte(self) -> None:
         """The engine has begun to answer."""

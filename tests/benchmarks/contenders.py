@@ -183,18 +183,18 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
-class Peak:
-    """The highest value of `read` while entered, looked at every 50 ms."""
+class Watch:
+    """Calls `look` every so many seconds while entered, in a thread of its own."""
 
-    def __init__(self, read: Callable[[], int]) -> None:
-        self._read = read
+    def __init__(self, look: Callable[[], None], every: float) -> None:
+        self._look = look
+        self._every = every
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
-        self.value = 0
 
     def _watch(self) -> None:
-        while not self._over.wait(0.05):
-            self.value = max(self.value, self._read())
+        while not self._over.wait(self._every):
+            self._look()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -203,3 +203,15 @@ class Peak:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+
+class Peak(Watch):
+    """The highest value of `read` while entered, looked at every 50 ms."""
+
+    def __init__(self, read: Callable[[], int]) -> None:
+        super().__init__(self._note, 0.05)
+        self._read = read
+        self.value = 0
+
+    def _note(self) -> None:
+        self.value = max(self.value, self._read())

@@ -25,6 +25,7 @@ from policies.errors import EngineBroke, EngineUnreachable, UpstreamError
 from tests.engines.asking import ASK, CHUNKED, ask
 from tests.engines.loopback import Peer, always, reply, serving
 from tests.engines.permits import permit
+from tests.engines.waiting import until
 
 _SOON = 5.0
 
@@ -251,11 +252,12 @@ async def test_an_engine_faster_than_its_reader_has_to_wait() -> None:
     async with serving(script) as server, transport.send(permit(), server.engine(), ASK) as answer:
         blocks, read_ = answer.chunks(), 0
         await anext(blocks)
-        seen = -1
-        while written != seen:  # until all buffers between are full
-            seen = written
-            await asyncio.sleep(0.1)
-        assert written < 64 << 20
+        (wire,) = transport._pool._open
+        line = wire._transport
+        assert line is not None
+        await until(lambda: not line.is_reading())
+        seen = written
+        assert seen < 64 << 20
         while read_ <= seen:  # and then everything comes, in order
             read_ += len(await anext(blocks))
     await transport.close()

@@ -26,13 +26,13 @@ from aiohttp.streams import StreamReader
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from edge.listener.checks import Head, check_head
-from edge.listener.deadline import Deadline
 from edge.listener.hosts import HostPolicy
 from edge.listener.inbound import Headers, Inbound
 from edge.listener.limits import ListenerLimits
 from edge.listener.request import AiohttpInbound
 from edge.listener.server import Listener
 from edge.listener.target import parse_target
+from engines.deadline import Deadline
 from policies.errors import Refusal
 from policies.exchange import Client
 from policies.reasons import Reason

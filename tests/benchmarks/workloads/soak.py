@@ -5,15 +5,14 @@ What grows would grow here. The slope is that of the second half: caches, window
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from policies.json import JSON, Object
 from tests.benchmarks import nginx, origin, samples
-from tests.benchmarks.contenders import everything_on, running
+from tests.benchmarks.contenders import Watch, everything_on, running
 from tests.benchmarks.plan import Plan
 from tests.benchmarks.readers import Asked, Mixed, listen
 
@@ -33,10 +32,10 @@ def measure(plan: Plan, folder: Path) -> Object:
         key = gateway.create_key("bench").secret
         asked = Asked(gateway.address[1], key, origin.chat(stream=True, max_tokens=_TOKENS), _TOKENS)
         mixed = Mixed(origin.chat(max_tokens=_TOKENS), whole_every=4, leave_every=10)
-        watch = Watch(lambda: (gateway.resident() / (1 << 20), gateway.descriptors()), plan.soak / _POINTS)
-        with watch:
+        curve = Curve(lambda: (gateway.resident() / (1 << 20), gateway.descriptors()), plan.soak / _POINTS)
+        with curve:
             heard = listen(asked, streams=_STREAMS, warm=plan.warm, seconds=plan.soak, mixed=mixed)
-    late = [point for point in watch.points if point[0] >= watch.points[-1][0] / 2]
+    late = [point for point in curve.points if point[0] >= curve.points[-1][0] / 2]
     taken: dict[str, float] = {
         "answers": float(heard.done),
         "errors": float(heard.errors),
@@ -45,7 +44,7 @@ def measure(plan: Plan, folder: Path) -> Object:
         "descriptors": late[-1][2],
         "descriptors_per_hour": samples.slope([(at, count) for at, _, count in late]) * _HOUR,
     }
-    points: list[JSON] = [[samples.short(value) for value in point] for point in watch.points]
+    points: list[JSON] = [[samples.short(value) for value in point] for point in curve.points]
     notes: list[JSON] = [heard.problem] if heard.problem else []
     return {
         "rows": list[JSON](samples.rows({"gateway": [taken]}, {"minutes": plan.soak / 60})),
@@ -54,25 +53,14 @@ def measure(plan: Plan, folder: Path) -> Object:
     }
 
 
-class Watch:
+class Curve(Watch):
     """`points`: what `read` said while entered, `every` so many seconds, and when."""
 
     def __init__(self, read: Callable[[], tuple[float, float]], every: float) -> None:
+        super().__init__(self._note, every)
         self._read = read
-        self._every = every
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
+        self._began = time.monotonic()
         self.points: list[tuple[float, float, float]] = []
 
-    def _watch(self) -> None:
-        began = time.monotonic()
-        while not self._over.wait(self._every):
-            self.points.append((time.monotonic() - began, *self._read()))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+    def _note(self) -> None:
+        self.points.append((time.monotonic() - self._began, *self._read()))

@@ -25,8 +25,12 @@ class Deadline:
 
     def set(self, seconds: float) -> None:
         """Expire in `seconds` from now, instead of whenever it was."""
-        self._when = self._loop.time() + seconds
-        if self._when < self._armed:
+        self.at(self._loop.time() + seconds)
+
+    def at(self, when: float) -> None:
+        """Expire at `when`, in the loop's time, instead of whenever it was."""
+        self._when = when
+        if when < self._armed:
             self._arm()
 
     def clear(self) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from edge.listener.deadline import Deadline
-from tests.edge.listener.harness import until
+from engines.deadline import Deadline
+from tests.engines.waiting import until
 
 
 async def test_it_expires_once_and_can_be_set_again() -> None:
@@ -14,7 +14,7 @@ async def test_it_expires_once_and_can_be_set_again() -> None:
     deadline = Deadline(loop, lambda: expired.append(loop.time()))
     start = loop.time()
     deadline.set(0.02)
-    await until(lambda: expired)
+    await until(lambda: bool(expired))
     assert expired[0] - start >= 0.019
     deadline.set(0.01)
     await until(lambda: len(expired) == 2)
@@ -28,7 +28,7 @@ async def test_the_last_setting_counts_whether_earlier_or_later() -> None:
     start = loop.time()
     deadline.set(0.01)
     deadline.set(0.06)
-    await until(lambda: expired)
+    await until(lambda: bool(expired))
     assert expired[0] - start >= 0.059
     deadline.set(60)
     deadline.set(0.01)
@@ -45,5 +45,5 @@ async def test_a_cleared_or_stopped_deadline_never_expires() -> None:
     stopped.set(0.01)
     stopped.stop()
     last.set(0.03)
-    await until(lambda: expired)
+    await until(lambda: bool(expired))
     assert expired == ["c"]
