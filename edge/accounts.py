@@ -245,7 +245,7 @@ class Accounts:
         meter = Meter(
             held.granted if limited else None,
             lambda tokens: self._more(held, tokens),
-            lambda used: self._ledger.progress(Progress(exchange.id, self._wall(), meter.input, used)),
+            lambda given, used: self._ledger.progress(Progress(exchange.id, self._wall(), given, used)),
             self._clock,
             prompt=prompt,
         )

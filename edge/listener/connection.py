@@ -186,6 +186,10 @@ class Connection(Link):
                     self._wake = None
                 if self._inbound is not None:
                     await self._serve(self._inbound)
+        except asyncio.CancelledError:
+            # Ours alone, and its end. The task would keep it, with the frames it came through and all they hold; and
+            # they have the task (asyncio.timeout), so that the request's body would stay until the collector comes.
+            pass
         finally:
             self._floor.leave(self)
 

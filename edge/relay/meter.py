@@ -44,13 +44,15 @@ class Meter:
         self,
         granted: int | None,
         more: Callable[[int], Awaitable[int]],
-        checkpoint: Callable[[int], None],
+        checkpoint: Callable[[int, int], None],
         clock: Callable[[], float],
         *,
         prompt: int = 0,
     ) -> None:
         """`prompt`: the input's tokens as far as they are known. `more(n)` asks for `n` further ones and gives how many
-        there are; `checkpoint(used)` writes the count down."""
+        there are; `checkpoint(input, used)` writes the counts down."""
+        # Told both: if it asked the meter, the two would hold each other, and with them the request and its body, until
+        # the garbage collector comes.
         self.granted = granted
         self.input = prompt
         self.used = 0
@@ -79,4 +81,4 @@ class Meter:
         now = self._clock()
         if now >= self._next:
             self._next = now + CHECKPOINT
-            self._checkpoint(self.used)
+            self._checkpoint(self.input, self.used)

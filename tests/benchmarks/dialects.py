@@ -199,7 +199,7 @@ async def _none(_tokens: int) -> int:
     return 0
 
 
-def _nowhere(_used: int) -> None:
+def _nowhere(_input: int, _used: int) -> None:
     pass
 
 

@@ -126,7 +126,7 @@ def _leg(dialect: Dialect, kind: Kind, engine: _Engine) -> NativeLeg:
         clock=time.monotonic,
         headers={},
         salt="",
-        meter=Meter(1_000_000, _none, lambda _used: None, time.monotonic, prompt=5),
+        meter=Meter(1_000_000, _none, lambda _input, _used: None, time.monotonic, prompt=5),
         rendering=rendering_of(call, exchange.id, Timing(exchange, time.monotonic, time.time)),
     )
     leg = on_its_way(made, Ways(time.monotonic))

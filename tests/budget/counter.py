@@ -7,6 +7,7 @@ it had to do:
 
     begin    count from now on; periodic work stands still, and Python's garbage collector rests
     settle   say what was done since then
+    garbage  say what only the garbage collector could free since it was asked last: {type: [objects, 0]}
 
 Whoever sleeps for 0.1 s or longer when counting begins sleeps on: watches that look at something twice a second would
 make one request in twenty dearer than the others, on a busy machine one in five. What a request itself leaves for later
@@ -23,6 +24,7 @@ import sys
 import sysconfig
 import threading
 import time
+from collections import Counter as Counts
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -139,6 +141,8 @@ def obey(orders: socket.socket, counter: Counter) -> None:
 
 
 def _answer(order: str, counter: Counter) -> dict[str, list[int]]:
+    if order == "garbage":
+        return garbage()
     if order == "begin":
         gc.disable()
         counter.on = True
@@ -148,6 +152,17 @@ def _answer(order: str, counter: Counter) -> dict[str, list[int]]:
         time.sleep(SETTLED)
         last, total = total, counter.total
     return counter.functions
+
+
+def garbage() -> dict[str, list[int]]:
+    """Objects that nobody refers to but one another, by type; they are freed."""
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    gc.collect()
+    found = Counts(f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.garbage)
+    gc.set_debug(0)
+    gc.garbage.clear()
+    gc.collect()
+    return {name: [count, 0] for name, count in found.items()}
 
 
 def main(port: str, *arguments: str) -> int:

@@ -65,6 +65,14 @@ def streamed_chunk(stage: Stage) -> Generator[Functions]:
     return _streamed(stage, _request("/v1/chat/completions", stage.key, {**_CHAT, "stream": True}))
 
 
+def leave(stage: Stage) -> None:
+    """A stream whose caller goes after the first piece."""
+    with stage.open() as wire:
+        wire.send(_request("/v1/chat/completions", stage.key, {**_CHAT, "stream": True}))
+        stage.engine.stream().say(_PIECE)
+        next(wire.blocks(wire.accepted(), _DEADLINE))
+
+
 def translated_chunk(stage: Stage) -> Generator[Functions]:
     """One piece of a stream to a caller that speaks Anthropic's dialect."""
     return _streamed(stage, _request("/v1/messages", stage.key, {**_MESSAGE, "stream": True}))

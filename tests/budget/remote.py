@@ -54,6 +54,10 @@ class Counting:
         """What was done since `begin`, once nothing more is to be done."""
         return self._ask("settle")
 
+    def garbage(self) -> Functions:
+        """What was left to the garbage collector since it was asked last: type to [objects, 0]."""
+        return self._ask("garbage")
+
     def _ask(self, order: str) -> Functions:
         self._lines.write(f"{order}\n")
         self._lines.flush()

@@ -15,7 +15,7 @@ class Store:
     def __init__(self, left: int = 0) -> None:
         self.left = left
         self.asked: list[int] = []
-        self.marks: list[int] = []
+        self.marks: list[tuple[int, int]] = []
         self.now = 0.0
 
     async def more(self, tokens: int) -> int:
@@ -25,7 +25,7 @@ class Store:
         return given
 
     def meter(self, granted: int | None) -> Meter:
-        return Meter(granted, self.more, self.marks.append, lambda: self.now)
+        return Meter(granted, self.more, lambda given, used: self.marks.append((given, used)), lambda: self.now)
 
 
 async def test_what_is_held_passes_and_then_more_is_held() -> None:
@@ -69,7 +69,7 @@ async def test_a_checkpoint_is_written_when_its_time_has_come() -> None:
         meter.mark()
         store.now += CHECKPOINT / 2
     meter.mark()
-    assert store.marks == [3]
+    assert store.marks == [(0, 3)]
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def leg(played: Played, *, stream: bool = True, granted: int | None = None, kind
         clock=lambda: 1.0,
         headers={},
         salt="",
-        meter=Meter(granted, none, lambda _used: None, lambda: 1.0, prompt=ESTIMATED),
+        meter=Meter(granted, none, lambda _input, _used: None, lambda: 1.0, prompt=ESTIMATED),
         rendering=OpenAiRendering(include_usage=False),
     )
 
@@ -255,7 +255,7 @@ async def test_what_came_before_a_refusal_in_one_block_is_given() -> None:
 
     inbound = RecordingInbound()
     one = leg(Played(Answer("text/event-stream", [b"".join(events(piece("one"), piece("two"), piece("three")))])))
-    meter = Meter(2, gone, lambda _used: None, lambda: 1.0, prompt=ESTIMATED)
+    meter = Meter(2, gone, lambda _input, _used: None, lambda: 1.0, prompt=ESTIMATED)
     one = replace(one, meter=meter, reply=Reply(inbound))
     with pytest.raises(Refusal):
         await run(one)

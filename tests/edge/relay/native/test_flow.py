@@ -95,7 +95,7 @@ def leg(
         clock=_CLOCK,
         headers={"x-request-id": "mine"},
         salt="salt",
-        meter=Meter(granted, none, lambda _used: None, _CLOCK, prompt=ESTIMATED),
+        meter=Meter(granted, none, lambda _input, _used: None, _CLOCK, prompt=ESTIMATED),
         rendering=rendering_of(call, exchange.id, Timing(exchange, _CLOCK, _CLOCK)),
     )
     return on_its_way(made, Ways(_CLOCK)), paths
