@@ -36,11 +36,15 @@ def described() -> Object:
 
 
 def open_files() -> int:
-    """Let this process and what it starts open as many files as the system allows, and say how many that is."""
+    """Let this process and what it starts open as many files as are wanted, or as the system allows, and say how many
+    that is. Root may raise the hard limit too."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else hard
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    for wanted in (_FILES, hard):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (wanted, hard if hard == resource.RLIM_INFINITY else max(wanted, hard))
+            )
+            break
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
