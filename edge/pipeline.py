@@ -13,9 +13,10 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from types import TracebackType
 from typing import Final
 
 from edge.accounts import Account
@@ -154,7 +155,7 @@ class Line:
             return
         if wanted.capture != "none":
             await begin_capture(self._shared.captures, exchange, reply, wanted)
-        async with self._shared.callers.turn_in(principal, wanted.rate_class), _within(wanted.timeout_s) as limit:
+        async with self._shared.callers.turn_in(principal, wanted.rate_class), _Within(wanted.timeout_s) as limit:
             call = honour(wanted, call)
             if call.operation in STOCK:
                 await self._stock.answer(exchange, reply, permit, call, targets)
@@ -348,17 +349,28 @@ class Line:
         self._shared.observers.ended(exchange, self._shared.wall())
 
 
-@contextlib.asynccontextmanager
-async def _within(seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
+class _Within:
     """EngineTimeout if the seconds that the policy gives are over before; None: it sets no limit."""
-    limit = asyncio.timeout(seconds)
-    try:
-        async with limit:
-            yield limit
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise EngineTimeout("the policy's timeout_s") from None
+
+    __slots__ = ("_limit",)
+
+    def __init__(self, seconds: float | None) -> None:
+        self._limit = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> asyncio.Timeout:
+        if self._limit.when() is not None:
+            await self._limit.__aenter__()
+        return self._limit
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._limit.when() is None:
+            return
+        try:
+            await self._limit.__aexit__(kind, error, trace)
+        except TimeoutError:
+            raise EngineTimeout("the policy's timeout_s") from None
 
 
 def _band(permit: Permit) -> Priority:

@@ -145,6 +145,10 @@ class UpstreamResponse(Protocol):
     def retry_after(self) -> float | None:
         """Seconds, if the engine said so in digits."""
 
+    @property
+    def over(self) -> bool:
+        """Whether all of the body was read."""
+
     def chunks(self) -> AsyncIterator[bytes]:
         """The body's blocks as they come. Raises EngineTimeout (gap, total) or EngineBroke (truncated)."""
 

@@ -67,6 +67,11 @@ class Answer:
         # Digits only, few of them: a date would need a clock, and int() of a long string is slow.
         return float(text) if text.isascii() and text.isdigit() and len(text) <= _LONG_WAIT_DIGITS else None
 
+    @property
+    def over(self) -> bool:
+        """See `contract.UpstreamResponse.over`."""
+        return self._incoming.ended and not self._incoming.blocks
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """See `contract.UpstreamResponse.chunks`."""
         wire, incoming, gap, until = self._wire, self._incoming, self._gap, self._until

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Final, NamedTuple, Protocol
@@ -140,21 +140,26 @@ class Leg:
 
     async def _stream(self) -> None:
         reader = self._reader()
-        async with self._send(stream=True) as response, self.charged(reader):
-            head: bytes | None = None
-            async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
-                async for chunks in blocks:
-                    if chunks:
-                        head = self.rendering.begin(self.meter.input) if head is None else b""
-                        await self._say(head, chunks)
-            await self._finish(reader)
-            end = self.rendering.end(reader.usage_chunk())
-            if self.said is not None:
-                await self.said()
-            await self.reply.write(end)
-            self.exchange.outcome.told = True
-            if not reader.cut:
-                await linger(response)
+        async with self._asked(stream=True) as response:
+            await self._check_stream(response)
+            with self.charged(reader):
+                await self._shown(response, reader)
+                await self._finish(reader)
+                end = self.rendering.end(reader.usage_chunk())
+                if self.said is not None:
+                    await self.said()
+                await self.reply.write(end)
+                self.exchange.outcome.told = True
+                if not reader.cut:
+                    await linger(response)
+
+    async def _shown(self, response: UpstreamResponse, reader: ChunkReader) -> None:
+        head: bytes | None = None
+        async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
+            async for chunks in blocks:
+                if chunks:
+                    head = self.rendering.begin(self.meter.input) if head is None else b""
+                    await self._say(head, chunks)
 
     async def _say(self, head: bytes, chunks: list[Object]) -> None:
         """Give the caller some chunks; if one cannot be said in its dialect, those before it all the same: how the
@@ -171,20 +176,23 @@ class Leg:
 
     async def _aggregated(self) -> Object:
         reader, aggregate = self._reader(), Aggregate()
-        async with self._send(stream=True) as response, self.charged(reader):
-            async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
-                async for chunks in blocks:
-                    for chunk in chunks:
-                        aggregate.add(chunk)
-                    if reader.size > MAX_ANSWER:
-                        raise EngineBroke("the answer is too large")
-            await self._finish(reader)
-            if not reader.cut:
-                await linger(response)
+        async with self._asked(stream=True) as response:
+            await self._check_stream(response)
+            with self.charged(reader):
+                async with contextlib.aclosing(self._chunks(response, reader)) as blocks:
+                    async for chunks in blocks:
+                        for chunk in chunks:
+                            aggregate.add(chunk)
+                        if reader.size > MAX_ANSWER:
+                            raise EngineBroke("the answer is too large")
+                await self._finish(reader)
+                if not reader.cut:
+                    await linger(response)
         return aggregate.answer(reader.usage, chat=self.call.operation is Operation.CHAT)
 
     async def _whole(self) -> Object:
-        async with self._send(stream=False) as response:
+        async with self._asked(stream=False) as response:
+            await self.check_status(response)
             body = await response.read(MAX_COUNT if self.call.operation is Operation.TOKENIZE else MAX_ANSWER)
             self.mark_first_byte()
         usage = self.exchange.outcome.usage
@@ -197,23 +205,20 @@ class Leg:
             document["usage"] = usage_object(usage)
         return document
 
-    @contextlib.asynccontextmanager
-    async def _send(self, *, stream: bool) -> AsyncIterator[UpstreamResponse]:
-        request = self.adapter.build(self.call, self.target, stream=stream, salt=self.salt)
-        async with self.sent(request) as response:
-            await self.check_status(response)
-            if stream and response.content_type != SSE_TYPE:
-                raise EngineBroke("asked for a stream, got something else")
-            yield response
+    def _asked(self, *, stream: bool) -> AbstractAsyncContextManager[UpstreamResponse]:
+        return self.sent(self.adapter.build(self.call, self.target, stream=stream, salt=self.salt))
 
-    @contextlib.asynccontextmanager
-    async def sent(self, request: UpstreamRequest) -> AsyncIterator[UpstreamResponse]:
-        """The answer to `request`, whatever its status."""
+    def sent(self, request: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamResponse]:
+        """The answer to `request`, whatever its status; to be entered at once."""
         if (trace := self.exchange.trace) is not None:
             request = replace(request, headers=(*request.headers, *trace.headers))
         self.exchange.stages.sent = self.clock()
-        async with self.transport.send(self.permit, self.target.engine, request) as response:
-            yield response
+        return self.transport.send(self.permit, self.target.engine, request)
+
+    async def _check_stream(self, response: UpstreamResponse) -> None:
+        await self.check_status(response)
+        if response.content_type != SSE_TYPE:
+            raise EngineBroke("asked for a stream, got something else")
 
     async def check_status(self, response: UpstreamResponse) -> None:
         """UpstreamError unless the engine answers."""
@@ -270,14 +275,9 @@ class Leg:
             await self._count(reader.text, self._at_least(reader))
         self.exchange.outcome.finish = reader.finish
 
-    @contextlib.asynccontextmanager
-    async def charged(self, reader: Counting) -> AsyncIterator[None]:
+    def charged(self, reader: Counting) -> AbstractContextManager[None]:
         """An answer that does not come to its end is charged as far as it came, whatever the engine said of it."""
-        try:
-            yield
-        finally:
-            if not self.exchange.outcome.finish:
-                self.take_metered(reader)
+        return _Charged(self, reader)
 
     def take_metered(self, reader: Counting) -> None:
         """Charge what was relayed."""
@@ -313,6 +313,23 @@ class Leg:
         )
 
 
+class _Charged:
+    """See Leg.charged. A class, since a generator's context manager costs 2 us more."""
+
+    __slots__ = ("_leg", "_reader")
+
+    def __init__(self, leg: Leg, reader: Counting) -> None:
+        self._leg = leg
+        self._reader = reader
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        if not self._leg.exchange.outcome.finish:
+            self._leg.take_metered(self._reader)
+
+
 def _read(reader: ChunkReader, decoder: SseDecoder, block: bytes) -> Iterator[tuple[Object | None, int]]:
     """What `block` completes, and how many tokens are in it, up to `[DONE]`: what an engine writes after its own end is
     nobody's."""
@@ -326,6 +343,8 @@ def _read(reader: ChunkReader, decoder: SseDecoder, block: bytes) -> Iterator[tu
 
 async def linger(response: UpstreamResponse) -> None:
     """Let the engine end an answer whose last event was read."""
+    if response.over:
+        return
     with contextlib.suppress(UpstreamError, TimeoutError):
         async with asyncio.timeout(LINGER):
             async for _ in response.chunks():

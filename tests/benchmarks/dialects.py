@@ -99,6 +99,7 @@ class _Answer:
     status: int = 200
     content_type: str = "text/event-stream"
     retry_after: float | None = None
+    over: bool = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         for block in self.blocks:

@@ -47,7 +47,7 @@ class _Silent(RecordingInbound):
 class _Engine:
     """A `Transport`, and its only answer."""
 
-    status, retry_after = 200, None
+    status, retry_after, over = 200, None, False
 
     def __init__(self, content_type: str, blocks: list[bytes]) -> None:
         self.content_type = content_type

@@ -79,7 +79,7 @@ class NativeLeg(Leg):
         async with self._heard(asked) as response:
             if response.content_type != reading.media_type:
                 await _wonder(response)
-            async with self.charged(reading):
+            with self.charged(reading):
                 await self._relayed(response, reading)
 
     async def _relayed(self, response: UpstreamResponse, reading: Reading) -> None:

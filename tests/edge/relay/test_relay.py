@@ -36,6 +36,7 @@ class Answer:
 
     status = 200
     retry_after = None
+    over = False
 
     def __init__(
         self, content_type: str, blocks: Iterable[bytes], *, hangs: bool = False, breaks: bool = False
