@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from policies.json import Object
 from tests.system.calls import CHAT, chat, streamed
 from tests.system.collector import Collector
 from tests.system.process import ROOT, Gateway, configuration
@@ -75,6 +78,25 @@ def test_the_first_caller_does_not_wait_for_an_import(tmp_path: Path, engine: Re
     finally:
         gateway.kill()
     assert not roots(late) & {*OURS, "aiohttp", "sqlalchemy"}
+
+
+def test_a_start_that_fails_at_the_policy_closes_the_books_that_it_opened_meanwhile(
+    tmp_path: Path, engine: RecordingEngine
+) -> None:
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "access.rego").write_text("package gateway.authz\n\ndecision := {\n")
+    policy: Object = {"engine": "embedded", "dir": str(tmp_path / "policy")}
+    gateway = Gateway(tmp_path, configuration(engine.url, policy=policy))
+    try:
+        assert gateway.spawn().wait() == 2
+        told = [line for line in gateway.err.all if line.startswith("llm-gateway: ")]
+        assert len(told) == 1
+        assert "does not pass its check: access.rego:" in told[0]
+        assert gateway.out.text == ""
+    finally:
+        gateway.kill()
+    with closing(sqlite3.connect(tmp_path / "home" / "gateway.db")) as database:
+        assert database.execute("SELECT count(*) FROM ledger_instances").fetchone() == (0,)
 
 
 def test_the_certificates_that_aiohttp_would_read_are_not_read() -> None:
