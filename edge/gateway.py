@@ -168,6 +168,7 @@ class Gateway:
         self.first_key = first_key(keys)
         watcher.load()
         await fleet.start(demo)
+        policy.service.look()
 
     async def stop(self) -> None:
         """Drain and close; safe after a failed or partial `start`."""
