@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from edge.admin.handler import AdminHandler, Readiness
 from edge.admin.stacks import Place
 from edge.administration import AdminParts, admin_api
-from edge.bookkeeping import open_books
+from edge.bookkeeping import Books, open_books
 from edge.config.load import Source
 from edge.config.presets import Preset
 from edge.config.settings import ADMIN, EngineSettings, Settings
@@ -117,7 +117,7 @@ class Gateway:
         inflight, telemetry = Inflight(), Telemetry(self._settings.telemetry, self._tasks, time.time)
         self._close.append(telemetry.close)
         watcher, directory, authenticator = self._identity(keys, inflight)
-        policy = await self._policy(keys, telemetry)
+        policy, books = await self._policy_and_books(keys, telemetry)
         transport = HttpTransport()
         turning = open_queues(self._settings.queue, self._settings.stores.redis, self._settings.limits)
         queues = turning.queues
@@ -132,9 +132,8 @@ class Gateway:
         captures.open()
         fleet = self._fleet(transport, queues)
         self._close.append(fleet.stop)
-        books = await open_books(self._settings, keys.database, self._tasks)
         shelf = open_shelf(self._settings.responses, keys.database, self._tasks)
-        self._close += [books.close, lambda: asyncio.to_thread(shelf.close)]
+        self._close.append(lambda: asyncio.to_thread(shelf.close))
         self._shared = Shared(
             authenticator=authenticator,
             enforcement=policy.enforcement,
@@ -169,6 +168,7 @@ class Gateway:
         self.first_key = first_key(keys)
         watcher.load()
         await fleet.start(demo)
+        policy.service.look()
 
     async def stop(self) -> None:
         """Drain and close; safe after a failed or partial `start`."""
@@ -208,6 +208,24 @@ class Gateway:
         self._presets.take(presets)
         if self._shared is not None:
             self._shared.fleet.presets_changed()
+
+    async def _policy_and_books(self, keys: Keys, telemetry: Telemetry) -> tuple[PolicyPart, Books]:
+        """Both at once: the policy's engine is a process that takes 60 ms to start, and the books are read meanwhile.
+
+        Where one cannot be had, the other is waited for all the same, so that `stop` finds and closes it.
+        """
+        opening = self._policy(keys, telemetry), self._books(keys)
+        policy, books = await asyncio.gather(*opening, return_exceptions=True)
+        if isinstance(policy, BaseException):
+            raise policy
+        if isinstance(books, BaseException):
+            raise books
+        return policy, books
+
+    async def _books(self, keys: Keys) -> Books:
+        books = await open_books(self._settings, keys.database, self._tasks)
+        self._close.append(books.close)
+        return books
 
     async def _policy(self, keys: Keys, telemetry: Telemetry) -> PolicyPart:
         policy = await open_policy(self._settings, self._home, keys.database, self._tasks, telemetry.decided)

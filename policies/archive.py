@@ -12,7 +12,6 @@ import gzip
 import io
 import json
 import re
-import tarfile
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -79,6 +78,8 @@ def _no_number(_: str) -> None:
 
 
 def _tar(contents: Mapping[str, bytes]) -> bytes:
+    import tarfile  # only where an OPA asks for a bundle
+
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8") as tar:
         for name, content in sorted(contents.items()):

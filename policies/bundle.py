@@ -6,7 +6,6 @@ facts A1). The decision is `data.gateway.authz.decision`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,6 +32,8 @@ class Bundle:
     @property
     def revision(self) -> str:
         """64 hex digits: SHA-256 over names and texts of modules and tests and the data's canonical JSON."""
+        import hashlib  # late: the embedded engine's child asks for no revision, and OpenSSL takes 4 MB there
+
         digest = hashlib.sha256()
         for kind, files in (("module", self.modules), ("test", self.tests)):
             for name, text in sorted(files.items()):

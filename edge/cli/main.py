@@ -7,12 +7,14 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    from edge.cli.arguments import SubParsers
     from edge.config.settings import Settings
 
 WRONG_USAGE: Final = 2
+_UP: Final = "up"
 
 _EPILOG: Final = """first steps:
   llm-gateway up --demo                 run the gateway with a tiny model; prints the first key and a curl line
@@ -35,6 +37,23 @@ def build_parser() -> argparse.ArgumentParser:
     from edge.cli.live import parser as live
     from edge.cli.policy import parser as policy
 
+    return _parser(up, keys, models, policy, usage, live, capture, ca, service, config, healthcheck, compose)
+
+
+def _up_parser() -> argparse.ArgumentParser:
+    """The same for `up` and nothing else: the gateway would hold the other commands for as long as it runs (1 MB)."""
+    from edge.cli import up
+
+    return _parser(up)
+
+
+class _Command(Protocol):
+    """A module of this package."""
+
+    def add_parser(self, subparsers: SubParsers, /) -> None: ...
+
+
+def _parser(*modules: _Command) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="llm-gateway",
         description="The one door in front of your local LLM engines: a key per caller, every request accounted for.",
@@ -43,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (up, keys, models, policy, usage, live, capture, ca, service, config, healthcheck, compose):
+    for module in modules:
         module.add_parser(commands)
     return parser
 
@@ -55,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     from edge.policy.errors import PolicyToolError
     from edge.tls.errors import TlsError
 
-    args = build_parser().parse_args(argv)
+    args = (_up_parser() if argv[:1] == [_UP] else build_parser()).parse_args(argv)
     try:
         code: int = _keys(args) if args.command == "keys" else args.run(args)
     except (ConfigError, StateError, PolicyToolError, TlsError) as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,11 +67,13 @@ class HttpFetcher:
 
     async def _get(self, url: str) -> bytes:
         headers = {"accept": "application/jwk-set+json, application/json", "accept-encoding": "identity"}
+        # In a thread: it reads all of the system's certificates. Each time: they may have changed since the last.
+        context = await asyncio.to_thread(ssl.create_default_context)
         async with (
             aiohttp.ClientSession(  # noqa: TID251 - this is one of the modules that may
                 trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
             ) as session,
-            session.get(url, headers=headers, allow_redirects=False) as response,
+            session.get(url, headers=headers, allow_redirects=False, ssl=context) as response,
         ):
             if response.status != _OK:
                 raise FetchError(f"status {response.status}")

@@ -40,6 +40,7 @@ class PolicyService:
         self._engine: Engine | None = None
         self._retiring: list[Engine] = []
         self._watch: asyncio.Task[None] | None = None
+        self._unread: Bundle | None = None
         self.active: ActivePolicy | None = None
 
     @property
@@ -59,7 +60,7 @@ class PolicyService:
         return await self.point.ask(document)
 
     async def start(self, bundle: Bundle, *, unchecked: bool) -> ActivePolicy:
-        """Put the first policy in force. PolicyToolError if its engine does not come up.
+        """Put the first policy in force; `look` at it later. PolicyToolError if its engine does not come up.
 
         `unchecked`: nobody has checked this text (a folder's); then it is before it decides anything.
         """
@@ -67,10 +68,19 @@ class PolicyService:
         await self._install(bundle)
         self.active = ActivePolicy(bundle)
         if inspection is None:
-            _ = self._tasks.start(self._look(bundle), name="policy inspection")
+            self._unread = bundle
         else:
             self._cache(bundle, inspection)
         return self.active
+
+    def look(self) -> None:
+        """Find out in the background what the first policy reads, so that its answers can be kept.
+
+        For the end of a start: it takes 0.3 s of a processor, which nobody should wait for.
+        """
+        bundle, self._unread = self._unread, None
+        if bundle is not None:
+            _ = self._tasks.start(self._look(bundle), name="policy inspection")
 
     async def take(self, bundle: Bundle) -> None:
         """Put another policy in force. PolicyToolError, and nothing has changed, if it is not fit to be."""
@@ -129,7 +139,6 @@ class PolicyService:
         self._retiring.remove(engine)
 
     async def _look(self, bundle: Bundle) -> None:
-        """After the start: what does it read, so that answers can be kept? Not worth a caller's waiting."""
         try:
             inspection = await inspect(bundle)
         except WorkshopError as error:

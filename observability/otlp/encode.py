@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 import orjson
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
@@ -71,6 +70,8 @@ def write(message: Message, protocol: Protocol) -> bytes:
     """The body of a request."""
     if protocol is Protocol.PROTOBUF:
         return message.SerializeToString()
+    from google.protobuf.json_format import MessageToDict  # only where JSON is asked for
+
     return orjson.dumps(_hex_ids(MessageToDict(message, use_integers_for_enums=True)))
 
 

@@ -7,7 +7,6 @@ Ended by SIGPROF: a decision took too long; SIGSEGV: it recursed without end; SI
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,7 +89,7 @@ def _serve(path: Path, file: Path, decision_seconds: float) -> int:
     except OSError as error:
         return _say(f"{path}: {error}", _USAGE)
     try:
-        asyncio.run(serve(Decider(policy, decision_seconds=decision_seconds), listener, sys.stdin.fileno()))
+        serve(Decider(policy, decision_seconds=decision_seconds), listener, sys.stdin.fileno())
     finally:
         path.unlink(missing_ok=True)
     return 0

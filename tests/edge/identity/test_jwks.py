@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,9 @@ from aiohttp import web
 from edge.identity.issuer import Issuer
 from edge.identity.jwks import MAX_DOCUMENT, FetchError, FixedKeys, HttpFetcher, JwksCache, JwksTimes, keys_of
 from edge.identity.state import StateError
+from edge.tls.authority import new_authority
+from edge.tls.context import load, server_context
+from edge.tls.names import Names
 from tests.edge.identity.fixtures import ISSUER, Clock, jwk, jwks, public_pem, rsa_key
 
 DOCUMENT = jwks(jwk(rsa_key(), kid="r1"))
@@ -26,7 +32,9 @@ NEXT_DOCUMENT = jwks(jwk(rsa_key(), kid="r2"))
 
 
 @asynccontextmanager
-async def serving(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+async def serving(
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
     """A loopback server that gives `answer` to everything; yields its URL."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
@@ -37,10 +45,10 @@ async def serving(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]
     app.router.add_get("/{path:.*}", handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/jwks.json"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}/jwks.json"
     finally:
         await runner.cleanup()
 
@@ -128,6 +136,27 @@ async def test_an_encoded_answer_an_error_and_a_closed_port_are_refused() -> Non
             await HttpFetcher()(url)
     with pytest.raises(FetchError, match="Connect"):
         await HttpFetcher()(url)
+
+
+async def test_the_systems_authorities_are_trusted_as_they_are_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not those that aiohttp knows, which are none in a gateway (edge/cli/up.py)."""
+    now = datetime.now(UTC)
+    names = Names.of(["localhost"], [ip_address("127.0.0.1")])
+    authority = new_authority("corp", names, now)
+    (tmp_path / "ca.pem").write_bytes(authority.certificate_pem)
+    served = server_context()
+    load(served, authority.issue(names, now), tmp_path)
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=DOCUMENT)
+
+    async with serving(answer, served) as url:
+        with pytest.raises(FetchError, match="Certificate"):
+            await HttpFetcher()(url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert await HttpFetcher()(url) == DOCUMENT
 
 
 async def test_plain_http_to_elsewhere_is_never_tried() -> None:

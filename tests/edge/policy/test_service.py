@@ -63,11 +63,14 @@ async def test_the_policy_in_force_decides_and_its_answers_are_kept(service: Pol
     active = await service.start(only("one"), unchecked=False)
     assert active.revision == only("one").revision
     assert (await allowed(service, "one"), await allowed(service, "two")) == (True, False)
+    assert not service.point.caches
+    service.look()
     await until_cached(service, "one")
 
 
 async def test_another_one_takes_over_and_nothing_is_remembered(service: PolicyService) -> None:
     active = await service.start(only("one"), unchecked=False)
+    service.look()
     await until_cached(service, "one")
     before = active.revision
     async with asyncio.TaskGroup() as group:

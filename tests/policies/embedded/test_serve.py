@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import signal
 import stat
+import subprocess
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import orjson
 import pytest
 
 from policies.engine import PolicyEngineDown, PolicyFault
-from tests.policies.embedded.policies_for_tests import HEAD, PLAIN, allowing, question, served, start
+from tests.policies.embedded.policies_for_tests import HEAD, PLAIN, ROOT, allowing, question, served, start
 
 LOOP = allowing("count([1 | some a in numbers.range(1, 3000); some b in numbers.range(1, 3000); a == b]) > input.n")
 BOMB = allowing('count(concat("", [sprintf("%s%d", [input.s, a]) | some a in numbers.range(1, 100000)])) > 1')
@@ -122,6 +124,56 @@ async def test_a_body_that_is_no_question_is_400(tmp_path: Path, body: bytes) ->
 async def test_only_the_decision_can_be_asked_for(tmp_path: Path, target: str, status: int) -> None:
     async with served(tmp_path) as engine:
         assert status_and_body(await raw(engine.path, post(b'{"input":{}}', target)))[0] == status
+
+
+async def test_who_asks_a_lot_and_reads_late_gets_every_answer(tmp_path: Path) -> None:
+    """Answers of 100 KiB do not fit into the socket: the rest waits for whoever reads, and the others do not."""
+    long = 'concat("", [sprintf("%d", [n]) | some n in numbers.range(1, 20000)])'
+    text = f'{HEAD}decision := {{"allow": false, "id": input.id, "long": {long}}}\n'
+    async with served(tmp_path, text, decision_seconds=5) as engine:
+        asked = [post(b'{"input":{"id":%d}}' % number).replace(b"close", b"keep-alive") for number in range(19)]
+        reader, writer = await asyncio.open_unix_connection(str(engine.path), limit=1 << 22)
+        try:
+            writer.write(b"".join(asked) + post(b'{"input":{"id":19}}'))
+            assert await engine.api.healthy(10)  # another connection is heard meanwhile
+            async with asyncio.timeout(10):
+                said = await reader.read()
+        finally:
+            writer.close()
+        assert [int(part.partition(b",")[0]) for part in said.split(b'"id":')[1:]] == list(range(20))
+
+
+async def test_more_connections_than_it_takes_are_closed_and_the_others_served(tmp_path: Path) -> None:
+    async with served(tmp_path) as engine, AsyncExitStack() as stack:
+        answered = [await well(engine.path, stack) for _ in range(80)]
+        assert sum(answered) in {63, 64}  # one may be the client's own
+        assert answered == sorted(answered, reverse=True)
+
+
+async def well(path: Path, stack: AsyncExitStack) -> bool:
+    """Whether a new connection, which stays open with `stack`, is answered."""
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    stack.callback(writer.close)
+    async with asyncio.timeout(10):
+        try:
+            writer.write(b"GET /health HTTP/1.1\r\nHost: opa\r\n\r\n")
+            return (await reader.readuntil(b"{}")).startswith(b"HTTP/1.1 200")
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return False
+
+
+def test_the_program_is_small() -> None:
+    """It counts among the gateway's memory, and a start waits for it: asyncio and OpenSSL would take 12 MB."""
+    code = "import sys, policies.embedded.rego, policies.embedded.server; print(*sys.modules)"
+    done = subprocess.run((sys.executable, "-c", code), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"asyncio", "ssl", "hashlib", "logging", "subprocess"} & {*done.stdout.split()}
+
+
+async def test_it_asks_for_no_huge_pages(tmp_path: Path) -> None:
+    async with served(tmp_path) as engine:
+        if sys.platform == "linux":
+            status = await asyncio.to_thread(Path(f"/proc/{engine.process.pid}/status").read_text)
+            assert "THP_enabled:\t0" in status
 
 
 async def test_the_socket_is_for_its_owner_alone(tmp_path: Path) -> None:
