@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -14,6 +15,7 @@ import psutil
 from policies.json import JSON, Object
 from tests.benchmarks import nginx
 from tests.benchmarks.cores import Place, placed
+from tests.benchmarks.memory import resident
 from tests.benchmarks.origin import MODEL
 from tests.benchmarks.samples import CONTROL, DIRECT
 from tests.system.process import Gateway, configuration
@@ -59,8 +61,8 @@ def field(folder: Path, target: int, *, peers: bool = False, connections: int = 
         key = gateway.create_key("bench").secret
         found.contenders += [
             Contender(DIRECT, target, key, lambda: 0),
-            Contender(CONTROL, control.port, key, lambda: _rss(control.pid), control.started_in),
-            Contender("gateway", gateway.address[1], key, gateway.resident, gateway.started_in),
+            Contender(CONTROL, control.port, key, partial(resident, control.pid), control.started_in),
+            Contender("gateway", gateway.address[1], key, partial(resident, gateway.process.pid), gateway.started_in),
         ]
         if peers:
             _enter_peers(stack, found, folder, target)
@@ -146,11 +148,6 @@ def _enter_peers(stack: ExitStack, found: Field, folder: Path, target: int) -> N
             found.notes.append(f"{peer.name} did not start: {str(problem).strip().splitlines()[-1]}")
             continue
         found.contenders.append(contender)
-
-
-def _rss(pid: int) -> int:
-    size: int = psutil.Process(pid).memory_info().rss
-    return size
 
 
 class Meter:

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from tests.benchmarks.contenders import Contender
+from tests.benchmarks.memory import resident
 from tests.benchmarks.nginx import listens
 from tests.benchmarks.origin import MODEL
 from tests.system.process import ROOT
@@ -90,7 +90,7 @@ def running(folder: Path, command: Sequence[str], port: int, environment: Mappin
         )
     try:
         _until_it_listens(process, port, path)
-        yield Running(lambda: _resident(process.pid), time.monotonic() - begun)
+        yield Running(partial(resident, process.pid), time.monotonic() - begun)
     finally:
         _end(process)
 
@@ -117,17 +117,6 @@ def _until_it_answers(contender: Contender) -> None:
             body = answer.read()
         if answer.status != HTTPStatus.OK:
             raise PeerDown(f"{contender.name} answers {answer.status}: {body[:_TAIL].decode(errors='replace')}")
-
-
-def _resident(pid: int) -> int:
-    """Bytes of the process and of all its children."""
-    total = 0
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for each in (process, *process.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                total += each.memory_info().rss
-    return total
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
