@@ -48,15 +48,22 @@ class Field:
 
 
 @contextmanager
-def field(folder: Path, target: int, *, peers: bool = False, connections: int = nginx.CONNECTIONS) -> Iterator[Field]:
+def field(
+    folder: Path,
+    target: int,
+    *,
+    peers: bool = False,
+    connections: int = nginx.CONNECTIONS,
+    place: Place = Place.CONTENDER,
+) -> Iterator[Field]:
     """The ways to loopback port `target`, the gateway's with everything on; with `peers` those that are installed.
-    `connections`: to callers and to the engine together."""
+    `connections`: to callers and to the engine together; `place`: of the gateway and of its peers."""
     with ExitStack() as stack:
         found = Field([], [])
         control = stack.enter_context(nginx.proxy(folder / "control", target, connections=connections))
         collector = stack.enter_context(nginx.sink(folder / "collector"))
         gateway = stack.enter_context(
-            running(everything_on(folder / "gateway", target, collector.port, connections=connections))
+            running(everything_on(folder / "gateway", target, collector.port, connections=connections), place)
         )
         key = gateway.create_key("bench").secret
         found.contenders += [
@@ -65,7 +72,7 @@ def field(folder: Path, target: int, *, peers: bool = False, connections: int = 
             Contender("gateway", gateway.address[1], key, partial(resident, gateway.process.pid), gateway.started_in),
         ]
         if peers:
-            _enter_peers(stack, found, folder, target)
+            _enter_peers(stack, found, folder, target, place)
         yield found
 
 
@@ -136,13 +143,13 @@ def _peers() -> Sequence[Peer]:
     return installed()
 
 
-def _enter_peers(stack: ExitStack, found: Field, folder: Path, target: int) -> None:
+def _enter_peers(stack: ExitStack, found: Field, folder: Path, target: int, place: Place) -> None:
     from tests.benchmarks.peers import missing
 
     found.notes.extend(missing())
     for peer in _peers():
         try:
-            with placed(Place.CONTENDER):
+            with placed(place):
                 contender = stack.enter_context(peer(folder / peer.name, target))
         except Exception as problem:  # noqa: BLE001 - of another project's program: the run goes on without it
             found.notes.append(f"{peer.name} did not start: {str(problem).strip().splitlines()[-1]}")

@@ -145,7 +145,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     ),
     "h": Section(
         "Start and memory",
-        "From the command to an open port, with a new state folder; memory of all processes (a library that several "
+        "From the command to an open port, with a new state folder and all processors; memory of all processes (a library that several "
         "use counts once), when it is up and at the most with 32 connections of workload a.",
         (
             _WHO,
