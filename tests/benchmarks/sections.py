@@ -145,8 +145,8 @@ SECTIONS: Final[Mapping[str, Section]] = {
     ),
     "h": Section(
         "Start and memory",
-        "From the command to an open port, with a new state folder and all processors; memory of all processes (a library that several "
-        "use counts once), when it is up and at the most with 32 connections of workload a.",
+        "From the command to an open port, with a new state folder and all processors; memory of all processes (a "
+        "library that several use counts once), when it is up and at the most with 32 connections of workload a.",
         (
             _WHO,
             Column("start, s", "measures.start_s", spread=True),
