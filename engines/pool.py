@@ -97,7 +97,7 @@ class Pool:
         if address.path:
             _, wire = await loop.create_unix_connection(self._wire, address.path)
         else:
-            tls = self._context() if address.tls else None
+            tls = await self._context() if address.tls else None
             named = address.host if tls else None
             sock = await self._dial(address.host, address.port)
             try:
@@ -132,9 +132,9 @@ class Pool:
     def _wire(self) -> Wire:
         return Wire(self._open.discard)
 
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
+    async def _context(self) -> ssl.SSLContext:
+        if self._tls is None:  # in a thread: it reads all of the system's certificates, 30 ms
+            self._tls = await asyncio.to_thread(ssl.create_default_context)
         return self._tls
 
     def _sweep(self) -> None:
