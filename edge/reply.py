@@ -40,9 +40,10 @@ class Reply:
 
     __slots__ = (
         "_answered",
+        "_commenting",
         "_inbound",
-        "_lock",
         "_stream_headers",
+        "_writing",
         "always",
         "begun",
         "failing",
@@ -54,7 +55,8 @@ class Reply:
         self._inbound = inbound
         self._answered = False
         self._stream_headers: Headers = {}
-        self._lock: asyncio.Lock | None = None
+        self._commenting: asyncio.Lock | None = None
+        self._writing = False
         self.always: Headers = {}
         """Headers of any answer, errors too."""
         self.begun = False
@@ -81,33 +83,47 @@ class Reply:
     def streams(self, headers: Headers, tasks: Tasks, say: Callable[[], str], pulse: Pulse = PULSE) -> KeptWarm:
         """Prepare a streamed answer. In the returned context `say()` goes out as a comment in silence."""
         self._stream_headers = headers
-        self._lock = asyncio.Lock()
+        self._commenting = asyncio.Lock()
         return KeptWarm(self, tasks, say, pulse)
 
     @property
     def writing(self) -> bool:
         """Whether a write is under way; it may be waiting for a slow caller."""
-        return self._lock is not None and self._lock.locked()
+        return self._writing or (self._commenting is not None and self._commenting.locked())
 
     async def write(self, block: bytes) -> None:
-        """Send events; ConnectionError when the caller is gone or stalls."""
+        """Send events; ConnectionError when the caller is gone or stalls. For the request's own task alone."""
         await self._write(block, len(block))
 
-    async def comment(self, text: bytes) -> None:
-        """Send a comment line, which every client ignores."""
-        await self._write(b": " + text + b"\n\n")
-
-    async def _write(self, block: bytes, events: int = 0) -> None:
-        if self._lock is None:
+    async def _write(self, block: bytes, events: int) -> None:
+        # No lock for each event, which would be a twentieth of what it costs: only comments come from other tasks.
+        if self._commenting is None:
             raise RuntimeError("write before streams()")
-        async with self._lock:
-            if self._answered or self._inbound.torn:
-                return  # a late heartbeat: behind the end, or into the middle of an event
-            if not self.begun:
-                self.begun = True
-                await self._inbound.begin(200, self._complete(self._stream_headers))
-            self.sent += events  # first: who is cut while it waits for a slow caller has handed all of it over
-            await self._inbound.write(block)
+        if self._commenting.locked():
+            async with self._commenting:
+                pass
+        self._writing = True
+        try:
+            await self._put(block, events)
+        finally:
+            self._writing = False
+
+    async def comment(self, text: bytes) -> None:
+        """Send a comment line, which every client ignores; not while events are on their way."""
+        if self._commenting is None:
+            raise RuntimeError("comment before streams()")
+        async with self._commenting:
+            if not self._writing:
+                await self._put(b": " + text + b"\n\n", 0)
+
+    async def _put(self, block: bytes, events: int) -> None:
+        if self._answered or self._inbound.torn:
+            return  # a late heartbeat: behind the end, or into the middle of an event
+        if not self.begun:
+            self.begun = True
+            await self._inbound.begin(200, self._complete(self._stream_headers))
+        self.sent += events  # first: who is cut while it waits for a slow caller has handed all of it over
+        await self._inbound.write(block)
 
     async def end(self) -> None:
         """End a streamed answer properly."""
@@ -127,7 +143,7 @@ class Reply:
             return status
         failing = self.failing
         last = stream_error(error, dialect, request_id) if failing is None else failing(error, self.sent > 0)
-        await self._write(last)
+        await self._write(last, 0)
         await self.end()
         return 200
 

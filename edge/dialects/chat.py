@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from edge.dialects.writing import write
@@ -26,9 +25,9 @@ class OpenAiRendering:
         """Nothing."""
         return b""
 
-    def chunks(self, chunks: Iterable[Object]) -> bytes:
-        """One event each."""
-        return b"".join(b"data: " + write(chunk) + b"\n\n" for chunk in chunks)
+    def chunk(self, chunk: Object) -> bytes:
+        """One event."""
+        return b"data: " + write(chunk) + b"\n\n"
 
     def end(self, final: Object) -> bytes:
         """The usage if asked for, then `[DONE]`."""

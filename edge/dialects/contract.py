@@ -7,7 +7,6 @@ and a `Rendering` turns the latter into its own answer. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,8 +38,8 @@ class Rendering(Protocol):
         """What stands before the first event of a stream; `prompt`: the input's tokens, as far as they are known."""
         ...
 
-    def chunks(self, chunks: Iterable[Object]) -> bytes:
-        """The events for some chunks. EngineBroke if they cannot be said in this dialect."""
+    def chunk(self, chunk: Object) -> bytes:
+        """The events for one chunk. EngineBroke if it cannot be said in this dialect."""
         ...
 
     def end(self, final: Object) -> bytes:

@@ -167,7 +167,7 @@ class Leg:
         blocks = [head]
         try:
             for chunk in chunks:
-                blocks.append(self.rendering.chunks((chunk,)))  # noqa: PERF401 - up to one that fails
+                blocks.append(self.rendering.chunk(chunk))  # noqa: PERF401 - up to one that fails
         finally:
             if len(blocks) > 1:
                 await self.reply.write(b"".join(blocks))

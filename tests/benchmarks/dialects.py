@@ -215,6 +215,6 @@ def _translator(dialect: Dialect, payloads: list[bytes]) -> float:
         gc.collect()
         began = time.thread_time()
         for chunk in chunks:
-            _ = rendering.chunks((chunk,))
+            _ = rendering.chunk(chunk)
         times.append((time.thread_time() - began) * 1e6)
     return min(times)

@@ -185,6 +185,31 @@ async def test_no_heartbeats_pile_up_behind_a_caller_that_does_not_read(monkeypa
     await tasks.close()
 
 
+async def test_an_event_waits_for_the_comment_before_it_and_no_comment_comes_into_an_event() -> None:
+    inbound, tasks = RecordingInbound(), Tasks()
+    reply = Reply(inbound)
+    with reply.streams({}, tasks, say, module.NEVER):
+        await reply.write(b"data: 1\n\n")
+        inbound.room.clear()
+        comment = tasks.start(reply.comment(b"first"), name="comment")
+        await asyncio.sleep(0)
+        event = tasks.start(reply.write(b"data: 2\n\n"), name="event")
+        await asyncio.sleep(0)
+        assert reply.writing
+        inbound.room.set()
+        await asyncio.gather(comment, event)
+        inbound.room.clear()
+        event = tasks.start(reply.write(b"data: 3\n\n"), name="event")
+        await asyncio.sleep(0)
+        await reply.comment(b"in between")
+        inbound.room.set()
+        await event
+    assert not reply.writing
+    written = [block for name, block in inbound.told if name == "write"]
+    assert written == [b"data: 1\n\n", b": first\n\n", b"data: 2\n\n", b"data: 3\n\n"]
+    await tasks.close()
+
+
 async def test_every_error_body_is_json_of_constants() -> None:
     inbound = RecordingInbound()
     await Reply(inbound).fail(EngineBroke("prompt: secret"), Dialect.OPENAI, "0" * 32)

@@ -7,7 +7,6 @@ empty, since nobody here can check one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from edge.dialects import said
@@ -55,14 +54,13 @@ class AnthropicRendering:
         usage: Object = {"input_tokens": prompt, "output_tokens": 0}
         return event("message_start", {"type": "message_start", "message": {**self._message, "usage": usage}})
 
-    def chunks(self, chunks: Iterable[Object]) -> bytes:
+    def chunk(self, chunk: Object) -> bytes:
         """Of the only choice that there is."""
         events: list[bytes] = []
-        for chunk in chunks:
-            for item in as_list(chunk.get("choices")):
-                choice = as_object(item)
-                self._add(as_object(choice.get("delta")), events)
-                self._note_end(choice)
+        for item in as_list(chunk.get("choices")):
+            choice = as_object(item)
+            self._add(as_object(choice.get("delta")), events)
+            self._note_end(choice)
         return b"".join(events)
 
     def end(self, final: Object) -> bytes:

@@ -7,7 +7,6 @@ back until the engine ends the turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from edge.dialects import said
@@ -41,20 +40,19 @@ class OllamaRendering:
         """Nothing."""
         return b""
 
-    def chunks(self, chunks: Iterable[Object]) -> bytes:
-        """A line for each that says something, of the only choice that there is."""
+    def chunk(self, chunk: Object) -> bytes:
+        """A line if it says something, of the only choice that there is."""
         if self._loads:
             return b""
-        lines: list[bytes] = []
-        for chunk in chunks:
-            self._timings = chunk.get("timings", self._timings)
-            for item in as_list(chunk.get("choices")):
-                choice = as_object(item)
-                delta = as_object(choice.get("delta"))
-                self._note(choice, delta)
-                if told := _said(choice, delta):
-                    lines.append(self._line({**_shaped(told, self._form), "done": False}))
-        return b"".join(lines)
+        lines = b""
+        self._timings = chunk.get("timings", self._timings)
+        for item in as_list(chunk.get("choices")):
+            choice = as_object(item)
+            delta = as_object(choice.get("delta"))
+            self._note(choice, delta)
+            if told := _said(choice, delta):
+                lines += self._line({**_shaped(told, self._form), "done": False})
+        return lines
 
     def end(self, final: Object) -> bytes:
         """The calls, then the line that says why it ended and what it took."""

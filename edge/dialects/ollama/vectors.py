@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from edge.dialects import said
 from edge.dialects.ollama.answer import NDJSON_TYPE, nanoseconds
 from edge.dialects.timing import Timing
@@ -28,7 +26,7 @@ class OllamaVectors:
         """Nothing."""
         return b""
 
-    def chunks(self, _chunks: Iterable[Object]) -> bytes:
+    def chunk(self, _chunk: Object) -> bytes:
         """Nothing."""
         return b""
 

@@ -7,7 +7,7 @@ Every event is numbered, and a whole answer is what its events come to, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -64,11 +64,10 @@ class ResponsesRendering:
         self._begin()
         return self._take()
 
-    def chunks(self, chunks: Iterable[Object]) -> bytes:
+    def chunk(self, chunk: Object) -> bytes:
         """Of the only choice that there is."""
-        for chunk in chunks:
-            for choice in as_list(chunk.get("choices")):
-                self._add(as_object(choice), as_object(as_object(choice).get("delta")))
+        for choice in as_list(chunk.get("choices")):
+            self._add(as_object(choice), as_object(as_object(choice).get("delta")))
         return self._take()
 
     def end(self, final: Object) -> bytes:

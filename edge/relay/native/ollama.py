@@ -74,7 +74,7 @@ class OllamaReading:
         self.finish, self.done = "length", False
         told = usage_object(Usage(input=self.usage.input or self._prompt, output=written))
         last: Object = {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}
-        return self._rendering.chunks([last]) + self._rendering.end({"usage": told})
+        return self._rendering.chunk(last) + self._rendering.end({"usage": told})
 
     def settle(self) -> bool:
         """See `Reading`."""

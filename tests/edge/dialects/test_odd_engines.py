@@ -120,11 +120,11 @@ def test_a_stream(call: Call, chunks: list[JSON], *, cut: bool) -> None:
     try:
         for each in [*chunks, *([] if cut else [END])]:
             if (chunk := reader.read(Event(orjson.dumps(each)))) is not None:
-                written += (b"" if written else rendering.begin(7)) + rendering.chunks([chunk])
+                written += (b"" if written else rendering.begin(7)) + rendering.chunk(chunk)
                 tape.chunks([chunk])
         if cut:
             last = reader.cut_chunk(chat=call.operation is Operation.CHAT)
-            written += (b"" if written else rendering.begin(7)) + rendering.chunks([last])
+            written += (b"" if written else rendering.begin(7)) + rendering.chunk(last)
         _ = reader.settle()
         written += rendering.end(reader.usage_chunk())
     except EngineBroke as error:

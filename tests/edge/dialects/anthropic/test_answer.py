@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from edge.dialects import said
 from edge.dialects.anthropic.answer import AnthropicRendering
@@ -21,7 +20,7 @@ COUNTED = {"input_tokens": 5, "output_tokens": 3, "cache_creation_input_tokens":
 
 def events(*chunks: Object) -> list[tuple[str, Object]]:
     rendering = AnthropicRendering("tiny", ID)
-    body = rendering.begin(9) + rendering.chunks(chunks) + rendering.end({"usage": USAGE, "choices": []})
+    body = rendering.begin(9) + b"".join(map(rendering.chunk, chunks)) + rendering.end({"usage": USAGE, "choices": []})
     return [read(each) for each in body.decode().split("\n\n") if each]
 
 
@@ -175,13 +174,6 @@ def test_pieces_of_two_calls_in_turns_cannot_be_said() -> None:
 @given(answers("stop"))
 def test_a_stream_says_what_the_whole_answer_says(chunks: list[Object]) -> None:
     assert told(events(*chunks)) == whole(*chunks)
-
-
-@given(answers("stop"), st.data())
-def test_how_chunks_come_together_does_not_matter(chunks: list[Object], data: st.DataObject) -> None:
-    cut = data.draw(st.integers(0, len(chunks)))
-    one, other = AnthropicRendering("tiny", ID), AnthropicRendering("tiny", ID)
-    assert one.chunks(chunks) == other.chunks(chunks[:cut]) + other.chunks(chunks[cut:])
 
 
 def test_calls_that_cannot_be_held_are_the_engines_failure(monkeypatch: pytest.MonkeyPatch) -> None:

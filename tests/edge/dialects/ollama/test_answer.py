@@ -6,7 +6,6 @@ import json
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from edge.dialects import said
 from edge.dialects.ollama.answer import OllamaRendering, unloaded
@@ -35,7 +34,7 @@ def rendering(form: Form = Form.ONLY, aim: Aim = Aim.ANSWER, *, loaded: bool = F
 
 def lines(*chunks: Object, form: Form = Form.ONLY, aim: Aim = Aim.ANSWER, loaded: bool = False) -> list[Object]:
     made = rendering(form, aim, loaded=loaded)
-    body = made.begin(9) + made.chunks(chunks) + made.end({"usage": USAGE, "choices": []})
+    body = made.begin(9) + b"".join(map(made.chunk, chunks)) + made.end({"usage": USAGE, "choices": []})
     assert body.endswith(b"\n")
     return [as_object(json.loads(line)) for line in body.decode().split("\n")[:-1]]
 
@@ -198,21 +197,11 @@ def test_a_stream_says_what_the_whole_answer_says(chunks: list[Object]) -> None:
     assert gathered(lines(*chunks)) == whole(*chunks)
 
 
-@given(answers("stop", "tool_calls", "length"), st.data())
-def test_how_chunks_come_together_does_not_matter(chunks: list[Object], data: st.DataObject) -> None:
-    cut = data.draw(st.integers(0, len(chunks)))
-    one, other = rendering(), rendering()
-    assert one.chunks(chunks) == other.chunks(chunks[:cut]) + other.chunks(chunks[cut:])
-    assert one.end({"usage": USAGE}) == other.end({"usage": USAGE})
-
-
 @pytest.mark.parametrize("end", ["\u0085", "\u2028", "\u2029", "\r", "\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e"])
 def test_a_line_is_one_for_whoever_splits_texts_into_lines(end: str) -> None:
     """httpx, and so ollama-python, takes all that `str.splitlines` does."""
     text = f"é{end}b"
-    body = (
-        OllamaRendering(Call(Operation.CHAT, Dialect.OLLAMA, "tiny"), timing()).chunks([chunk(content=text)]).decode()
-    )
+    body = OllamaRendering(Call(Operation.CHAT, Dialect.OLLAMA, "tiny"), timing()).chunk(chunk(content=text)).decode()
     (line,) = body.splitlines()
     assert json.loads(line)["message"]["content"] == text
 
