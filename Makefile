@@ -34,6 +34,7 @@ compatibility: venv-dev ## run every dialect in front of every kind of engine, a
 	LLM_GATEWAY_COMPATIBILITY=write $(BIN)/python -m pytest -q -n0 tests/compatibility
 
 bench: $(STAMP)-dev ## measure what the gateway costs, and write docs/benchmarks.md (ARGS="--quick --only a,b": only show)
+	@sh requirements/system.sh bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 bench-peers: $(STAMP)-dev ## install LiteLLM and Portkey, for bench to measure beside the gateway (770 MB in .cache/peers)
@@ -44,6 +45,7 @@ budget: $(STAMP)-dev ## count what a request costs, in instructions (ARGS=--writ
 	$(BIN)/python -m tests.budget $(ARGS)
 
 profile: $(STAMP)-dev ## show where the request path spends its time: flame graphs, functions (build/profile)
+	@sh requirements/system.sh bench
 	$(BIN)/python -m tests.benchmarks.profile $(ARGS)
 
 image: $(STAMP)-run ## build the container image (BASE=, TAG=, TARGET=demo, PLATFORM=linux/arm64: deploy/image/make.sh)
