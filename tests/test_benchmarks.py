@@ -142,25 +142,75 @@ def test_the_page_and_its_plots_are_those_of_the_document() -> None:
     assert drawn == page.pictures(found)
 
 
-def test_a_document_without_most_workloads_has_a_page() -> None:
+def ran(**workloads: list[Object]) -> Object:
+    """The whole document of a run."""
     machine: Object = {"processor": "p", "processors": 2, "memory_gib": 8, "system": "s", "placed": "nothing is placed"}
     told: Object = {"date": "2026-11-22", "command": "make bench", "seconds": 60, "rounds": 1, "round_seconds": 2.0}
+    return {**told, "machine": machine, "programs": {"nginx": "1.22.1", "redis": None}, **document(**workloads)}
+
+
+def test_a_document_without_most_workloads_has_a_page() -> None:
     rows = samples.rows({"gateway": [{"held": 500.0, "kib_each": 44.8}]}, {})
-    ran: Object = {**told, "machine": machine, "programs": {"nginx": "1.22.1", "redis": None}, **document(e=rows)}
-    text = page.text(ran)
+    found = ran(e=rows)
+    text = page.text(found)
     assert "## e. Idle streams" in text
     assert "| gateway | 500 | - | 44.8 | - |" in text
     assert "| e: an idle stream | ≤ 40 KiB | 44.8 KiB | missed |" in text
     assert "not measured" in text
     assert "nginx 1.22.1" in text
     assert "redis" not in text
-    assert page.pictures(ran) == {}
+    assert page.pictures(found) == {}
 
 
 def test_workloads_that_a_document_lacks_come_from_the_next() -> None:
     first: Object = {"date": "1", "workloads": {"b": {"rows": []}}}
     second: Object = {"date": "2", "workloads": {"a": {"rows": []}, "b": {"rows": [row("x")]}}}
-    assert page.merged([first, second]) == {"date": "1", "workloads": {"a": {"rows": []}, "b": {"rows": []}}}
+    workloads: Object = {"a": {"run": {"date": "2"}, "rows": []}, "b": {"rows": []}}
+    merged = page.merged([first, second])
+    assert merged == {"date": "1", "workloads": workloads}
+    assert page.merged([{"date": "3", "workloads": {}}, merged])["workloads"] == {
+        "a": {"run": {"date": "2"}, "rows": []},
+        "b": {"run": {"date": "1"}, "rows": []},
+    }
+
+
+def test_a_page_of_several_documents_says_how_each_was_made() -> None:
+    soak: Object = ran(j=[]) | {"command": 'make bench ARGS="--only j"', "date": "2026-11-23", "rounds": 5}
+    text = page.text(page.merged([ran(e=[]), soak, ran(b=[]) | {"command": 'make bench ARGS="--only b"'}]))
+    block = text[text.index("```console") : text.index('`make bench ARGS="--quick"`')]
+    assert block.splitlines()[1:4] == [
+        '$ make bench ARGS="--only b"  # b',
+        "$ make bench  # e",
+        '$ make bench ARGS="--only j"  # j',
+    ]
+    section = text[text.index("## j. Soak") :]
+    assert "From a run of its own: 2026-11-23, 5 rounds of 2 s; nginx 1.22.1." in section
+    assert "From a run of its own" not in text[text.index("## e.") : text.index("## j.")]
+
+
+def test_missed_goals_lead_to_where_the_time_goes() -> None:
+    rows = [row("gateway", setting={"connections": 32}, ratio={"per_second": 0.03})]
+    link = "[where the time goes](#w-where-the-time-goes)"
+    assert link not in page.text(ran(a=rows))
+    text = page.text(ran(a=rows, w=[]))
+    assert "* **32 connections, to nginx**, **32 connections, to nginx: go for**: a request costs" in text
+    assert text.count(link) == 1
+    assert "\n## w. Where the time goes\n" in text
+
+
+def test_the_parts_of_the_house_are_drawn_beside_each_other() -> None:
+    parts: list[JSON] = [{"part": "relay", "%": 30.0}, {"part": "queue", "%": 2.0}, {"part": "all", "%": 100.0}]
+    functions: list[JSON] = [{"function": "a: b", "part": "relay", "%": 12.0}]
+    workload: Object = {
+        "rows": [],
+        "parts": {"Whole chats, 32": parts, "Whole chats, 32: functions": functions, "Streams, 200": parts},
+    }
+    drawn = page.pictures({"workloads": {"w": workload}})["bench-w-parts.svg"]
+    said = list(ET.fromstring(drawn).itertext())  # noqa: S314 - our own
+    assert {"Whole chats", "Streams", "relay", "queue"} <= set(said)
+    assert not {"all", "12"} & set(said)
+    unseen: Object = {"parts": {"Whole chats, 32": [{"part": "relay", "%": None, "instructions": 5}]}}
+    assert page.pictures({"workloads": {"w": unseen}}) == {}
 
 
 def test_a_table_shows_what_there_is() -> None:

@@ -9,7 +9,9 @@
     readers.py    streams as callers feel them;           go/reader    the reader itself
     programs.py   builds the two
     load.py       requests per second and latency, by wrk
-    workloads/    a to j, each a module, and the parts
+    workloads/    a to j, each a module; where the time goes; and the parts
+    spy.py        py-spy, which looks at a gateway from outside;  house.py  what it saw, by part of the house
+    profile.py    flame graphs and tables of functions: `make profile`
     samples.py    medians, spreads, ratios, slopes
     goals.py      what is to be reached
     sections.py   which figures of a workload are shown

@@ -30,6 +30,7 @@ from tests.benchmarks.workloads import (
     started,
     streamed,
     translated,
+    where,
     whole,
     workers,
 )
@@ -46,6 +47,7 @@ WORKLOADS: Final[Mapping[str, Callable[[Plan, Path], Object]]] = {
     "h": started.measure,
     "i": workers.measure,
     "j": soak.measure,
+    "w": where.measure,
     "p": parts.measure,
 }
 _SOAK: Final = "j"
@@ -56,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
     """Run; exit code 2 when a program is missing, 1 when the gateway answered wrongly."""
     args = _arguments(argv)
     if missing := nginx.missing():
-        sys.stderr.write(f"missing: {', '.join(missing)}. Install: apt-get install nginx wrk golang-go (macOS: brew)\n")
+        sys.stderr.write(f"{missing}\n")
         return 2
     plan = QUICK if args.quick else FULL
     plan = replace(plan, rounds=args.rounds or plan.rounds, seconds=args.seconds or plan.seconds)

@@ -18,7 +18,7 @@ from tests.benchmarks.cores import Place, placed
 from tests.benchmarks.memory import resident
 from tests.benchmarks.origin import MODEL
 from tests.benchmarks.samples import CONTROL, DIRECT
-from tests.system.process import Gateway, configuration
+from tests.system.process import COMMAND, Gateway, configuration
 
 if TYPE_CHECKING:
     from tests.benchmarks.peers.peer import Peer
@@ -61,19 +61,38 @@ def field(
     with ExitStack() as stack:
         found = Field([], [])
         control = stack.enter_context(nginx.proxy(folder / "control", target, connections=connections))
-        collector = stack.enter_context(nginx.sink(folder / "collector"))
-        gateway = stack.enter_context(
-            running(everything_on(folder / "gateway", target, collector.port, connections=connections), place)
-        )
-        key = gateway.create_key("bench").secret
+        ours = entrant(stack.enter_context(alone(folder, target, connections=connections, place=place)))
         found.contenders += [
-            Contender(DIRECT, target, key, lambda: 0),
-            Contender(CONTROL, control.port, key, partial(resident, control.pid), control.started_in),
-            Contender("gateway", gateway.address[1], key, partial(resident, gateway.process.pid), gateway.started_in),
+            Contender(DIRECT, target, ours.key, lambda: 0),
+            Contender(CONTROL, control.port, ours.key, partial(resident, control.pid), control.started_in),
+            ours,
         ]
         if peers:
             _enter_peers(stack, found, folder, target, place)
         yield found
+
+
+@contextmanager
+def alone(
+    folder: Path,
+    target: int,
+    command: tuple[str, ...] = COMMAND,
+    *,
+    connections: int = nginx.CONNECTIONS,
+    place: Place = Place.CONTENDER,
+) -> Iterator[Gateway]:
+    """A gateway with everything on in front of `target`, started by `command`, and its collector."""
+    with nginx.sink(folder / "collector") as collector:
+        gateway = everything_on(folder / "gateway", target, collector.port, connections=connections)
+        gateway.command = command
+        with running(gateway, place):
+            yield gateway
+
+
+def entrant(gateway: Gateway) -> Contender:
+    """A gateway as a contender, with a key of its own."""
+    key = gateway.create_key("bench").secret
+    return Contender("gateway", gateway.address[1], key, partial(resident, gateway.process.pid), gateway.started_in)
 
 
 @contextmanager

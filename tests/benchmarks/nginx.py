@@ -76,9 +76,10 @@ class Nginx:
     started_in: float
 
 
-def missing() -> list[str]:
-    """The programs this benchmark needs and does not find."""
-    return [name for name in ("nginx", "wrk", "go") if shutil.which(name) is None]
+def missing() -> str:
+    """What to say of the programs that every benchmark needs and that are not there; "" if all are."""
+    names = [name for name in ("nginx", "wrk", "go") if shutil.which(name) is None]
+    return f"missing: {', '.join(names)}. `sh requirements/system.sh bench` installs or names them" if names else ""
 
 
 @contextmanager

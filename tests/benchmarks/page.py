@@ -1,7 +1,7 @@
 """Writes docs/benchmarks.md and docs/images/bench-*.svg: `python -m tests.benchmarks.page FILE.json [MORE.json ...]`.
 
-Workloads that the first document lacks are taken from the others, e.g. a soak of another day. All of them together
-become docs/benchmarks.json, so that a test can hold the page against it.
+Workloads that the first document lacks are taken from the others, e.g. a soak of another day, each with `run`: what is
+said of its own document. All of them together become docs/benchmarks.json, so that a test can hold the page against it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from policies.json import JSON, Object, as_list, as_object, as_str
-from tests.benchmarks import goals, report, samples
+from tests.benchmarks import goals, house, report, samples
 from tests.benchmarks.plots import Bar, Line, bars, lines
 from tests.benchmarks.sections import SECTIONS, tables
 from tests.system.process import ROOT
@@ -43,12 +43,14 @@ streams a reader in Go (`tests/benchmarks/go/reader`).
 ## Doing it again
 
 ```console
-$ {command}
+{commands}
 ```
 
 `make bench ARGS="--quick"` takes some minutes, `ARGS="--only a,b"` measures some workloads, `ARGS="--soak"` adds an
 hour of everything. It needs nginx, wrk, Go and Redis. The document behind it: [benchmarks.json](benchmarks.json).
 """
+_RUN: Final = ("command", "date", "rounds", "round_seconds", "programs")
+"""What is said of a document of which only some workloads are taken."""
 _QUICK: Final = """**A quick run: it shows that everything is measured. Its figures are no figures to quote.**
 """
 
@@ -68,12 +70,15 @@ def read(path: Path) -> Object:
 
 
 def merged(documents: Sequence[Object]) -> Object:
-    """The first one, with the workloads that it lacks from the others."""
-    workloads: Object = {}
-    for document in documents:
-        workloads = {**as_object(document["workloads"]), **workloads}
+    """The first one, with the workloads that it lacks from the others, and how those were measured."""
+    first, *others = documents
+    workloads = as_object(first["workloads"])
+    for document in others:
+        run: Object = {name: document[name] for name in _RUN if name in document}
+        found = {letter: {"run": run, **as_object(each)} for letter, each in as_object(document["workloads"]).items()}
+        workloads = {**found, **workloads}
     ordered: Object = {letter: workloads[letter] for letter in SECTIONS if letter in workloads}
-    return {**documents[0], "workloads": ordered}
+    return {**first, "workloads": ordered}
 
 
 def write(document: Object) -> None:
@@ -99,7 +104,7 @@ def text(document: Object) -> str:
             seconds=f"{samples.number(document['round_seconds']) or 0:g}",
             processors=machine["processors"],
             placed=machine["placed"],
-            command=document["command"],
+            commands=_commands(document),
         ),
         *([_QUICK] if document.get("quick") else []),
         _machine(document),
@@ -112,14 +117,28 @@ def text(document: Object) -> str:
     return "\n".join(parts)
 
 
+def _commands(document: Object) -> str:
+    """Those of all runs that the document is made of, each with what it measured, if they are several."""
+    made: dict[str, list[str]] = {}
+    for letter, workload in as_object(document["workloads"]).items():
+        run = as_object(as_object(workload).get("run"))
+        made.setdefault(as_str(run.get("command", document["command"])), []).append(letter)
+    if len(made) < 2:
+        return f"$ {document['command']}"
+    return "\n".join(f"$ {command}  # {', '.join(letters)}" for command, letters in made.items())
+
+
+def _versions(programs: Object) -> str:
+    return ", ".join(f"{name} {version}" for name, version in programs.items() if version)
+
+
 def _machine(document: Object) -> str:
     machine, programs = as_object(document["machine"]), as_object(document["programs"])
-    versions = ", ".join(f"{name} {version}" for name, version in programs.items() if version)
     rows = [
         ["date", as_str(document["date"])],
         ["machine", f"{machine['processor']}, {machine['processors']} processors, {machine['memory_gib']} GiB"],
         ["system", as_str(machine["system"])],
-        ["versions", versions],
+        ["versions", _versions(programs)],
         ["took", f"{(samples.number(document['seconds']) or 0) / 60:.0f} min"],
     ]
     return "## Where and with what\n\n" + report.markdown(["", ""], rows) + "\n"
@@ -129,22 +148,41 @@ def _goals(document: Object) -> str:
     found = goals.verdicts(document)
     names, rows = report.judged(found)
     missed = [verdict for verdict in found if verdict.met is False]
-    why = [
-        f"* **{verdict.goal.what}**: {goals.WHY[verdict.goal.what]}"
-        for verdict in missed
-        if verdict.goal.what in goals.WHY
-    ]
+    because: dict[str, list[str]] = {}
+    for verdict in missed:
+        if verdict.goal.what in goals.WHY:
+            because.setdefault(goals.WHY[verdict.goal.what], []).append(verdict.goal.what)
+    profile = f"; [where the time goes]({_anchor('w')})" if "w" in as_object(document["workloads"]) else ""
+    why = [f"* **{'**, **'.join(missing)}**: {reason}{profile}" for reason, missing in because.items()]
     return "\n".join(("## Goals, met and missed\n", report.markdown(names, rows), *(["", *why] if why else []), ""))
+
+
+def _title(letter: str) -> str:
+    return f"{letter}. {SECTIONS[letter].title}"
+
+
+def _anchor(letter: str) -> str:
+    """Of a section, as GitHub makes it of the title."""
+    return "#" + _title(letter).lower().replace(".", "").replace(",", "").replace(" ", "-")
 
 
 def _section(letter: str, workload: Object, plots: Sequence[str]) -> str:
     section = SECTIONS[letter]
-    parts = [f"## {letter}. {section.title}", section.text]
+    parts = [f"## {_title(letter)}", section.text, *_own_run(as_object(workload.get("run")))]
     parts += [f"![{section.title}](images/{name})" for name in plots]
     for caption, names, rows in tables(letter, workload):
         parts += [*([f"**{caption}**"] if caption else []), report.markdown(names, rows)]
     parts += [f"* {note}" for note in map(as_str, as_list(workload.get("notes")))]
     return "\n\n".join(parts) + "\n"
+
+
+def _own_run(run: Object) -> list[str]:
+    """What to say of a workload that the page's first document did not have."""
+    if not run:
+        return []
+    rounds, seconds = run.get("rounds", "?"), samples.number(run.get("round_seconds")) or 0
+    with_what = _versions(as_object(run.get("programs")))
+    return [f"From a run of its own: {run.get('date', '?')}, {rounds} rounds of {seconds:g} s; {with_what}."]
 
 
 def pictures(document: Object) -> Mapping[str, str]:
@@ -163,6 +201,7 @@ def pictures(document: Object) -> Mapping[str, str]:
         ),
         "bench-h-memory.svg": _bars(workloads, "h", "", "measures.loaded_mib", "Resident memory under load, MiB"),
         "bench-j-soak.svg": _soak(workloads),
+        "bench-w-parts.svg": _parts(workloads),
     }
     return {name: picture for name, picture in found.items() if picture}
 
@@ -200,6 +239,19 @@ def _transits(workloads: Object) -> str:
         if curves
         else ""
     )
+
+
+def _parts(workloads: Object) -> str:
+    """The share of each part of the house in each press; "" where py-spy saw nothing."""
+    groups: dict[str, list[Bar]] = {}
+    for press, rows in as_object(as_object(workloads.get("w")).get("parts")).items():
+        for row in map(as_object, as_list(rows)):
+            share = samples.number(row.get("%"))
+            if row.get("part") in house.PARTS and "function" not in row and share is not None:
+                name = press.partition(",")[0]
+                groups.setdefault(as_str(row["part"]), []).append(Bar(name, share, share, share))
+    title = "Processor time of the gateway, % by part of the house"
+    return bars(title, list(groups.items()), shares=True) if groups else ""
 
 
 def _soak(workloads: Object) -> str:

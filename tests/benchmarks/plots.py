@@ -1,4 +1,5 @@
-"""Plots as SVG: bars with their spread, and curves. Axes are logarithmic: contenders are powers of ten apart. Pure."""
+"""Plots as SVG: bars with their spread, and curves. Axes are logarithmic (contenders are powers of ten apart) but for
+shares of a whole. Pure."""
 
 from __future__ import annotations
 
@@ -17,6 +18,8 @@ _TOP: Final = 44
 _BOTTOM: Final = 262
 _FLOOR: Final = 1e-3
 """The least that is drawn."""
+_ROOM: Final = 12
+"""For the number on the highest share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,12 @@ class Line:
     values: tuple[float, ...]
 
 
-def bars(title: str, groups: Sequence[tuple[str, Sequence[Bar]]]) -> str:
-    """Groups of bars side by side, each with its number on top; every contender has its colour in all groups."""
+def bars(title: str, groups: Sequence[tuple[str, Sequence[Bar]]], *, shares: bool = False) -> str:
+    """Groups of bars side by side, each with its number on top; every contender has its colour in all groups. `shares`:
+    of a whole, whose bars are as high as their numbers."""
     names = list(dict.fromkeys(bar.name for _, group in groups for bar in group))
-    axis = _Axis.around([bar.value for _, group in groups for bar in group])
+    values = [bar.value for _, group in groups for bar in group]
+    axis = _Shares(max(values, default=1.0)) if shares else _Axis.around(values)
     wide = (_WIDTH - _LEFT - 10) / max(1, len(groups))
     marks = axis.lines()
     for place, (words, group) in enumerate(groups):
@@ -86,12 +91,30 @@ class _Axis:
         return _BOTTOM - max(0.0, share) * (_BOTTOM - _TOP)
 
     def lines(self) -> list[str]:
-        marks: list[str] = []
-        for power in range(self.low, self.high + 1):
-            y = self.y(10.0**power)
-            marks.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#2c2f36"/>')
-            marks.append(label(_LEFT - 6, y + 3, shown(10.0**power), "end"))
-        return marks
+        return _ruled(self, [10.0**power for power in range(self.low, self.high + 1)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """From 0 to `high`, evenly."""
+
+    high: float
+
+    def y(self, value: float) -> float:
+        return _BOTTOM - value / max(self.high, _FLOOR) * (_BOTTOM - _TOP - _ROOM)
+
+    def lines(self) -> list[str]:
+        step = next(step for step in (1, 2, 5, 10, 20) if self.high / step <= 6 or step == 20)
+        return _ruled(self, [float(value) for value in range(0, int(self.high) + 1, step)])
+
+
+def _ruled(axis: _Axis | _Shares, values: Sequence[float]) -> list[str]:
+    marks: list[str] = []
+    for value in values:
+        y = axis.y(value)
+        marks.append(f'<line x1="{_LEFT}" x2="{_WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#2c2f36"/>')
+        marks.append(label(_LEFT - 6, y + 3, shown(value), "end"))
+    return marks
 
 
 def shown(value: float) -> str:
@@ -103,7 +126,7 @@ def shown(value: float) -> str:
     return f"{value:.3g}" if abs(value) >= 1 else f"{value:.2g}"
 
 
-def _bar(bar: Bar, x: float, width: float, axis: _Axis, colour: str) -> list[str]:
+def _bar(bar: Bar, x: float, width: float, axis: _Axis | _Shares, colour: str) -> list[str]:
     y, middle = axis.y(bar.value), x + width / 2
     low, high = axis.y(bar.low), axis.y(bar.high)
     shape = f'x="{x + 2:.1f}" y="{y:.1f}" width="{width - 4:.1f}" height="{max(1.0, _BOTTOM - y):.1f}"'

@@ -13,10 +13,7 @@ Needs nginx, wrk and Go. To look into another process takes root on macOS (`sudo
 from __future__ import annotations
 
 import argparse
-import os
 import pstats
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +23,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.benchmarks import load, nginx, origin
-from tests.benchmarks.contenders import everything_on, running
+from tests.benchmarks.contenders import alone
 from tests.benchmarks.readers import Asked, listen
+from tests.benchmarks.spy import Look
 from tests.system.process import COMMAND, ROOT, Gateway
 
 _OUT: Final = ROOT / "build" / "profile"
@@ -66,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=_OUT, metavar="FOLDER", help="for the files (build/profile)")
     args = parser.parse_args(argv)
     if missing := nginx.missing():
-        sys.stderr.write(f"missing: {', '.join(missing)}. Install: apt-get install nginx wrk golang-go (macOS: brew)\n")
+        sys.stderr.write(f"{missing}\n")
         return 2
     args.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(args.seconds, args.connections, args.streams, args.native, args.top, args.out)
@@ -89,23 +87,14 @@ def _profiled(name: str, plan: Plan) -> bool:
 
 def _draw(pid: int, graph: Path, plan: Plan, press: Callable[[], str]) -> bool:
     """Let py-spy look at process `pid` while it is pressed; whether there is a graph."""
-    spy = shutil.which("py-spy", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if spy is None:
-        _say("py-spy is missing: make profile installs it\n")
-        return False
-    options = ("--pid", str(pid), "--rate", str(_RATE // _STEP if plan.native else _RATE), "--function")
-    duration = ("--duration", str(round(plan.seconds)), "--output", str(graph))
-    with subprocess.Popen(
-        (spy, "record", *options, *duration, *(("--native",) if plan.native else ())),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as looking:
+    options = ("--native",) if plan.native else ()
+    with Look(pid, graph, *options, rate=_RATE // _STEP if plan.native else _RATE, seconds=plan.seconds) as look:
+        look.begin()
         _say(f"{press()} while py-spy looks\n")
-        _, said = looking.communicate(timeout=plan.seconds + 60)
-    if looking.returncode:
-        _say(f"{said}py-spy has to be root to look into a process that it did not start\n")
-    return not looking.returncode
+        problem = look.end()
+    if problem:
+        _say(f"{problem}\n")
+    return not problem
 
 
 @contextmanager
@@ -115,13 +104,10 @@ def _pressed(name: str, plan: Plan, command: tuple[str, ...]) -> Iterator[tuple[
     with (
         tempfile.TemporaryDirectory(prefix="llm-gateway-profile-") as temporary,
         origin.running(pace) as port,
-        nginx.sink(Path(temporary) / "collector") as collector,
+        alone(Path(temporary), port, command) as gateway,
     ):
-        gateway = everything_on(Path(temporary) / "gateway", port, collector.port)
-        gateway.command = command
-        with running(gateway):
-            key = gateway.create_key("profile").secret
-            yield gateway, lambda: press(plan, gateway, key)
+        key = gateway.create_key("profile").secret
+        yield gateway, lambda: press(plan, gateway, key)
 
 
 def _whole(plan: Plan, gateway: Gateway, key: str) -> str:

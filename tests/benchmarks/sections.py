@@ -180,19 +180,37 @@ SECTIONS: Final[Mapping[str, Section]] = {
             Column("descriptors per hour", "measures.descriptors_per_hour"),
         ),
     ),
+    "w": Section(
+        "Where the time goes",
+        "The presses of a and b once more, while py-spy looks at the gateway from outside. Each look at the event "
+        "loop's thread counts for the part whose function was running: the innermost function of ours, with what "
+        "libraries did for it (aiohttp's server is the listener's). `event loop`: none of ours was running. "
+        "`threads`: the others, which write the ledger and the logs; their time is what the gateway used beyond "
+        "that thread. `%`: of its processor time. `µs`: of one answer, or of one token with its part of how streams "
+        "begin and end. A look stops the gateway for some two milliseconds, so these answers are fewer and dearer "
+        "than those of a and b. `instructions`: Python's, of the same chat and of one chunk in the middle of a "
+        "stream (`make budget`); what is done in C takes time, and none of them.",
+        (
+            Column("", "press"),
+            Column("looks", "looks"),
+            Column("answers or tokens/s", "measures.per_second"),
+            Column("µs of processor", "measures.cpu_us"),
+            _ERRORS,
+        ),
+    ),
     "p": Section("Single parts", "In one process, without sockets; each part has a goal of its own.", ()),
 }
 
 
 def tables(letter: str, workload: Object) -> list[tuple[str, list[str], list[list[str]]]]:
     """(caption, titles, rows) of each table of a workload."""
-    parts = as_object(workload.get("parts"))
-    found = [(title, *_loose(rows)) for title, rows in parts.items()]
+    found: list[tuple[str, list[str], list[list[str]]]] = []
     columns = SECTIONS[letter].columns
     if columns:
         rows = [[column.cell(as_object(row)) for column in columns] for row in as_list(workload.get("rows"))]
         found.append(("", [column.title for column in columns], rows))
-    return found
+    parts = as_object(workload.get("parts"))
+    return found + [(title, *_loose(rows)) for title, rows in parts.items()]
 
 
 def _loose(rows: JSON) -> tuple[list[str], list[list[str]]]:

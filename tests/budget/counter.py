@@ -35,20 +35,27 @@ SETTLED: Final = 0.045
 """Seconds without an instruction after which nothing is left to do: more than twice what anything lingers."""
 THREAD: Final = "[thread]"
 """Follows the names of functions that ran beside the event loop: their own instructions cost its time all the same."""
+CALLER: Final = " < "
+"""Stands between the name of a library's function and the file of ours that it worked for."""
+OURS: Final = ("edge/", "engines/", "observability/", "policies/")
+_ROOT: Final = Path(__file__).parents[2]
+_OURS: Final = tuple(f"{_ROOT}/{package}" for package in OURS)
 _PATIENCE: Final = 10.0
 _PERIODIC: Final = 0.1
 _Tracer = Callable[[FrameType, str, object], Any]
+_Function = tuple[CodeType, str]
+"""And for a library's function the file of ours that it works for."""
 
 
 class Counter:
-    """The counts by code object, those of the thread that made it apart from all others."""
+    """The counts by function, those of the thread that made it apart from all others."""
 
     def __init__(self) -> None:
         self.on = False
         self.watching = threading.Event()
         self._loop = threading.get_ident()
-        self._cells: tuple[dict[CodeType, list[int]], ...] = ({}, {})
-        self._tracers: tuple[dict[CodeType, _Tracer], ...] = ({}, {})
+        self._cells: tuple[dict[_Function, list[int]], ...] = ({}, {})
+        self._tracers: tuple[dict[_Function, _Tracer], ...] = ({}, {})
 
     def install(self) -> None:
         """In all threads that are started from now on."""
@@ -78,40 +85,54 @@ class Counter:
         frame.f_trace_lines = False
         frame.f_trace_opcodes = True
         other = threading.get_ident() != self._loop
-        tracer = self._tracers[other].get(frame.f_code)
-        return tracer or self._tracer(frame.f_code, other=other)
+        function = (frame.f_code, _caller(frame))
+        tracer = self._tracers[other].get(function)
+        return tracer or self._tracer(function, other=other)
 
-    def _tracer(self, code: CodeType, *, other: bool) -> _Tracer:
-        cell = self._cells[other].setdefault(code, [0, 0])
+    def _tracer(self, function: _Function, *, other: bool) -> _Tracer:
+        cell = self._cells[other].setdefault(function, [0, 0])
 
         def count(_frame: FrameType, event: str, _argument: object) -> _Tracer:
             if event == "opcode":
                 cell[0] += 1
             return count
 
-        self._tracers[other][code] = count
+        self._tracers[other][function] = count
         return count
 
     def _profile(self, frame: FrameType, event: str, _argument: object) -> None:
         if event == "c_call" and self.on and frame.f_code.co_filename != __file__:
             other = threading.get_ident() != self._loop
-            self._cells[other].setdefault(frame.f_code, [0, 0])[1] += 1
+            self._cells[other].setdefault((frame.f_code, _caller(frame)), [0, 0])[1] += 1
 
 
-def _named(cells: dict[CodeType, list[int]]) -> dict[str, list[int]]:
+def _caller(frame: FrameType) -> str:
+    """The file of ours that a library's function works for; "" for a function of ours, and where there is none."""
+    above: FrameType | None = frame
+    while above is not None and not above.f_code.co_filename.startswith(_OURS):
+        above = above.f_back
+    return "" if above is None or above is frame else above.f_code.co_filename
+
+
+def _named(cells: dict[_Function, list[int]]) -> dict[str, list[int]]:
     named: dict[str, list[int]] = {}
-    for code, (instructions, calls) in tuple(cells.items()):
-        cell = named.setdefault(_name(code), [0, 0])
+    for function, (instructions, calls) in tuple(cells.items()):
+        cell = named.setdefault(_name(*function), [0, 0])
         cell[0] += instructions
         cell[1] += calls
     return named
 
 
 @cache
-def _name(code: CodeType) -> str:
-    roots = (sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), str(Path(__file__).parents[2]))
-    root = next((root for root in roots if code.co_filename.startswith(f"{root}/")), "")
-    return f"{code.co_filename.removeprefix(f'{root}/')}:{code.co_qualname}"
+def _name(code: CodeType, caller: str) -> str:
+    name = f"{_short(code.co_filename)}:{code.co_qualname}"
+    return f"{name}{CALLER}{_short(caller)}" if caller else name
+
+
+def _short(path: str) -> str:
+    roots = (sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), str(_ROOT))
+    root = next((root for root in roots if path.startswith(f"{root}/")), "")
+    return path.removeprefix(f"{root}/")
 
 
 def stop_time(counter: Counter) -> None:

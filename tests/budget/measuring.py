@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -25,14 +25,14 @@ class CountError(Exception):
     """No two samples agree, so something else than the request was counted; or nothing was."""
 
 
-def measure(folder: Path) -> dict[str, Sample]:
-    """For each workload what it costs. Half a minute at most, whatever else the machine does. Raises CountError.
+def measure(folder: Path, workloads: Iterable[str] = PLAYS) -> dict[str, Sample]:
+    """For each of them what it costs. Half a minute at most, whatever else the machine does. Raises CountError.
 
     The cost is what was seen most often: one request in a hundred is traced, a watch or a thread's beat falls into
     another, and the rest are equal to the last instruction.
     """
     with stage(folder) as played:
-        return {workload: _usual(workload, samples(played, workload, SAMPLES)) for workload in PLAYS}
+        return {workload: _usual(workload, samples(played, workload, SAMPLES)) for workload in workloads}
 
 
 def _usual(workload: str, found: list[Sample]) -> Sample:

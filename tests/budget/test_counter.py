@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from tests.budget.counter import THREAD, Counter
+from observability.ids import new_id
+from tests.budget.counter import CALLER, THREAD, Counter
 
 
 def _counted(work: Callable[[], object], *, on: bool = True) -> dict[str, list[int]]:
@@ -22,7 +23,7 @@ def _counted(work: Callable[[], object], *, on: bool = True) -> dict[str, list[i
     thread = threading.Thread(target=watched)
     thread.start()
     thread.join()
-    return {name: cell for name, cell in counter.functions.items() if "_loop" in name or "_walk" in name}
+    return {name: cell for name, cell in counter.functions.items() if ":_loop" in name or ":_walk" in name}
 
 
 def _loop(turns: int) -> int:
@@ -51,6 +52,15 @@ def test_calls_of_functions_in_c_count() -> None:
 def test_a_function_is_known_by_its_file_and_name() -> None:
     (name,) = _counted(partial(_walk, 5))
     assert name == f"tests/budget/test_counter.py:_walk {THREAD}"
+
+
+def test_a_function_that_is_not_ours_is_also_known_by_the_file_of_ours_that_it_works_for() -> None:
+    def walked(size: int) -> bytes:
+        _walk(2)
+        return bytes(size)
+
+    (name,) = _counted(partial(new_id, walked))
+    assert name == f"tests/budget/test_counter.py:_walk{CALLER}observability/ids.py {THREAD}"
 
 
 def test_nothing_is_counted_before_it_begins() -> None:

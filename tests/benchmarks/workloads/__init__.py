@@ -11,5 +11,6 @@
     h  started.py     start and memory
     i  workers.py     two gateways that count in one Redis
     j  soak.py        an hour of everything (only with --soak)
+    w  where.py       where the time of a and b goes, by part of the house
     p  parts.py       single parts of the gateway, in its own process
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ _WARM: Final = 2.0
 @dataclass(frozen=True, slots=True)
 class Press:
     """How: `body` "" is the small chat; several `keys` take the place of the contender's; with `refuses` an answer is
-    good if it is a refusal."""
+    good if it is a refusal. `begun` is called when the measurement begins."""
 
     plan: Plan
     folder: Path
@@ -27,11 +27,13 @@ class Press:
     body: str = ""
     keys: Sequence[str] = ()
     refuses: bool = False
+    begun: Callable[[], None] = lambda: None
 
     def __call__(self, contender: Contender) -> Taken:
         """One round of it. `cpu_us`: processor time of the contender for one answer."""
         _ = self._press(contender, min(_WARM, self.plan.warm))
         meter = Meter(contender)
+        self.begun()
         before = meter.seconds()
         seen = self._press(contender, self.plan.seconds)
         used = meter.seconds() - before

@@ -12,7 +12,7 @@ from typing import Final
 from edge.identity.token import mint
 from policies.json import JSON, Object
 from tests.benchmarks import nginx, origin, samples
-from tests.benchmarks.contenders import Contender, everything_on, running
+from tests.benchmarks.contenders import Contender, alone
 from tests.benchmarks.plan import Plan, interleaved
 from tests.benchmarks.samples import Taken
 from tests.benchmarks.workloads.pressed import Press
@@ -24,9 +24,8 @@ def measure(plan: Plan, folder: Path) -> Object:
     """A row for nginx, and one for each cause of the gateway's refusal."""
     with (
         origin.running(origin.Pace.AT_ONCE) as port,
-        nginx.sink(folder / "sink") as sink,
         nginx.refusing(folder / "control", port) as control,
-        running(everything_on(folder / "gateway", port, sink.port)) as gateway,
+        alone(folder, port) as gateway,
     ):
         good = gateway.create_key("good").secret
         spent = gateway.create_key("spent", "--rpm", "1").secret

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from policies.json import JSON, Object
-from tests.benchmarks import nginx, origin, samples
-from tests.benchmarks.contenders import Watch, everything_on, running
+from tests.benchmarks import origin, samples
+from tests.benchmarks.contenders import Watch, alone
 from tests.benchmarks.memory import resident
 from tests.benchmarks.plan import Plan
 from tests.benchmarks.readers import Asked, Mixed, listen
@@ -27,8 +27,7 @@ def measure(plan: Plan, folder: Path) -> Object:
     """One row of the gateway, and the `points` (seconds, MiB, descriptors) of which it is made."""
     with (
         origin.running(origin.Pace.EXACT) as port,
-        nginx.sink(folder / "sink") as sink,
-        running(everything_on(folder / "gateway", port, sink.port)) as gateway,
+        alone(folder, port) as gateway,
     ):
         key = gateway.create_key("bench").secret
         asked = Asked(gateway.address[1], key, origin.chat(stream=True, max_tokens=_TOKENS), _TOKENS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,10 +34,18 @@ def measure(plan: Plan, folder: Path) -> Object:
 
 
 class Listening:
-    """A round of one contender. As long as the warm-up takes a stream lives, so that as many end as begin."""
+    """A round of one contender. As long as the warm-up takes a stream lives, so that as many end as begin. `begun` is
+    called when the measurement begins."""
 
     def __init__(
-        self, plan: Plan, streams: int, *, path: str = CHAT, members: Object | None = None, drop: Sequence[str] = ()
+        self,
+        plan: Plan,
+        streams: int,
+        *,
+        path: str = CHAT,
+        members: Object | None = None,
+        drop: Sequence[str] = (),
+        begun: Callable[[], None] = lambda: None,
     ) -> None:
         self._plan = plan
         self._streams = streams
@@ -45,6 +53,7 @@ class Listening:
         self._tokens = _SHORT if streams == 1 else max(1, round(plan.warm * origin.RATE))
         body: Object = loads(origin.chat(stream=True, max_tokens=self._tokens, **(members or {})))
         self._body = json.dumps({name: value for name, value in body.items() if name not in drop})
+        self._begun = begun
         self.curves: dict[str, list[JSON]] = {}
         self.problems: dict[str, str] = {}
 
@@ -52,12 +61,17 @@ class Listening:
         """First token, transit, gap (milliseconds), and the contender's processor time per token (`cpu_us`)."""
         asked = Asked(contender.port, contender.key, self._body, self._tokens, self._path)
         meter, marks = Meter(contender), list[float]()
+
+        def begin() -> None:
+            self._begun()
+            marks.append(meter.seconds())
+
         heard = listen(
             asked,
             streams=self._streams,
             warm=self._plan.warm,
             seconds=self._plan.seconds,
-            between=lambda: marks.append(meter.seconds()),
+            between=begin,
         )
         used = meter.seconds() - marks[0]
         self.curves[contender.name] = heard.curve()
