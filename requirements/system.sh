@@ -50,9 +50,9 @@ if [ "$(uname -s)" = Darwin ]; then
 fi
 if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq
+  apt-get -o DPkg::Lock::Timeout=300 update -qq
   # shellcheck disable=SC2086 # a list
-  exec apt-get install -y -qq --no-install-recommends $missing
+  exec apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $missing
 fi
 echo "make $what needs more programs. Please run:  sudo apt-get install$missing" >&2
 exit 1

@@ -82,12 +82,15 @@ GOALS: Final = (
 )
 
 _PYTHON: Final = (
-    "a request costs some 700 µs of processor time, three quarters of them in Python's interpreter and spread evenly "
-    "over 27,700 instructions (`make budget`, `make profile`); what could be done is in decision 0049"
+    "a request costs hundreds of microseconds of processor time, most of them in Python's interpreter and spread evenly "
+    "over 27,000 instructions: no part of the house has a fifth of it; decision 0049 says what was tried, mypyc among it"
 )
 _TOKEN: Final = (
-    "a streamed token costs 1,000 of Python's instructions, two system calls and a turn of the event loop; nginx "
+    "a streamed token costs 950 of Python's instructions, two system calls and a turn of the event loop; nginx "
     "takes nearly 15 µs for one here"
+)
+_DIALECT: Final = (
+    "the translation itself takes 8 to 16 µs (workload p), and the rest is what every streamed token costs (workload b)"
 )
 WHY: Final[Mapping[str, str]] = {
     "32 connections, to nginx": _PYTHON,
@@ -99,6 +102,9 @@ WHY: Final[Mapping[str, str]] = {
     "200 streams, added gap p99": _TOKEN,
     "200 streams, added first token p50": _PYTHON,
     "200 streams, processor time per token": _TOKEN,
+    "Anthropic, processor time per token": _DIALECT,
+    "Responses, processor time per token": _DIALECT,
+    "Ollama, processor time per token": _DIALECT,
 }
 """Of goals that are missed, by `what`: why, in a sentence or two, and which profile shows it. For the page."""
 
