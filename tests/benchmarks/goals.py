@@ -82,8 +82,8 @@ GOALS: Final = (
 )
 
 _PYTHON: Final = (
-    "a request costs hundreds of microseconds of processor time, most of them in Python's interpreter and spread evenly "
-    "over 27,000 instructions: no part of the house has a fifth of it; decision 0049 says what was tried, mypyc among it"
+    "a request costs hundreds of microseconds of processor time, most of them in Python's interpreter and spread over "
+    "27,000 instructions: no part of the house has a fifth of it. Decision 0049 says what was tried, mypyc among it"
 )
 _TOKEN: Final = (
     "a streamed token costs 950 of Python's instructions, two system calls and a turn of the event loop; nginx "
