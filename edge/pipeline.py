@@ -369,6 +369,8 @@ class _Within:
             return
         try:
             await self._limit.__aexit__(kind, error, trace)
+            if isinstance(error, TimeoutError) and self._limit.expired():
+                raise error
         except TimeoutError:
             raise EngineTimeout("the policy's timeout_s") from None
 

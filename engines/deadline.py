@@ -5,6 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import inf
+from typing import Final
+
+_STEP: Final = 0.001
+"""Seconds, of libuv's clock: what is less than that ahead is now, or the loop would be asked for it again and again."""
+
+
+def _nothing() -> None:
+    pass
 
 
 class Deadline:
@@ -38,7 +46,8 @@ class Deadline:
         self._when = inf
 
     def stop(self) -> None:
-        """Do not expire, and leave nothing behind in the loop."""
+        """Never expire again, and leave nothing behind: whoever is called here most likely has this too."""
+        self._expire = _nothing
         self._when = self._armed = inf
         if self._handle is not None:
             self._handle.cancel()
@@ -52,7 +61,7 @@ class Deadline:
 
     def _fire(self) -> None:
         self._handle, self._armed = None, inf
-        if self._loop.time() < self._when:
+        if self._loop.time() + _STEP < self._when:
             if self._when < inf:
                 self._arm()
             return

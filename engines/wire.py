@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -63,6 +64,7 @@ class Incoming:
     count: int = 0
     silent: int = 0
     error: UpstreamError | None = None
+    """To be raised as a copy: a traceback has frames, which have this, and with it the request would stay."""
 
 
 class Wire(asyncio.Protocol):
@@ -129,7 +131,7 @@ class Wire(asyncio.Protocol):
         """The answer's head; None if it has not come at the loop's time `until`. Raises UpstreamError."""
         while coming.head is None:
             if coming.error is not None:
-                raise coming.error
+                raise copy(coming.error)
             if not await self._more(until):
                 return None
         return coming.head
@@ -141,7 +143,7 @@ class Wire(asyncio.Protocol):
             if coming.ended:
                 return b""
             if coming.error is not None:
-                raise coming.error
+                raise copy(coming.error)
             if not await self._more(until):
                 return None
         blocks, coming.blocks, coming.size = coming.blocks, [], 0

@@ -106,6 +106,7 @@ class Connection(Link):
             # The caller has its answer and may go (Codex closes on `response.completed`): the handler may settle.
             self._task_handler = None
         super().connection_lost(exc)
+        self._framer.close()
 
     def eof_received(self) -> None:
         """A caller that closes its half counts as gone. The transport would close with a FIN, see `abort`."""

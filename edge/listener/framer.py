@@ -35,6 +35,16 @@ class Parser(Protocol):
     def message_consumed(self) -> None: ...
 
 
+class _Ended:
+    """Stands for the parser of a connection that is gone."""
+
+    def feed_data(self, _data: bytes, /) -> tuple[Sequence[Message], bool, bytes]:
+        raise HttpProcessingError(message="the connection is gone")
+
+    def message_consumed(self) -> None:
+        """Nothing."""
+
+
 class Arrival(NamedTuple):
     """A checked head, the reader that its body will fill, and the bytes that came behind the head."""
 
@@ -80,6 +90,13 @@ class Framer:
         self._payload = self._watch = None
         self._blank = False
         self.method = self.path = ""
+
+    def close(self) -> None:
+        """The connection is gone: let go of the parser, which has the connection, and of what nobody read."""
+        self.spoiled = True
+        self._parser = _Ended()
+        self._payload = self._watch = None
+        self._partial.clear()
 
     def head(self, data: bytes) -> Arrival | None:
         """Take bytes of a head; None while it is incomplete. Raises Refusal, after which the framer is done for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -38,8 +39,9 @@ class Stream:
         self._head = _HEAD
         self.over = threading.Event()
 
-    def say(self, content: str, *, last: bool = False) -> None:
-        """One more piece, the first one with the head, the `last` one with the end: in one write, so read at once."""
+    def say(self, content: str, *, last: bool = False, cut: bool = False) -> None:
+        """One more piece, the first one with the head, the `last` one with the end: in one write, so read at once.
+        `cut`: and the connection is gone."""
         said = self._head + _framed(
             _event(_chunk([{"index": 0, "delta": {"content": content}, "finish_reason": None}]))
         )
@@ -48,7 +50,9 @@ class Stream:
             said += _framed(_event({**_chunk([]), "usage": _USAGE}) + b"data: [DONE]\n\n") + b"0\r\n\r\n"
         self._head = b""
         self._handler.wfile.write(said)
-        if last:
+        if cut:
+            self._handler.connection.shutdown(socket.SHUT_RDWR)
+        if last or cut:
             self.over.set()
 
 
@@ -60,6 +64,8 @@ class Engine(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: SimpleQueue[Stream] = SimpleQueue()
+        self.silent = False
+        """Closes the connection of whoever asks for a stream."""
 
     @property
     def port(self) -> int:
@@ -86,6 +92,9 @@ class _Handler(socketserver.StreamRequestHandler):
             self._answer(first.startswith(b"GET"), streamed=body.get("stream") is True)
 
     def _answer(self, listing: bool, *, streamed: bool) -> None:
+        if streamed and self.server.silent:
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
         if streamed:
             self.server.asked.put(stream := Stream(self))
             stream.over.wait()

@@ -73,6 +73,39 @@ def leave(stage: Stage) -> None:
         next(wire.blocks(wire.accepted(), _DEADLINE))
 
 
+def anew(stage: Stage) -> None:
+    """A whole chat on a connection of its own."""
+    with stage.open() as wire:
+        wire.send(_request("/v1/chat/completions", stage.unlimited, _CHAT))
+        assert wire.answer().status == 200
+
+
+def unread(stage: Stage) -> None:
+    """A request without a key, whose body nobody reads."""
+    with stage.open() as wire:
+        wire.send(compose("POST", "/v1/chat/completions", body={**_CHAT, "padding": "x" * 100_000}))
+        assert wire.answer().status == 401
+
+
+def cut_off(stage: Stage) -> None:
+    """A chat whose engine goes away after the first piece."""
+    with stage.open() as wire:
+        wire.send(_request("/v1/chat/completions", stage.key, _CHAT))
+        stage.engine.stream().say(_PIECE, cut=True)
+        assert wire.answer().status == 502
+
+
+def unanswered(stage: Stage) -> None:
+    """A chat whose engine goes away without a word."""
+    with stage.open() as wire:
+        stage.engine.silent = True
+        wire.send(_request("/v1/chat/completions", stage.key, _CHAT))
+        try:
+            assert wire.answer().status == 502
+        finally:
+            stage.engine.silent = False
+
+
 def translated_chunk(stage: Stage) -> Generator[Functions]:
     """One piece of a stream to a caller that speaks Anthropic's dialect."""
     return _streamed(stage, _request("/v1/messages", stage.key, {**_MESSAGE, "stream": True}))

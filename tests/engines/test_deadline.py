@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
 
 from engines.deadline import Deadline
 from tests.engines.waiting import until
@@ -47,3 +50,21 @@ async def test_a_cleared_or_stopped_deadline_never_expires() -> None:
     last.set(0.03)
     await until(lambda: bool(expired))
     assert expired == ["c"]
+
+
+class Early(asyncio.SelectorEventLoop):
+    """Its timers come a little early, as libuv's do, whose clock has milliseconds."""
+
+    calls = 0
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Any = None) -> Any:
+        self.calls += 1
+        return super().call_at(when - 0.0005, callback, *args, context=context)
+
+
+def test_a_timer_that_is_a_little_early_is_not_set_again() -> None:
+    with closing(Early()) as loop:
+        deadline = Deadline(loop, loop.stop)
+        deadline.set(0.01)
+        loop.run_forever()
+        assert loop.calls == 1
