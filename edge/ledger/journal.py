@@ -30,6 +30,9 @@ MOST_ROWS: Final = 64
 BUSY_SECONDS: Final = 2
 _MOST_PAGES: Final = 8_192
 """Of SQLite's log (32 MiB), after which it is begun anew even while others write."""
+_CACHE_KIB: Final = 256
+"""Of SQLite's pages, for each connection that appends: it only ever needs the last ones, and would fill 2 MiB with
+others in the course of hours."""
 _REFUSED: Final = ("DataError", "IntegrityError", "OverflowError", "UnicodeEncodeError")
 
 
@@ -107,6 +110,8 @@ class Journal:
         if self._file is None and driver is not None:
             driver.autocommit = True
         cursor = connection.cursor()
+        if self._file is not None:
+            cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         if not self._folds:
             cursor.execute("PRAGMA wal_autocheckpoint=0")
         self._connection, self._cursor, self._seen = connection, cursor, identity
