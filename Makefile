@@ -33,7 +33,7 @@ check: $(STAMP)-dev ## style, types, architecture, lock files
 compatibility: venv-dev ## run every dialect in front of every kind of engine, and write docs/compatibility.md
 	LLM_GATEWAY_COMPATIBILITY=write $(BIN)/python -m pytest -q -n0 tests/compatibility
 
-bench: $(STAMP)-dev ## measure what the gateway costs, and write docs/benchmarks.md (ARGS="--quick --only a,b": only show)
+bench: $(STAMP)-dev $(STAMP)-opa ## measure what the gateway costs, and write docs/benchmarks.md (ARGS="--quick --only a,b": only show)
 	@sh requirements/system.sh bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from policies.json import JSON, Object, as_object
+from tests.benchmarks import __main__ as command
 from tests.benchmarks import goals, page, programs, samples
 from tests.benchmarks.contenders import Contender
 from tests.benchmarks.origin import Pace, chat, running
-from tests.benchmarks.plan import interleaved
+from tests.benchmarks.plan import QUICK, Plan, interleaved
 from tests.benchmarks.plots import Bar, Line, bars, lines, shown
 from tests.benchmarks.readers import Asked, Mixed, holding, listen
 from tests.benchmarks.sections import SECTIONS, tables
@@ -265,6 +267,19 @@ def test_the_reader_hears_what_the_engine_says() -> None:
     assert heard.events > tokens
     assert heard.done > 0
     assert all(value >= 0 for value in heard.taken().values())
+
+
+def test_a_workload_that_fails_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_plan: Plan, _folder: Path) -> Object:
+        raise OSError("no such program")
+
+    monkeypatch.setattr(programs, "build", lambda: None)
+    monkeypatch.setattr(command, "WORKLOADS", {"a": lambda *_: {"rows": [], "notes": []}, "b": fails})
+    document = command.run(QUICK, ["b", "a"], "make bench")
+    assert list(as_object(document["workloads"])) == ["a"]
+    assert document["failed"] == {"b": "OSError"}
+    assert command.wrong(document)
+    assert not command.wrong(document | {"failed": {}})
 
 
 def test_the_reader_says_what_was_wrong() -> None:

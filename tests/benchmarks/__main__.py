@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,14 +80,20 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(plan: Plan, letters: Sequence[str], command: str) -> Object:
-    """The document of a run."""
+    """The document of a run. A workload that fails is told of and missing in it: those before it took half an hour."""
     programs.build()
     workloads: Object = {}
+    failed: Object = {}
     begun = time.monotonic()
     for letter in letters:
         started_at = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix=f"llm-gateway-bench-{letter}-") as folder:
-            found = WORKLOADS[letter](plan, Path(folder))
+        try:
+            with tempfile.TemporaryDirectory(prefix=f"llm-gateway-bench-{letter}-") as folder:
+                found = WORKLOADS[letter](plan, Path(folder))
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is shown, and the exit code is 1
+            traceback.print_exc()
+            failed[letter] = type(error).__name__
+            continue
         workloads[letter] = {**found, "seconds": round(time.monotonic() - started_at)}
         _tell(letter, found)
     return {
@@ -99,11 +106,14 @@ def run(plan: Plan, letters: Sequence[str], command: str) -> Object:
         "machine": machine.described(),
         "programs": machine.programs(),
         "workloads": workloads,
+        "failed": failed,
     }
 
 
 def wrong(document: Object) -> bool:
-    """Whether the gateway had errors in any workload."""
+    """Whether a workload failed, or the gateway had errors in one."""
+    if document.get("failed"):
+        return True
     workloads = [as_object(each) for each in as_object(document["workloads"]).values()]
     rows = [as_object(row) for workload in workloads for row in as_list(workload.get("rows"))]
     return any(
