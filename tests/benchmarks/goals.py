@@ -110,7 +110,7 @@ WHY: Final[Mapping[str, str]] = {
     "Responses, processor time per token": _DIALECT,
     "Ollama, processor time per token": _DIALECT,
     "memory, per hour": _GROWS,
-    "descriptors, per hour": "155 from the beginning to the end, but for one look in 120 that found 168: the slope is that one's",
+    "descriptors, per hour": "155 in nearly every look (152 to 156); one of the 120 found 168, and makes the slope",
 }
 """Of goals that are missed, by `what`: why, in a sentence or two, and which profile shows it. For the page."""
 
