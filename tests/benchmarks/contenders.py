@@ -15,9 +15,9 @@ import psutil
 from policies.json import JSON, Object
 from tests.benchmarks import nginx
 from tests.benchmarks.cores import Place, placed
-from tests.benchmarks.memory import resident
 from tests.benchmarks.origin import MODEL
 from tests.benchmarks.samples import CONTROL, DIRECT
+from tests.system.memory import resident
 from tests.system.process import COMMAND, Gateway, configuration
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def alone(
 def entrant(gateway: Gateway) -> Contender:
     """A gateway as a contender, with a key of its own."""
     key = gateway.create_key("bench").secret
-    return Contender("gateway", gateway.address[1], key, partial(resident, gateway.process.pid), gateway.started_in)
+    return Contender("gateway", gateway.address[1], key, gateway.resident, gateway.started_in)
 
 
 @contextmanager

@@ -92,10 +92,7 @@ _TOKEN: Final = (
 _DIALECT: Final = (
     "the translation itself takes 8 to 16 µs (workload p), and the rest is what every streamed token costs (workload b)"
 )
-_GROWS: Final = (
-    "this soak is of 9db4764, whose requests left garbage, and whose connections to SQLite filled caches of 2 MiB with "
-    "pages that they never need again; both are mended since, and it has to be repeated"
-)
+_SOAK: Final = "decision 0048 says what the soak found, and what is known of it"
 WHY: Final[Mapping[str, str]] = {
     "32 connections, to nginx": _PYTHON,
     "32 connections, to nginx: go for": _PYTHON,
@@ -109,8 +106,8 @@ WHY: Final[Mapping[str, str]] = {
     "Anthropic, processor time per token": _DIALECT,
     "Responses, processor time per token": _DIALECT,
     "Ollama, processor time per token": _DIALECT,
-    "memory, per hour": _GROWS,
-    "descriptors, per hour": "155 in nearly every look (152 to 156); one of the 120 found 168, and makes the slope",
+    "memory, per hour": _SOAK,
+    "descriptors, per hour": _SOAK,
 }
 """Of goals that are missed, by `what`: why, in a sentence or two, and which profile shows it. For the page."""
 

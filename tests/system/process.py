@@ -22,6 +22,7 @@ import psutil
 import yaml
 
 from policies.json import JSON, Object, as_list, as_object, as_str
+from tests.system.memory import resident
 from tests.system.wire import Answer, Wire, compose, loads
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,9 +214,8 @@ class Gateway:
             return []
 
     def resident(self) -> int:
-        """Resident memory of the process and its children, in bytes."""
-        family = [psutil.Process(self.process.pid), *self._children()]
-        return sum(p.memory_info().rss for p in family)
+        """Memory of the process and its children, see memory.resident."""
+        return resident(self.process.pid)
 
     def descriptors(self) -> int:
         """Open file descriptors of the process."""

@@ -16,10 +16,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from tests.benchmarks.contenders import Contender
-from tests.benchmarks.memory import resident
 from tests.benchmarks.nginx import listens
 from tests.benchmarks.origin import MODEL
+from tests.system.memory import resident
 from tests.system.process import ROOT
 
 CACHE: Final = ROOT / ".cache" / "peers"
@@ -90,7 +92,7 @@ def running(folder: Path, command: Sequence[str], port: int, environment: Mappin
         )
     try:
         _until_it_listens(process, port, path)
-        yield Running(partial(resident, process.pid), time.monotonic() - begun)
+        yield Running(partial(_resident, process.pid), time.monotonic() - begun)
     finally:
         _end(process)
 
@@ -127,3 +129,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(_STOP_DEADLINE)
+
+
+def _resident(pid: int) -> int:
+    """Bytes; 0 once it is gone."""
+    with suppress(psutil.NoSuchProcess):
+        return resident(pid)
+    return 0

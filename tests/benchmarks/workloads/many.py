@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +17,6 @@ from edge.identity.token import mint
 from policies.json import JSON, Object
 from tests.benchmarks import load, nginx, origin, samples
 from tests.benchmarks.contenders import Contender, everything_on, running
-from tests.benchmarks.memory import resident
 from tests.benchmarks.origin import MODEL
 from tests.benchmarks.plan import Plan, interleaved
 from tests.benchmarks.samples import Taken
@@ -48,11 +46,9 @@ def measure(plan: Plan, folder: Path) -> Object:
             gateway = everything_on(folder / name, port, sink.port, policy=policy)
             calling[name] = _made(gateway.folder / "home", keys)[-max(_FEW_KEYS, keys // _CALLING) :]
             stack.enter_context(running(gateway))
-            contenders.append(
-                Contender(name, gateway.address[1], calling[name][0], partial(resident, gateway.process.pid))
-            )
+            contenders.append(Contender(name, gateway.address[1], calling[name][0], gateway.resident))
             once[name] = _fill(contenders[-1], folder, calling[name])
-            once[name] |= {"start_s": gateway.started_in, "mib": resident(gateway.process.pid) / (1 << 20)}
+            once[name] |= {"start_s": gateway.started_in, "mib": gateway.resident() / (1 << 20)}
 
         def pressed(contender: Contender) -> Taken:
             press = Press(plan, folder, _CONNECTIONS, keys=calling[contender.name])

@@ -13,7 +13,6 @@ from typing import Final
 from policies.json import JSON, Object
 from tests.benchmarks import origin, samples
 from tests.benchmarks.contenders import Watch, alone
-from tests.benchmarks.memory import resident
 from tests.benchmarks.plan import Plan
 from tests.benchmarks.readers import Asked, Mixed, listen
 
@@ -32,7 +31,7 @@ def measure(plan: Plan, folder: Path) -> Object:
         key = gateway.create_key("bench").secret
         asked = Asked(gateway.address[1], key, origin.chat(stream=True, max_tokens=_TOKENS), _TOKENS)
         mixed = Mixed(origin.chat(max_tokens=_TOKENS), whole_every=4, leave_every=10)
-        curve = Curve(lambda: (resident(gateway.process.pid) / (1 << 20), gateway.descriptors()), plan.soak / _POINTS)
+        curve = Curve(lambda: (gateway.resident() / (1 << 20), gateway.descriptors()), plan.soak / _POINTS)
         with curve:
             heard = listen(asked, streams=_STREAMS, warm=plan.warm, seconds=plan.soak, mixed=mixed)
     late = [point for point in curve.points if point[0] >= curve.points[-1][0] / 2]

@@ -1,4 +1,4 @@
-"""What the processes of a contender take of the memory."""
+"""What a process and its children take of the memory."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import psutil
 
 def resident(pid: int) -> int:
     """Bytes: all that the process has in memory, and what its children have to themselves. A library that several of
-    them use is there once, so it counts once."""
-    total = 0
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        total += process.memory_info().rss
-        for child in process.children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                total += _own(child)
+    them use is there once, so it counts once. psutil.NoSuchProcess if it is gone."""
+    process = psutil.Process(pid)
+    total: int = process.memory_info().rss
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            total += _own(child)
     return total
 
 
