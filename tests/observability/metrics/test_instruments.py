@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +89,31 @@ def test_the_newest_sampled_trace_of_each_bucket_is_kept() -> None:
         None,
         Exemplar(99.0, 7.0, "three", "span"),
     )
+
+
+@pytest.mark.parametrize("series", range(1, 20))  # CPython's lists of free tuples are for these lengths
+def test_reading_for_ever_takes_no_memory(series: int) -> None:
+    counter, histogram = Counter(COUNTS), Histogram(TIMES)
+    long = Histogram(Family("x.long", Kind.HISTOGRAM, "s", "Times.", (), tuple(float(at) for at in range(1, series))))
+    long.observe((), 0.5, Mark(0.0, "a" * 32))
+    for number in range(series):
+        counter.add((str(number), "a"))
+        histogram.observe((str(number),), 0.5)
+    read = {(str(number), "a"): 1.0 for number in range(series)}
+
+    def taken() -> int:
+        for _ in range(100):
+            for points in (counter.points(), histogram.points(), long.points(), bounded(COUNTS, read.items())):
+                assert points
+        return sys.getallocatedblocks()
+
+    gc.collect()  # which empties those lists
+    gc.disable()
+    try:
+        before = taken()
+        assert taken() - before < 50
+    finally:
+        gc.enable()
 
 
 def test_what_is_declared_is_there_at_zero() -> None:
