@@ -92,12 +92,16 @@ _TOKEN: Final = (
 _DIALECT: Final = (
     "the translation itself takes 8 to 16 µs (workload p), and the rest is what every streamed token costs (workload b)"
 )
+_GO: Final = (
+    "Bifrost is compiled, from Go, and does less for a request: no policy, no ledger on disk, no traces (decision 0045)"
+)
 _SOAK: Final = "decision 0048 says what the soak found, and what is known of it"
 WHY: Final[Mapping[str, str]] = {
     "32 connections, to nginx": _PYTHON,
     "32 connections, to nginx: go for": _PYTHON,
     "32 connections, to LiteLLM": _PYTHON,
     "32 connections, to Portkey": _PYTHON,
+    "32 connections, to Bifrost": _GO,
     "1 connection, added p50": _PYTHON,
     "1 connection, added p99": _PYTHON,
     "200 streams, added gap p99": _TOKEN,

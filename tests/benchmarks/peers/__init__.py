@@ -6,6 +6,7 @@ installs them, `installed()` says which there are, docs/decisions/0045 what is s
     portkey.py   Portkey's gateway (Node.js), from .cache/peers/portkey; portkey.cjs is loaded into it
     bifrost.py   Bifrost (Go), from .cache/peers/bifrost
     npm/         the lock file of what Node.js runs
+    go/          which modules of Bifrost's repository are built together
 
 Left out of `make test`, as all of tests/benchmarks: `make bench-peers` ends with test_peers.py.
 """
