@@ -87,13 +87,14 @@ _PYTHON: Final = (
 )
 _TOKEN: Final = (
     "a streamed token costs 950 of Python's instructions, two system calls and a turn of the event loop; nginx "
-    "takes nearly 15 µs for one here"
+    "itself takes 14 to 21 µs for one here"
 )
 _DIALECT: Final = (
     "the translation itself takes 8 to 16 µs (workload p), and the rest is what every streamed token costs (workload b)"
 )
 _GO: Final = (
-    "Bifrost is compiled, from Go, and does less for a request: no policy, no ledger on disk, no traces (decision 0045)"
+    "Bifrost is compiled, from Go, and does less for a small chat: no policy, no ledger on disk, no traces (decision "
+    "0045). With large requests and with many streams it is behind (workloads b and c)"
 )
 _SOAK: Final = "decision 0048 says what the soak found, and what is known of it"
 WHY: Final[Mapping[str, str]] = {
