@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policies.json import JSON, Object
+from policies.json import JSON
 from tests.agents.conftest import Sit
 from tests.agents.plays import ANSWER, FIRST, begun, conversation, results, said
 from tests.agents.programs import PROGRAMS, Program
@@ -14,18 +14,11 @@ from tests.system.conftest import Launch
 from tests.system.process import Gateway, Key
 from tests.system.recording_engine import RecordingEngine
 from tests.system.scripts import Hold, Stream, always
-from tests.system.wire import loads
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(400)]
 
 QUESTION = f"What does {NOTE} say?"
 AGAIN = f"And what else does {NOTE} say?"
-
-
-def answers(gateway: Gateway, program: Program, key: Key) -> list[Object]:
-    """The access lines of the questions that this key asked."""
-    lines = [loads(line) for line in gateway.err.all if line.startswith("{") and key.id in line]
-    return [line for line in lines if line.get("route") == program.route]
 
 
 def test_a_conversation_with_a_tool_call_goes_on(
@@ -48,7 +41,8 @@ def test_a_conversation_with_a_tool_call_goes_on(
     assert [role for role, text in before if ANSWER in text] == ["assistant"]
     assert [role for role, text in before if WORD in text] == ["tool"]
     assert any(role == "user" and AGAIN in text for role, text in before)
-    assert {line["status"] for line in answers(gateway, program, seat.key)} == {200}
+    asked = len(engine.requests)
+    assert _statuses(gateway, program, seat.key, asked) == [200] * asked
 
 
 def test_a_refusal_is_shown_and_not_asked_again(
@@ -58,8 +52,8 @@ def test_a_refusal_is_shown_and_not_asked_again(
     with program.ask(seat, QUESTION) as running:
         assert running.ended() != 0
         running.shows(program.forbidden.shows)
-    refused = [line["reason"] for line in answers(gateway, program, seat.key)]
-    assert refused == ["model_not_permitted"] * program.forbidden.requests
+    refused = gateway.access_lines(seat.key, program.route, program.forbidden.requests)
+    assert [line["reason"] for line in refused] == ["model_not_permitted"] * program.forbidden.requests
     assert engine.requests == []
 
 
@@ -74,7 +68,7 @@ def test_a_used_up_limit_is_shown_by_whoever_shows_errors_at_all(
             return
         assert running.ended() != 0
         running.shows(program.used_up)
-    assert _statuses(gateway, program, key) == [429]
+    assert _statuses(gateway, program, key, 1) == [429]
     assert engine.requests == []
 
 
@@ -96,8 +90,9 @@ def test_one_that_comes_too_early_asks_again_when_it_may(
             running.shows("Hello there")
 
 
-def _statuses(gateway: Gateway, program: Program, key: Key) -> list[JSON]:
-    return [line.get("status") for line in answers(gateway, program, key)]
+def _statuses(gateway: Gateway, program: Program, key: Key, count: int = 0) -> list[JSON]:
+    """How the questions of this key were answered, waiting for `count` of them."""
+    return [line.get("status") for line in gateway.access_lines(key, program.route, count)]
 
 
 def test_the_engine_learns_at_once_of_one_that_is_interrupted(

@@ -18,7 +18,6 @@ from tests.agents.seat import Seat
 from tests.agents.tripwire import Tripwire
 from tests.clients.runs import Entry
 from tests.system.process import Gateway, configuration
-from tests.system.wire import loads
 
 pytestmark = [pytest.mark.clients, pytest.mark.engine, pytest.mark.timeout(400)]
 
@@ -44,7 +43,6 @@ def test_a_question_is_answered(program: Program, gateway: Gateway, tmp_path: Pa
             assert running.ended() == 0, running.shown
             assert program.answer(running.shown)
         assert tripwire.tripped == []
-    lines = [loads(line) for line in gateway.err.all if line.startswith("{") and key.id in line]
-    asked = [line for line in lines if line.get("route") == program.route]
+    asked = gateway.access_lines(key, program.route, program.asked)
     assert [(line["status"], line["finish"]) for line in asked] == [(200, "stop")] * program.asked
     assert key.secret not in gateway.logged()

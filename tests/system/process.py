@@ -89,6 +89,12 @@ class Lines:
             self._changed.wait_for(lambda: self._over or any(map(wanted, self._lines)), within)
             return next(filter(wanted, self._lines), None)
 
+    def matching(self, wanted: Callable[[str], bool], count: int, within: float = 5.0) -> list[str]:
+        """The lines that are wanted, waiting until there are `count`; those there are by the deadline."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or sum(map(wanted, self._lines)) >= count, within)
+            return list(filter(wanted, self._lines))
+
     def close(self) -> None:
         self._thread.join(5.0)
         self._pipe.close()
@@ -232,6 +238,12 @@ class Gateway:
         assert line is not None, f"no access line for {request_id} in\n{self.err.text[-2000:]}"
         return loads(line)
 
+    def access_lines(self, key: Key, route: str, count: int) -> list[Object]:
+        """The access lines of a key's requests to one route, waiting until there are `count`: each is written a little
+        after the answer's end, and who was answered may be gone by then."""
+        lines = self.err.matching(lambda text: _asked(text, key, route), count)
+        return list(map(loads, lines))
+
     # -- talking to it -------------------------------------------------------------------------------------------------
 
     def open(self, *, admin: bool = False) -> Wire:
@@ -300,6 +312,10 @@ def configuration(engine_url: str, **changes: JSON) -> Object:
         "identity": {"lockout": {"failures": 1_000_000}},
         **changes,
     }
+
+
+def _asked(text: str, key: Key, route: str) -> bool:
+    return text.startswith("{") and key.id in text and loads(text).get("route") == route
 
 
 def _address(document: Object) -> tuple[str, int]:

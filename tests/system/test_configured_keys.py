@@ -76,8 +76,7 @@ def test_a_gateway_comes_up_with_the_tokens_of_its_services_and_makes_no_key_of_
     found = keys(gateway)
     assert found.keys() == {"web", "job"}
     assert (found["job"]["origin"], found["job"]["rpm"], found["job"]["models"]) == ("configuration", 7, ["other"])
-    said = [line for line in gateway.err.all if "the configuration names it" in line]
-    assert len(said) == 2
+    assert len(gateway.err.matching(lambda line: "the configuration names it" in line, 2)) == 2
     for file in (gateway.folder / "home").iterdir():
         assert web.secret.encode() not in (file.read_bytes() if file.is_file() else b"")
     assert web.secret not in gateway.err.text + gateway.out.text
@@ -152,13 +151,12 @@ def test_two_gateways_on_one_postgresql_start_with_the_same_file(launch: Launch,
         one = launch(keys=entries, stores=stores)
         other = launch(like=one, keys=entries, stores=stores)
         assert (status(one, web), status(other, web)) == (200, 200)
-        assert "the configuration names it" not in other.err.text
         new = secrets.make("web", "--like", str(secrets.folder / "web"))
         for gateway in (one, other):
             until(lambda gateway=gateway: status(gateway, new) == 200, WITHIN, "both take the new secret")  # type: ignore[misc]
+        assert (one.stop(), other.stop()) == (0, 0)
+        assert "the configuration names it" not in other.err.text
         assert len([g for g in (one, other) if "is rotated" in g.err.text]) == 1
-        one.stop()
-        other.stop()
 
 
 @pytest.mark.parametrize(

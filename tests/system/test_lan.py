@@ -160,10 +160,10 @@ def test_the_stranger_is_refused_before_any_http(studio: Studio) -> None:
             done = stranger.run(sys.executable, "-c", RAW, studio.network.here, str(port), forged)
             # Linux gives what it has before the reset; there is nothing to give.
             assert done.stdout.strip() in {"ConnectionResetError", "BrokenPipeError", "got b''"}, done.stdout
-    assert access_lines(studio, stranger.address) == []
     told = studio.gateway.err.find(lambda line: "outside of its networks" in line)
     assert told is not None
     assert studio.network.stranger.address in told
+    assert access_lines(studio, stranger.address) == []
 
 
 def test_the_friend_is_not_taken_for_who_it_says_it_is(studio: Studio) -> None:

@@ -174,7 +174,7 @@ def test_a_policy_that_gives_no_decision_never_comes_into_force(
     try:
         line = gateway.out.find(lambda text: '"listening"' in text, 20.0)
         if line is None:
-            assert gateway.process.wait(10.0) == 2
+            assert gateway.wait(10.0) == 2
             assert "policy check" in gateway.err.text
             return
         pytest.fail(f"it was let in: {fault}")
