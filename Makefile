@@ -37,7 +37,7 @@ bench: $(STAMP)-dev $(STAMP)-opa ## measure what the gateway costs, and write do
 	@sh requirements/system.sh bench
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-bench-peers: $(STAMP)-dev ## install LiteLLM, Portkey and Bifrost, for bench to measure beside the gateway (900 MB in .cache/peers)
+bench-peers: $(STAMP)-dev ## install LiteLLM, Portkey and (BIFROST_SOURCE=URL) Bifrost, for bench to measure (900 MB in .cache/peers)
 	@sh requirements/peers.sh .cache/peers
 	$(BIN)/python -m pytest -q -rs -n0 tests/benchmarks/test_peers.py $(ARGS)
 

@@ -95,7 +95,7 @@ _DIALECT: Final = (
 )
 _GO: Final = (
     "Bifrost is compiled, from Go, and does less for a small chat: no policy, no ledger on disk, no traces (decision "
-    "0045). With large requests and with many streams it is behind (workloads b and c)"
+    "0045). With large requests (workload c) and with 1,000 streams (b) it is behind"
 )
 _SOAK: Final = "decision 0048 says what the soak found, and what is known of it"
 WHY: Final[Mapping[str, str]] = {

@@ -69,5 +69,5 @@ def configuration(target: int, key: str, store: Path) -> Object:
 
 
 BIFROST: Final = Peer(
-    "bifrost", version, bifrost, "make bench-peers (needs Git, Go and a C compiler)", checks_keys=True
+    "bifrost", version, bifrost, "make bench-peers BIFROST_SOURCE=URL (docs/decisions/0045)", checks_keys=True
 )
