@@ -121,11 +121,13 @@ class Running:
         self._process.send_signal(signal.SIGINT)
 
     def ended(self) -> int:
-        """Wait for its end; the exit code."""
+        """Wait for its end, and for all that it showed; the exit code."""
         try:
-            return self._process.wait(PATIENCE)
+            code = self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired as late:
             raise AssertionError(f"still running, shown so far:\n{self.shown}") from late
+        self._out.end()
+        return code
 
     def meanwhile(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something elsewhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from tests.system.background import Background
@@ -36,10 +37,10 @@ class Tripwire(Background):
         return {**proxies, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
     async def _refuse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        place = len(self.tripped)
+        self.tripped.append("(nothing)")
+        with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(_PATIENCE):
                 line = await reader.readline()
-        except (TimeoutError, ConnectionError):
-            line = b"(nothing)"
-        self.tripped.append(line.decode("latin-1").strip())
+            self.tripped[place] = line.decode("latin-1").strip()
         writer.transport.abort()

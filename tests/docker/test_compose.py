@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.json import as_object
+from policies.json import Object, as_object
 from tests.docker.conftest import Images
 from tests.docker.daemon import KEPT, call, docker, inspect
 from tests.docker.running import Container, Project, name, project
@@ -98,8 +98,15 @@ def test_for_another_model_it_is_403(apps: Project) -> None:
 def test_the_access_line_names_the_service(apps: Project, stack: Stack) -> None:
     address = str(as_object(as_object(inspect(apps.container("web").id)["Config"])["Labels"]))
     assert "web" in address
-    lines = [loads(line) for line in stack.gateway.output.err.splitlines() if line.startswith('{"event":"access"')]
-    assert {(line.get("caller"), line["status"]) for line in lines} >= {("web", 200), ("reports", 403), (None, 401)}
+    lines: list[Object] = []
+
+    def written() -> bool:
+        err = stack.gateway.output.err.split("\n")[:-1]
+        lines[:] = [loads(line) for line in err if line.startswith('{"event":"access"')]
+        said = {(line.get("caller"), line["status"]) for line in lines}
+        return said >= {("web", 200), ("reports", 403), (None, 401)}
+
+    until(written, 20.0, "the access lines")
     # By Docker's own DNS: the project and the service of another stack, on a network that they share.
     (answered,) = (line for line in lines if line.get("caller") == "web" and line.get("stream"))
     assert (answered.get("stack"), answered.get("service")) == (apps.name, "web"), answered

@@ -76,7 +76,7 @@ class House:
 
         def written() -> bool:
             text = (self.home / "access.log").read_text() if (self.home / "access.log").exists() else ""
-            found[:] = [loads(line) for line in text.splitlines() if request_id in line]
+            found[:] = [loads(line) for line in text.split("\n")[:-1] if request_id in line]
             return bool(found)
 
         until(written, 20.0, f"an access line for {request_id}")

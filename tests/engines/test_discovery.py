@@ -33,8 +33,8 @@ async def test_all_at_once_and_quickly(transport: HttpTransport) -> None:
         hanging = await stack.enter_async_context(serving(Peer.gone))
         where = [Place(kind, server.url) for kind, server in servers]
         began = asyncio.get_running_loop().time()
-        found = await discover(transport, [Place(Kind.VLLM, hanging.url), *where], deadline=0.4)
-        assert asyncio.get_running_loop().time() - began < 0.9
+        found = await discover(transport, [Place(Kind.VLLM, hanging.url), *where], deadline=1.5)
+        assert asyncio.get_running_loop().time() - began < 2.0
     assert [engine.kind for engine in found] == FOUND
 
 

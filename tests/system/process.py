@@ -95,8 +95,12 @@ class Lines:
             self._changed.wait_for(lambda: self._over or sum(map(wanted, self._lines)) >= count, within)
             return list(filter(wanted, self._lines))
 
+    def end(self, within: float = 5.0) -> None:
+        """Wait until all was read; not for ever, because a child that lives on may hold the pipe open."""
+        self._thread.join(within)
+
     def close(self) -> None:
-        self._thread.join(5.0)
+        self.end()
         self._pipe.close()
 
 
@@ -211,6 +215,10 @@ class Gateway:
         for stream in (self.out, self.err):
             stream.close()
 
+    @property
+    def _telemetry(self) -> Object:
+        return as_object(self.config.get("telemetry"))
+
     # -- looking at it -------------------------------------------------------------------------------------------------
 
     def _children(self) -> list[psutil.Process]:
@@ -228,7 +236,10 @@ class Gateway:
         return psutil.Process(self.process.pid).num_fds()
 
     def logged(self) -> str:
-        """Everything it wrote anywhere: both pipes and each file in its folder that is not a database or a key file."""
+        """Everything it wrote anywhere: both pipes and each file in its folder that is not a database or a key file.
+        While it runs, also what it is about to write of the requests that are over."""
+        if self._process is not None and self._process.poll() is None and "access_log" not in self._telemetry:
+            self.access_line(self.get("/healthz").head.get("x-request-id") or "none")
         files = [p for p in self.folder.rglob("*.log*") if p.is_file()]
         return "\n".join((self.out.text, self.err.text, *(p.read_text(errors="replace") for p in files)))
 
@@ -270,7 +281,7 @@ class Gateway:
         made = loads(ended.out)
         key = Key(as_str(made["id"]), as_str(made["key"]))
         if self._process is not None:
-            until(lambda: self.get("/v1/me", key.bearer).status != 401, 3.0, f"key {key.id} is accepted")
+            until(lambda: self.get("/v1/me", key.bearer).status != 401, 10.0, f"key {key.id} is accepted")
         return key
 
 
@@ -299,13 +310,18 @@ def until(condition: Callable[[], bool], within: float, what: str) -> float:
 
 
 def configuration(engine_url: str, **changes: JSON) -> Object:
-    """The tests' configuration: one engine, ports of the system's choice; `changes` replace whole sections."""
+    """The tests' configuration: one engine, ports of the system's choice, patience with policies; of `engine`,
+    `listener` and `policy` what is given replaces single settings, of all else whole sections."""
     engine: Object = {"name": "fake", "kind": "openai", "url": engine_url, "concurrency": 8}
     engine.update(as_object(changes.pop("engine", None)))
     listener: Object = {"name": "local", "bind": "127.0.0.1:0"}
     listener.update(as_object(changes.pop("listener", None)))
+    # Machines under load are slow; what a decision costs is the benchmarks' business.
+    policy: Object = {"timeout": "10s"}
+    policy.update(as_object(changes.pop("policy", None)))
     return {
         "listeners": [listener],
+        "policy": policy,
         "admin": {"bind": "127.0.0.1:0"},
         "engines": {"discover": False, "list": [engine]},
         # All tests share one source address; only the test of the lockout itself wants to be locked out.

@@ -49,8 +49,8 @@ def test_stream_that_does_not_finish_is_told(launch: Launch, engine: RecordingEn
     engine.play(always(*Stream().until(2, Hold())))
     with start_stream(gateway, key) as wire:
         engine.request()
-        gateway.signal(signal.SIGTERM)
         asked = time.monotonic()
+        gateway.signal(signal.SIGTERM)
         assert assert_error_event(events(wire), "no such text")["code"] == "draining"
         assert 0.9 <= time.monotonic() - asked <= 3.0
     assert gateway.wait(10.0) == 0

@@ -36,7 +36,8 @@ def recorded(gateway: Gateway, request_id: str) -> Object:
     folder = gateway.folder / "home" / "decisions"
 
     def found() -> list[Object]:
-        lines = (line for file in sorted(folder.glob("*.jsonl")) for line in file.read_bytes().splitlines())
+        # The last line may be half written.
+        lines = (line for file in sorted(folder.glob("*.jsonl")) for line in file.read_bytes().split(b"\n")[:-1])
         return [document for document in map(loads, lines) if document.get("id") == request_id]
 
     until(lambda: bool(found()), 5.0, f"{request_id} is in the decision log")

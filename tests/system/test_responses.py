@@ -291,8 +291,8 @@ def test_what_is_deleted_is_gone(launch: Launch, engine: RecordingEngine) -> Non
     assert delete(gateway, path, key.bearer).status == 404
     answer = gateway.post(RESPONSES, request(previous_response_id=second["id"]), key.bearer)
     assert as_object(answer.json()["error"])["code"] == "previous_response_not_found"
-    assert canary not in gateway.logged()
     assert gateway.stop() == 0
+    assert canary not in gateway.logged()
     for file in (gateway.folder / "home").glob("gateway.db*"):
         assert canary.encode() not in file.read_bytes()
 
@@ -312,14 +312,14 @@ def test_an_operator_can_have_nothing_kept(launch: Launch, engine: RecordingEngi
 
 
 def test_what_is_too_old_is_gone_and_a_restart_is_not_the_end(launch: Launch, engine: RecordingEngine) -> None:
-    gateway = launch(responses={"keep": "8s"})
+    gateway = launch(responses={"keep": "15s"})
     key = gateway.create_key("caller")
     response = made(gateway, key)
     path = f"{RESPONSES}/{identity(response)}"
     assert gateway.stop() == 0
     gateway.start().ready()
     assert gateway.get(path, key.bearer).json() == response
-    until(lambda: gateway.get(path, key.bearer).status == 404, 20.0, "the response expires")
+    until(lambda: gateway.get(path, key.bearer).status == 404, 40.0, "the response expires")
     made(gateway, key)
     assert gateway.stop() == 0
     with closing(sqlite3.connect(gateway.folder / "home" / "gateway.db")) as database:

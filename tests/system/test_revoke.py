@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.system.calls import CHAT, assert_constant, assert_error_event, chat, events, start_stream
 from tests.system.process import Gateway, Key
 from tests.system.recording_engine import RecordingEngine
@@ -20,6 +22,7 @@ def _revoke(gateway: Gateway, key: Key) -> float:
     return time.monotonic()
 
 
+@pytest.mark.alone
 def test_running_stream_is_cut(gateway: Gateway, engine: RecordingEngine) -> None:
     key = gateway.create_key("to-be-revoked")
     engine.play(always(*Stream().until(2, Hold())))
@@ -35,6 +38,7 @@ def test_running_stream_is_cut(gateway: Gateway, engine: RecordingEngine) -> Non
     assert gateway.access_line(head.get("x-request-id") or "none")["reason"] == "credential_revoked"
 
 
+@pytest.mark.alone
 def test_running_answer_is_cut(gateway: Gateway, engine: RecordingEngine) -> None:
     key = gateway.create_key("to-be-revoked")
     engine.play(always(Hold()))
@@ -48,6 +52,7 @@ def test_running_answer_is_cut(gateway: Gateway, engine: RecordingEngine) -> Non
     assert engine.gone(seen) - over <= WITHIN
 
 
+@pytest.mark.alone
 def test_new_requests_are_refused_also_on_open_connections(gateway: Gateway, engine: RecordingEngine) -> None:
     key = gateway.create_key("to-be-revoked")
     request = compose("POST", CHAT, key.bearer, body=chat())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -90,6 +91,7 @@ class Screen:
         self.resize(columns, lines)
         self.before = termios.tcgetattr(self.inside)
         self.raw = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.process = subprocess.Popen(
             (*COMMAND, "top", *arguments(gateway), "--interval", "250ms", *options),
             cwd=ROOT,
@@ -108,8 +110,9 @@ class Screen:
         text = b""
         while select.select([self.outside], [], [], seconds)[0]:
             text += os.read(self.outside, 1 << 16)
-        self.raw += text.decode()
-        return text.decode()
+        read = self._decoder.decode(text)
+        self.raw += read
+        return read
 
     def frames(self) -> list[list[str]]:
         """The whole screens that it has drawn, each as its lines, without control sequences."""

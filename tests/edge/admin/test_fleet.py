@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 from time import monotonic
 
+import pytest
+
 from edge.policy.signing_key import SigningKey
 from edge.policy.store_types import Instance
 from policies.json import as_object
@@ -22,6 +24,7 @@ async def instance(door: Admin, *, revision: str = "", code: str | None = None) 
             await asyncio.sleep(0.005)
 
 
+@pytest.mark.alone
 async def test_what_is_published_is_enforced_within_a_second(tmp_path: Path) -> None:
     async with admin(tmp_path) as door, opa(door.url, door.key, door.signing.signer().public_pem) as fleet:
         await fleet.says("one")
@@ -35,6 +38,7 @@ async def test_what_is_published_is_enforced_within_a_second(tmp_path: Path) -> 
         assert seen.labels["app"] == "llm-gateway-policy"
 
 
+@pytest.mark.alone
 async def test_several_opas_follow_at_once(tmp_path: Path) -> None:
     async with admin(tmp_path) as door:
         public = door.signing.signer().public_pem

@@ -129,7 +129,7 @@ async def test_a_key_made_beside_a_running_gateway_works_within_a_second(keys: K
 
 
 async def test_expiry_is_cut_within_a_second(keys: Keys) -> None:
-    end = time.time() + 0.5
+    end = time.time() + 2.0
     record, token = keys.store.create(Grant("short", expires_at=end))
     directory, ended = KeyDirectory(keys.peppers), list[frozenset[str]]()
     async with watching(keys.store, directory, ended.append):
@@ -183,7 +183,7 @@ async def test_trouble_keeps_the_known_keys_refuses_others_and_is_logged_once(
 
 
 async def test_a_database_that_hangs_does_not_keep_expired_keys_alive(keys: Keys) -> None:
-    record, _ = keys.store.create(Grant("short", expires_at=time.time() + 0.3))
+    record, _ = keys.store.create(Grant("short", expires_at=time.time() + 2.0))
     source, directory, ended = Broken(keys.store), KeyDirectory(keys.peppers), list[frozenset[str]]()
     async with watching(source, directory, ended.append, poll=0.02):
         source.free.clear()

@@ -232,11 +232,11 @@ async def test_a_killed_holder_in_real_time(redis_server: RedisServer) -> None:
     seats = Seats("key:a", 1)
     async with (
         opened(patient(redis_server.url)) as (other, _),
-        opened(patient(redis_server.url), life=700, pause=100) as (lost, _),
+        opened(patient(redis_server.url), life=2000, pause=100) as (lost, _),
     ):
         lease = await taken_by(lost, seats)
         first = await score(redis_server, lease)
-        await until(lambda: renewed(redis_server, lease, first + 800))
+        await until(lambda: renewed(redis_server, lease, first + 2100))
         await refused_by(other, seats)
         lost._live.clear()  # nobody renews or releases it any more
 
