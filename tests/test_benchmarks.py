@@ -190,6 +190,17 @@ def test_a_page_of_several_documents_says_how_each_was_made() -> None:
     assert "From a run of its own" not in text[text.index("## e.") : text.index("## j.")]
 
 
+def test_a_whole_run_keeps_the_soak_that_was_on_the_same_machine() -> None:
+    earlier = page.merged([ran(a=[row("x")]) | {"date": "1"}, ran(j=[row("hour")]) | {"date": "0"}])
+    kept = as_object(page.with_soak(ran(b=[]), earlier)["workloads"])
+    assert list(kept) == ["b", "j"]
+    assert as_object(as_object(kept["j"])["run"])["date"] == "0"
+    assert as_object(kept["j"])["rows"] == [row("hour")]
+    assert page.with_soak(ran(j=[]), earlier)["workloads"] == ran(j=[])["workloads"]
+    elsewhere = earlier | {"machine": as_object(earlier["machine"]) | {"processors": 8}}
+    assert page.with_soak(ran(b=[]), elsewhere) == ran(b=[])
+
+
 def test_missed_goals_lead_to_where_the_time_goes() -> None:
     rows = [row("gateway", setting={"connections": 32}, ratio={"per_second": 0.03})]
     link = "[where the time goes](#w-where-the-time-goes)"

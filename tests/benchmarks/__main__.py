@@ -1,7 +1,7 @@
 """Measure: `python -m tests.benchmarks [--quick] [--only a,b,...] [--soak] [--rounds N] ...`.
 
 Tables go to stderr as they are made, the document to FILE. A whole run (neither --quick nor --only) writes
-docs/benchmarks.json, docs/benchmarks.md and its plots.
+docs/benchmarks.json, docs/benchmarks.md and its plots; without --soak it keeps the page's soak of the same machine.
 """
 
 from __future__ import annotations
@@ -51,7 +51,6 @@ WORKLOADS: Final[Mapping[str, Callable[[Plan, Path], Object]]] = {
     "w": where.measure,
     "p": parts.measure,
 }
-_SOAK: Final = "j"
 _LAST: Final = ROOT / ".cache" / "bench" / "last.json"
 
 
@@ -65,12 +64,14 @@ def main(argv: Sequence[str]) -> int:
     plan = replace(plan, rounds=args.rounds or plan.rounds, seconds=args.seconds or plan.seconds)
     if args.soak:
         plan = replace(plan, soak=args.soak * 60)
-    letters = args.only or [letter for letter in WORKLOADS if letter != _SOAK]
-    if args.soak and _SOAK not in letters:
-        letters.append(_SOAK)
+    letters = args.only or [letter for letter in WORKLOADS if letter != page.SOAK]
+    if args.soak and page.SOAK not in letters:
+        letters.append(page.SOAK)
     whole_run = not (args.quick or args.only)
     target = args.json or (page.DOCUMENT if whole_run else _LAST)
     document = run(plan, letters, _command(args)) | {"quick": args.quick}
+    if whole_run and not args.json and page.DOCUMENT.exists():
+        document = page.with_soak(document, page.read(page.DOCUMENT))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     _say(report.table("Goals", *report.judged(goals.verdicts(document))) + f"\n{target}\n")
