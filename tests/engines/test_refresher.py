@@ -38,7 +38,7 @@ class Board:
         places: tuple[Place, ...] = (),
         busy: Callable[[str], bool] = lambda _: False,
     ) -> Refresher:
-        pace = Pace(deadline=1.0)
+        pace = Pace(deadline=0.3)
         return Refresher(
             transport,
             engines,

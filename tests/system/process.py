@@ -281,7 +281,7 @@ class Gateway:
         made = loads(ended.out)
         key = Key(as_str(made["id"]), as_str(made["key"]))
         if self._process is not None:
-            until(lambda: self.get("/v1/me", key.bearer).status != 401, 10.0, f"key {key.id} is accepted")
+            until(lambda: self.get("/v1/me", key.bearer).status != 401, 3.0, f"key {key.id} is accepted")
         return key
 
 
@@ -310,18 +310,13 @@ def until(condition: Callable[[], bool], within: float, what: str) -> float:
 
 
 def configuration(engine_url: str, **changes: JSON) -> Object:
-    """The tests' configuration: one engine, ports of the system's choice, patience with policies; of `engine`,
-    `listener` and `policy` what is given replaces single settings, of all else whole sections."""
+    """The tests' configuration: one engine, ports of the system's choice; `changes` replace whole sections."""
     engine: Object = {"name": "fake", "kind": "openai", "url": engine_url, "concurrency": 8}
     engine.update(as_object(changes.pop("engine", None)))
     listener: Object = {"name": "local", "bind": "127.0.0.1:0"}
     listener.update(as_object(changes.pop("listener", None)))
-    # Machines under load are slow; what a decision costs is the benchmarks' business.
-    policy: Object = {"timeout": "10s"}
-    policy.update(as_object(changes.pop("policy", None)))
     return {
         "listeners": [listener],
-        "policy": policy,
         "admin": {"bind": "127.0.0.1:0"},
         "engines": {"discover": False, "list": [engine]},
         # All tests share one source address; only the test of the lockout itself wants to be locked out.

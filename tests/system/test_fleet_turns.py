@@ -19,7 +19,7 @@ from tests.system.fleet import member, muster
 from tests.system.process import Gateway, Key, until
 from tests.system.recording_engine import RecordingEngine, Seen
 from tests.system.scripts import Drip, Hold, Script, Send, Stream, always, completion, whole
-from tests.system.wire import Wire, compose
+from tests.system.wire import Wire
 
 _WITHIN = 20.0
 _SERVICE = 0.3
@@ -76,8 +76,7 @@ def test_one_at_one_gateway_waits_for_two_services_at_most_beside_fifty_over_fou
 
     def make_noise(number: int) -> None:
         while not over.is_set():
-            with gateways[number % 4].open() as wire:
-                wire.ask(compose("POST", CHAT, noisy.bearer, body=chat("noise")), 60.0)
+            gateways[number % 4].post(CHAT, chat("noise"), noisy.bearer)
 
     with ThreadPoolExecutor(50) as pool:
         made = [pool.submit(make_noise, number) for number in range(50)]

@@ -184,7 +184,7 @@ def test_hidden_model_and_missing_model_look_the_same(gateway: Gateway, engine: 
 
 def test_key_that_expires_stops_working_by_itself(gateway: Gateway) -> None:
     brief = gateway.create_key("brief", "--expires", "6s")
-    until(lambda: gateway.get("/v1/me", brief.bearer).status == 401, 15.0, "the key expires")
+    until(lambda: gateway.get("/v1/me", brief.bearer).status == 401, 9.0, "the key expires")
 
 
 def test_key_bound_to_a_network_is_refused_elsewhere(gateway: Gateway) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+import pytest
+
 from policies.json import JSON
 from tests.system.calls import ASKED, CHAT, assert_constant, chat, start_stream
 from tests.system.conftest import Launch
@@ -95,6 +97,7 @@ def test_earlier_bands_go_first_whether_the_policy_or_the_key_says_so(launch: La
     assert [next(text for text in waiting if text in said) for said in asked] == ["first", "second", "last"]
 
 
+@pytest.mark.alone
 def test_a_waiting_stream_is_told_what_it_waits_for(launch: Launch, engine: RecordingEngine) -> None:
     quick: dict[str, JSON] = {"tell_after": "20ms", "tell_every": "20ms"}
     gateway = launch(queue=queue(limit=4, wait="30s", queued_per_caller=4, **quick), engine={"concurrency": 1})
@@ -105,7 +108,7 @@ def test_a_waiting_stream_is_told_what_it_waits_for(launch: Launch, engine: Reco
         assert next(early).comment == "prefill"
         assert next(late).comment == "queued 1"
         first.reset()
-        assert any(event.comment == "prefill" for event in late)  # more of the former may be under way
+        assert "prefill" in (next(late).comment or "", next(late).comment or "", next(late).comment or "")
 
 
 def test_who_does_not_want_to_be_told_gets_the_real_status(launch: Launch, engine: RecordingEngine) -> None:

@@ -319,7 +319,7 @@ def test_what_is_too_old_is_gone_and_a_restart_is_not_the_end(launch: Launch, en
     assert gateway.stop() == 0
     gateway.start().ready()
     assert gateway.get(path, key.bearer).json() == response
-    until(lambda: gateway.get(path, key.bearer).status == 404, 40.0, "the response expires")
+    until(lambda: gateway.get(path, key.bearer).status == 404, 27.0, "the response expires")
     made(gateway, key)
     assert gateway.stop() == 0
     with closing(sqlite3.connect(gateway.folder / "home" / "gateway.db")) as database:
